@@ -1,0 +1,76 @@
+"""What an adapter is: a thin way to make an implementation act and to see what it does.
+
+An adapter judges nothing. ``Adapter.open`` gives a *fresh* implementation with both ends of one
+channel not yet allocated; ``Session.apply`` starts a stimulus and never waits for a blocking
+call; events are taken from ``Session.take`` in the order in which they were recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol, TypeAlias
+
+from kmcl_model.events import Event
+from kmcl_model.stimuli import Stimulus
+
+__all__ = ["Adapter", "AdapterError", "Create", "Description", "Session"]
+
+
+class AdapterError(Exception):
+    """The adapter cannot be used: one line for the user that says what to do."""
+
+
+class Description(NamedTuple):
+    """What an adapter says about the implementation behind it.
+
+    ``capabilities``: ``server``, ``client`` (the ends it can play), ``schedulable`` (the tester
+    picks what runs next), ``hold`` (a callback may be held), ``crash``, ``malformed``,
+    ``spurious`` (environment actions), and the optional parts of the header: ``mmio``, ``vtl``,
+    ``save-restore``, ``gpadl``, ``external-data``, ``synchronous-request``, ``irql``.
+    ``exact_quiescence``: the implementation can tell when nothing more will happen; otherwise
+    ``idle_seconds`` without an event count as quiescence.
+    """
+
+    name: str
+    version: str
+    adapter: str
+    capabilities: frozenset[str]
+    exact_quiescence: bool
+    idle_seconds: float = 0.0
+
+
+class Session(Protocol):
+    """One fresh implementation, from nothing to ``close``."""
+
+    def apply(self, stimulus: Stimulus) -> None:
+        """Start the stimulus. ``Settle`` returns after the quiescence event was recorded.
+
+        What an implementation does wrong is never raised: it appears as an event, at worst
+        ``Lost``. After ``Lost`` every further stimulus is ignored.
+        """
+
+    def runnable(self) -> int:
+        """How many internal steps a ``Run`` could choose from; 0 where not schedulable."""
+
+    def take(self) -> list[Event]:
+        """The events recorded since the last call, oldest first."""
+
+    def close(self) -> None:
+        """Give everything back; idempotent, never raises, never hangs."""
+
+
+class Adapter(Protocol):
+    """A kind of implementation, found by name."""
+
+    def describe(self) -> Description:
+        """Who it is and what it can do; cheap, and the same every time."""
+
+    def open(self) -> Session:
+        """A fresh implementation; raises AdapterError where none can be had."""
+
+    def close(self) -> None:
+        """Give back what sessions share (a child process, a library)."""
+
+
+Create: TypeAlias = Callable[[str], Adapter]
+"""An entry point of group ``kmcl.adapters``: takes what stands behind the colon."""

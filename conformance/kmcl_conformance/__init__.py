@@ -1,0 +1,3 @@
+"""Judging, generating, running; the command line."""
+
+__all__: list[str] = []

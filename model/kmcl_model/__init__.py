@@ -1,0 +1,3 @@
+"""The executable specification of the VMBus Kernel Mode Client Library."""
+
+__all__: list[str] = []

@@ -1,0 +1,3 @@
+"""Result types and their renderers."""
+
+__all__: list[str] = []
