@@ -9,7 +9,15 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-__all__ = ["Payload", "matches", "payload_bytes", "round_up_to_eight", "written"]
+__all__ = [
+    "Payload",
+    "matches",
+    "matches_bytes",
+    "payload_bytes",
+    "round_up_to_eight",
+    "tag_of",
+    "written",
+]
 
 TAGS = 16
 
@@ -35,10 +43,20 @@ def round_up_to_eight(length: int) -> int:
 
 def matches(payload: Payload, seen: bytes | None) -> bool:
     """Whether ``seen`` is the payload, possibly followed by padding up to eight (A71, A105)."""
+    return matches_bytes(payload_bytes(payload), seen)
+
+
+def matches_bytes(sent: bytes, seen: bytes | None) -> bool:
+    """Whether ``seen`` is ``sent``, possibly followed by padding up to eight (A71, A105)."""
     if seen is None:
-        return payload.length == 0
-    sent = payload_bytes(payload)
+        return not sent
     return len(sent) <= len(seen) <= round_up_to_eight(len(sent)) and seen.startswith(sent)
+
+
+@lru_cache(maxsize=4096)
+def tag_of(data: bytes | None) -> int:
+    """The tag that the first byte tells, or -1 for no bytes at all."""
+    return data[0] % TAGS if data else -1
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,430 @@
+"""A channel: one end as its driver sees it. Calls come in here; the tasks do the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kmcl_model.status import (
+    STATUS_BUFFER_OVERFLOW,
+    STATUS_INVALID_DEVICE_STATE,
+    STATUS_INVALID_PARAMETER,
+    STATUS_INVALID_PARAMETER_3,
+    STATUS_SUCCESS,
+)
+
+from ..readings import Readings
+from .configuration import POINTER_SIZE, Configuration
+from .lifecycle import Activity, Phase
+from .packet import CompletionRoutine, Packet, Received
+from .ring import BROKEN, PAGE, Frame, Ring, cost
+from .scheduler import Scheduler, Wait
+
+if TYPE_CHECKING:
+    from .link import Bus, Link
+    from .parts import Parts
+
+__all__ = ["WAIT_FOR_COMPLETION", "Channel"]
+
+WAIT_FOR_COMPLETION: Final = 0x1
+SEND_FLAGS: Final = 0x7
+
+
+class Channel(Configuration):
+    """One end of the channel, allocated and not yet cleaned up."""
+
+    __slots__ = (
+        "activity",
+        "bus",
+        "completer",
+        "dead",
+        "disable_waits",
+        "disabling",
+        "incoming",
+        "lifecycle",
+        "link",
+        "opened",
+        "outgoing",
+        "outstanding",
+        "pause_waits",
+        "pause_wish",
+        "paused",
+        "phase",
+        "receiver",
+        "refused",
+        "scheduler",
+        "sender",
+        "sent",
+        "started_while_paused_due",
+        "stop_wanted",
+        "transactions",
+    )
+
+    def __init__(
+        self, parts: Parts, bus: Bus, scheduler: Scheduler, readings: Readings, is_server: bool
+    ) -> None:
+        super().__init__(readings, is_server)
+        self.bus = bus
+        self.scheduler = scheduler
+        self.phase = Phase.DISABLED
+        self.activity = Activity.STOPPED
+        self.link: Link | None = None
+        self.incoming: Ring | None = None
+        self.outgoing: Ring | None = None
+        self.opened = False
+        self.refused = False
+        self.disabling = False
+        self.dead = False
+        self.pause_wish = False
+        self.paused = self.paused_at_first()
+        self.stop_wanted = False
+        self.started_while_paused_due = False
+        self.outstanding = 0
+        self.transactions = 0
+        self.sent: dict[int, Packet] = {}
+        self.pause_waits: list[Wait] = []
+        self.disable_waits: list[Wait] = []
+        self.lifecycle = parts.lifecycle(self)
+        self.receiver = parts.receiver(self)
+        self.sender = parts.sender(self)
+        self.completer = parts.completer(self)
+        bus.attach(self)
+
+    def is_disabled(self) -> bool:
+        return self.phase == Phase.DISABLED
+
+    def cleanup(self) -> None:
+        """VmbChannelCleanup of a disabled channel."""
+        self.bus.detach(self)
+
+    # Enable and Disable
+
+    def enable(self) -> int:
+        """VmbChannelEnable: offer, or wait for the offer; never blocks (A31)."""
+        if not self.is_disabled() or self.disabling:
+            return self.readings.enable_again_status
+        if self.readings.small_ring == "error" and self.rings_too_small():
+            return STATUS_INVALID_PARAMETER
+        self.phase = Phase.ENABLED
+        self.refused = False
+        self.pause_at_enable()
+        self.bus.match()
+        if self.readings.callbacks_before_enable_returns:
+            self.open_inline()
+        return STATUS_SUCCESS
+
+    def open_inline(self) -> None:
+        """Let both ends open before Enable returns, as far as that goes without waiting (A31)."""
+        link = self.link
+        while link is not None and (
+            self.scheduler.run_now(link.server.lifecycle)
+            or self.scheduler.run_now(link.client.lifecycle)
+        ):
+            pass
+
+    def rings_too_small(self) -> bool:
+        """Whether a maximal packet would not fit the pages asked for (A21)."""
+        least = min(self.incoming_pages, self.outgoing_pages) * PAGE
+        return not self.is_server and least < cost(self.maximum_packet_size)
+
+    def paused_at_first(self) -> bool:
+        """The pause part of a fresh channel (A34)."""
+        return self.is_server and self.readings.server_starts_paused
+
+    def pause_at_enable(self) -> None:
+        """Set the pause part for a new enabled period (A35, A39)."""
+        if self.readings.pause_part_reset != "never":
+            self.paused = self.paused_at_first()
+        if self.pause_wish:
+            self.paused = True
+            if self.readings.pause_wish == "one-shot":
+                self.pause_wish = False
+
+    def disable(self) -> Wait | None:
+        """VmbChannelDisable; None if nothing has to be waited for (A40, A41)."""
+        if self.is_disabled() and self.lifecycle.quiet():
+            return None
+        if self.phase in (Phase.DISABLED, Phase.ENABLED):
+            self.tear_down()
+            if self.lifecycle.quiet():
+                self.become_disabled()
+                return None
+        elif self.phase != Phase.TEARDOWN and self.link is not None:
+            self.leave(self.link)
+        self.disabling = True
+        return self.wait(self.disable_waits)
+
+    def leave(self, link: Link) -> None:
+        """Close (client) or rescind (server): the other end hears of it."""
+        link.close()
+
+    def tear_down(self) -> None:
+        """Not open and not to be opened: what is queued is cancelled (A91)."""
+        self.phase = Phase.TEARDOWN
+        self.lifecycle.pnp_status = None
+        self.cancel_queued()
+        self.lifecycle.wake()
+
+    def become_disabled(self) -> None:
+        """Everything is over; calls of Disable return."""
+        self.phase = Phase.DISABLED
+        self.disabling = False
+        self.cancel_queued()
+        self.release(self.disable_waits)
+
+    # Opening and closing, as the lifecycle and the link see it
+
+    def offers(self) -> bool:
+        """Whether this server can be opened now."""
+        return self.phase == Phase.ENABLED and not self.dead
+
+    def awaits(self) -> bool:
+        """Whether this client would open an offer now."""
+        return self.phase == Phase.ENABLED and not self.refused and not self.dead
+
+    def connect(self, link: Link, incoming: Ring, outgoing: Ring) -> None:
+        """Offer and opener have met."""
+        self.link = link
+        self.incoming = incoming
+        self.outgoing = outgoing
+        self.phase = Phase.OPENING
+        self.opened = False
+        self.receiver.reset()
+        self.lifecycle.wake()
+
+    def became_open(self) -> None:
+        """Both ends have accepted."""
+        self.phase = Phase.OPEN
+        self.started_while_paused_due = self.paused and self.readings.started_when_paused_at_open
+        self.lifecycle.wake()
+        self.sender.room()
+
+    def back_out(self) -> None:
+        """The attempt to open ended before this end's Opened was called."""
+        self.cut()
+        self.link = None
+        if self.disabling:
+            self.tear_down()
+        else:
+            self.phase = Phase.ENABLED
+            self.bus.match()
+
+    def rejected(self) -> None:
+        """This end's own Opened has failed: the server goes on offering (A44)."""
+        self.cut()
+        self.link = None
+        if self.disabling:
+            self.tear_down()
+        elif self.is_server:
+            self.phase = Phase.ENABLED
+        else:
+            self.become_disabled()
+
+    def cut(self) -> None:
+        """Leave the rings; what is in them is lost, and so are answers that wait."""
+        self.incoming = None
+        self.outgoing = None
+        self.sender.answers.clear()
+
+    def reset_at_close(self) -> None:
+        """What a close sets back."""
+        if self.readings.pause_part_reset == "close":
+            self.paused = self.paused_at_first() or self.pause_wish
+        if self.readings.quota_reset_at_close:
+            self.quota = self.readings.initial_quota
+
+    def cancel_sent(self) -> None:
+        """Retire what the peer has not answered and never will (A92)."""
+        for packet in self.sent.values():
+            self.completer.add(packet, self.readings.cancel_status)
+        self.sent.clear()
+
+    def cancel_queued(self) -> None:
+        """Retire what was never sent (A91)."""
+        queue = self.sender.queue
+        while queue:
+            self.completer.add(queue.popleft(), self.readings.cancel_status)
+
+    # Start and Pause
+
+    def pause(self) -> Wait | None:
+        """VmbChannelPause; None if nothing has to be waited for (A35, A37, A38)."""
+        if self.phase in (Phase.DISABLED, Phase.TEARDOWN):
+            self.pause_wish = True
+            self.paused = True
+            return None
+        self.paused = True
+        if self.activity == Activity.STOPPED:
+            return None
+        self.stop_wanted = True
+        self.lifecycle.wake()
+        return self.wait(self.pause_waits)
+
+    def start(self) -> None:
+        """VmbChannelStart: the end of a pause and of a wish for one (A36, A37)."""
+        if self.phase == Phase.DISABLED:
+            if self.readings.start_while_disabled == "clears":
+                self.pause_wish = False
+                self.paused = self.paused_at_first()
+            return
+        self.pause_wish = False
+        self.unpause()
+
+    def unpause(self) -> None:
+        """Let the queue run if the channel is open, now or later."""
+        self.paused = False
+        if self.phase == Phase.OPEN:
+            self.lifecycle.wake()
+            self.sender.room()
+            self.receiver.wake()
+
+    def wait(self, waits: list[Wait]) -> Wait:
+        """A call that has to wait."""
+        wait = Wait(self.scheduler)
+        waits.append(wait)
+        return wait
+
+    def release(self, waits: list[Wait]) -> None:
+        """Let waiting calls return."""
+        for wait in waits:
+            wait.wake()
+        waits.clear()
+
+    # Packet objects
+
+    def packet_allocate(self) -> Packet | None:
+        """VmbPacketAllocate."""
+        if self.readings.allocation_needs_enable and self.is_disabled():
+            return None
+        return Packet(self, True)
+
+    def packet_initialize(self, byte_count: int) -> tuple[int, Packet | None]:
+        """VmbPacketInitialize in ``byte_count`` bytes of the driver (A115)."""
+        if not self.large_enough(byte_count):
+            return STATUS_INVALID_PARAMETER_3, None
+        return STATUS_SUCCESS, Packet(self, False)
+
+    def large_enough(self, byte_count: int) -> bool:
+        """Whether so much memory holds a packet."""
+        if self.readings.initialize_from == "sum":
+            return byte_count > self.maximum_packet_size + POINTER_SIZE
+        return byte_count >= self.sizeof_packet()
+
+    def packet_free(self, packet: Packet) -> None:
+        """VmbPacketFree."""
+        packet.freed = True
+
+    def packet_channel(self, packet: Packet) -> Configuration:
+        """VmbPacketGetChannel."""
+        return packet.channel
+
+    def packet_set_pointer(self, packet: Packet, pointer: object) -> None:
+        """VmbPacketSetPointer."""
+        packet.pointer = pointer
+
+    def packet_pointer(self, packet: Packet) -> object:
+        """VmbPacketGetPointer: kept across sends (A120)."""
+        return packet.pointer
+
+    def set_completion_routine(self, packet: Packet, routine: CompletionRoutine) -> None:
+        """VmbPacketSetCompletionRoutine: stays over reuse (A118)."""
+        packet.routine = routine
+
+    # Sending
+
+    def send(self, packet: Packet, buffer: bytes, flags: int) -> int:
+        """VmbPacketSend: accepted means placed or queued (A89)."""
+        packet.buffer = buffer
+        packet.wants_answer = bool(flags & WAIT_FOR_COMPLETION)
+        refusal = self.send_refusal(packet, buffer, flags)
+        if refusal is not None:
+            return refusal
+        self.sender.submit(packet)
+        return STATUS_SUCCESS
+
+    def send_refusal(self, packet: Packet, buffer: bytes, flags: int) -> int | None:
+        """Why a send is refused; None where it is accepted."""
+        readings = self.readings
+        if flags & ~SEND_FLAGS and readings.unknown_send_flags == "error":
+            return STATUS_INVALID_PARAMETER
+        if not self.length_allowed(len(buffer)):
+            return STATUS_INVALID_PARAMETER_3
+        if not self.accepts_sends() or (packet.routine is None and not packet.allocated):
+            return STATUS_INVALID_DEVICE_STATE
+        if readings.sends_while_paused == "refused" and self.paused and self.phase == Phase.OPEN:
+            return STATUS_INVALID_DEVICE_STATE
+        if readings.full_ring == "error" and self.sender.would_queue(packet):
+            return STATUS_BUFFER_OVERFLOW
+        return None
+
+    def length_allowed(self, length: int) -> bool:
+        """Whether a packet may be so long (A97, A98)."""
+        if not length and self.readings.zero_length == "refused":
+            return False
+        if length <= self.maximum_packet_size:
+            return True
+        return self.readings.above_maximum == "sent" and (
+            self.outgoing is None or cost(length) <= self.outgoing.capacity
+        )
+
+    def accepts_sends(self) -> bool:
+        """Whether packets may be queued in this phase (A90)."""
+        if self.phase == Phase.DISABLED:
+            return self.readings.sends_while_disabled
+        return self.phase != Phase.TEARDOWN
+
+    # Received packets
+
+    def packet_complete(self, received: Received, buffer: bytes | None) -> None:
+        """VmbChannelPacketComplete: in any order, at any time (A83, A84)."""
+        received.retired = True
+        if received.wants_answer:
+            self.sender.answer(received, buffer)
+        self.retire()
+
+    def packet_fail(self, received: Received) -> None:
+        """VmbChannelPacketFail: retires the packet and stops the queue (A80, A81)."""
+        received.retired = True
+        self.receiver.failed = True
+        self.retire()
+
+    def retire(self) -> None:
+        """One packet less is outstanding; a queue stopped by quota may go on (F343)."""
+        self.outstanding -= 1
+        receiver = self.receiver
+        if receiver.blocked and not receiver.at_quota(self.outstanding):
+            receiver.blocked = False
+            receiver.wake()
+        if self.activity != Activity.RUNNING:
+            self.lifecycle.wake()
+
+    def set_transaction_quota(self, quota: int) -> None:
+        """VmbChannelSetTransactionQuota: never wakes a blocked queue (A86)."""
+        receiver, incoming = self.receiver, self.incoming
+        if incoming is not None and incoming.packets() and receiver.at_quota(self.outstanding):
+            receiver.blocked = True
+        self.quota = quota
+
+    # The world around
+
+    def crash(self) -> None:
+        """This end dies without a word; the other one sees a close (A152)."""
+        self.dead = True
+        waits = (*self.pause_waits, *self.disable_waits)
+        self.scheduler.bury(
+            (self.lifecycle, self.receiver, self.sender, self.completer, *waits)
+        )
+        self.bus.detach(self)
+        if self.link is not None:
+            self.link.close()
+
+    def write_malformed(self) -> bool:
+        """Write a broken packet into the outgoing ring; false if the channel is not open."""
+        if self.link is None or not self.link.open:
+            return False
+        self.link.put(self, Frame(BROKEN, None))
+        return True
+
+    def signal_nothing(self) -> None:
+        """A signal arrives that announces nothing."""
+        self.receiver.signal()
+        self.sender.room()

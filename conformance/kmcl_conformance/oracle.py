@@ -1,0 +1,478 @@
+"""The oracle: judges a trace, event by event, and never touches an implementation.
+
+A ``Judge`` holds one *track* for each observer: the node it has reached. An event goes to the
+observers it concerns; a refusal by any of them is the verdict. What an observer must know of
+another thing's state reaches it as a derived event (``Shadow``), so that each stays a small
+automaton of its own and almost every step is one look-up.
+
+Order is judged as far as it is defined: per endpoint, and across endpoints only where one
+causes the other. Liveness is judged at quiescence alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from kmcl_model.api import (
+    CLOSED,
+    COMPLETION_ROUTINE,
+    OPENED,
+    POST_STARTED,
+    PROCESS_PACKET,
+    PROCESSING_COMPLETE,
+    STARTED,
+    SUSPEND,
+)
+from kmcl_model.events import Event
+from kmcl_model.payload import tag_of
+from kmcl_model.spec import Automaton, Broken, Edge, Move, Node, Quiet, Shadow, Specification
+from kmcl_model.spec.configuration import SETTERS
+from kmcl_model.spec.specification import ENDPOINTS, peer_of
+from kmcl_model.status import is_success
+
+__all__ = ["Failure", "Judge", "Track", "judge_trace"]
+
+_SETTERS = tuple(setter.function for setter in SETTERS)
+_SIZEOF = "VmbChannelSizeofPacket"
+_NAMES = {COMPLETION_ROUTINE: ("F133",), PROCESS_PACKET: ("F044",)}
+
+Pair = tuple[str, tuple[str, Move], tuple[str, Move]]
+
+
+class Failure(NamedTuple):
+    """The first event that no explanation allows.
+
+    ``number`` is its place in the trace, ``observer`` the one that refused it, ``broken`` why,
+    ``state`` what was known of that observer's thing just before.
+    """
+
+    number: int
+    event: Event
+    observer: str
+    broken: tuple[Broken, ...]
+    state: tuple[str, ...]
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """The ids of what was broken, in order and once each."""
+        return tuple(sorted({r for b in self.broken for r in b.requirements}))
+
+
+class Track:
+    """Where one observer has got to; ``last`` is its last transition in each chart region."""
+
+    __slots__ = ("automaton", "last", "name", "node")
+
+    def __init__(self, name: str, automaton: Automaton[Any]) -> None:
+        self.name = name
+        self.automaton = automaton
+        self.node: Node = automaton.initial
+        self.last: dict[str, tuple[str, Move]] = {}
+
+
+class _RefusedError(Exception):
+    def __init__(self, track: Track, edge: Edge) -> None:
+        self.track = track
+        self.edge = edge
+
+
+class Judge:
+    """Follows one trace. ``feed`` gives None, or the failure, after which it is spent."""
+
+    def __init__(self, specification: Specification, pairs: set[Pair] | None = None) -> None:
+        self.specification = specification
+        self.pairs = pairs if pairs is not None else set()
+        self.events = 0
+        self.failure: Failure | None = None
+        s = specification
+        self.endpoint = {e: Track(f"{e} endpoint", s.endpoint[e]) for e in ENDPOINTS}
+        self.flow = {e: Track(f"flow to {e}", s.flow[e]) for e in ENDPOINTS}
+        self.configuration = {e: Track(f"{e} configuration", s.configuration[e]) for e in ENDPOINTS}
+        self.packets: dict[str, dict[str, Track]] = {e: {} for e in ENDPOINTS}
+        self.incoming: dict[str, dict[str, Track]] = {e: {} for e in ENDPOINTS}
+        # Which packet a message belongs to: by sender and tag while the packet carries it, then
+        # by receiver and context.
+        self._carrier: dict[str, dict[int, str]] = {e: {} for e in ENDPOINTS}
+        self._buffer: dict[str, dict[str, bytes]] = {e: {} for e in ENDPOINTS}
+        self._context: dict[str, dict[str, str]] = {e: {} for e in ENDPOINTS}
+        # The calls and the handlers that are going on.
+        self.calls: dict[tuple[str, str], Any] = {}
+        self.handlers: dict[tuple[str, str], Any] = {}
+        self._make_routes()
+
+    def feed(self, event: Event) -> Failure | None:
+        """Judge one event."""
+        if self.failure is not None:
+            return self.failure
+        seen: Any = event
+        kind = seen[0]
+        try:
+            if kind == "call":
+                self.calls[seen[1], seen[2]] = seen
+                self._calls[seen[3]](seen)
+            elif kind == "return":
+                call = self.calls.pop((seen[1], seen[2]))
+                if call[3] != seen[3]:
+                    raise KeyError(seen[3])
+                self._returns[seen[3]](seen, call)
+            elif kind == "enter":
+                self.handlers[seen[1], seen[2]] = seen
+                self._enters[seen[3]](seen)
+            elif kind == "exit":
+                self._exits[seen[3]](seen, self.handlers.pop((seen[1], seen[2])))
+            elif kind == "quiescence":
+                self._quiescence()
+            elif kind == "environment":
+                self._environment(seen)
+            else:
+                broken = (Broken("lost", f"the implementation is gone: {seen[1]}", ()),)
+                self.failure = Failure(self.events, event, "implementation", broken, ())
+                return self.failure
+        except _RefusedError as refused:
+            self.failure = Failure(
+                self.events,
+                event,
+                refused.track.name,
+                refused.edge.broken,
+                tuple(sorted(map(_describe, refused.track.node.states))),
+            )
+            return self.failure
+        except KeyError as unknown:
+            broken = (Broken("-", f"nothing is known of {unknown}", _NAMES.get(seen[3], ())),)
+            self.failure = Failure(self.events, event, "names", broken, ())
+            return self.failure
+        self.events += 1
+        return None
+
+    def fork(self) -> Judge:
+        """An independent judge that has seen the same events."""
+        other = Judge(self.specification, set())
+        other.events = self.events
+        for mine, theirs in (
+            (self.endpoint, other.endpoint),
+            (self.flow, other.flow),
+            (self.configuration, other.configuration),
+        ):
+            for name, track in mine.items():
+                theirs[name].node = track.node
+        for groups, copies in ((self.packets, other.packets), (self.incoming, other.incoming)):
+            for name, group in groups.items():
+                for key, track in group.items():
+                    copy = copies[name][key] = Track(track.name, track.automaton)
+                    copy.node = track.node
+        for name in ENDPOINTS:
+            other._carrier[name].update(self._carrier[name])
+            other._buffer[name].update(self._buffer[name])
+            other._context[name].update(self._context[name])
+        other.calls.update(self.calls)
+        other.handlers.update(self.handlers)
+        return other
+
+    # Routing ------------------------------------------------------------------------------
+
+    def _make_routes(self) -> None:
+        calls: dict[str, Callable[[Any], None]] = {}
+        returns: dict[str, Callable[[Any, Any], None]] = {}
+        for name in (*_SETTERS, "VmbChannelSetPointer", "VmbChannelGetPointer", _SIZEOF):
+            calls[name], returns[name] = self._configure, self._configured
+        calls["VmbChannelInitSetStateChangeCallbacks"] = self._register
+        for name in ("Allocate", "Enable", "Disable", "Pause", "Start", "Cleanup"):
+            calls[f"VmbChannel{name}"] = self._lifecycle
+            returns[f"VmbChannel{name}"] = self._lifecycle_returned
+        returns["VmbChannelCleanup"] = self._cleaned
+        for name in (
+            "Allocate",
+            "Initialize",
+            "Free",
+            "GetChannel",
+            "SetPointer",
+            "GetPointer",
+            "SetCompletionRoutine",
+        ):
+            calls[f"VmbPacket{name}"] = self._packet_call
+            returns[f"VmbPacket{name}"] = self._packet_return
+        calls["VmbPacketSend"], returns["VmbPacketSend"] = self._send, self._sent
+        calls["VmbChannelSetTransactionQuota"] = self._quota
+        returns["VmbChannelSetTransactionQuota"] = self._quota_set
+        for name in ("VmbChannelPacketComplete", "VmbChannelPacketFail"):
+            calls[name], returns[name] = self._give_back, self._given_back
+        enters: dict[str, Callable[[Any], None]] = {}
+        exits: dict[str, Callable[[Any, Any], None]] = {}
+        for name in (OPENED, CLOSED, SUSPEND, STARTED, POST_STARTED):
+            enters[name], exits[name] = self._lifecycle, self._lifecycle_returned
+        enters[PROCESS_PACKET], exits[PROCESS_PACKET] = self._process_packet, self._processed
+        enters[PROCESSING_COMPLETE] = self._processing_complete
+        exits[PROCESSING_COMPLETE] = self._lifecycle_returned
+        enters[COMPLETION_ROUTINE] = self._completion
+        exits[COMPLETION_ROUTINE] = self._lifecycle_returned
+        self._calls, self._returns, self._enters, self._exits = calls, returns, enters, exits
+
+    def _take(self, track: Track, event: Any) -> None:
+        node = track.node
+        edge = node.edges.get(event)
+        if edge is None:
+            edge = track.automaton.step(node, event)
+        target = edge.target
+        if target is None:
+            edge.hits += 1
+            raise _RefusedError(track, edge)
+        edge.hits += 1
+        track.node = target
+        if edge.moves:
+            last = track.last
+            for move in edge.moves:
+                region = move[1].region
+                before = last.get(region)
+                if before is not None:
+                    self.pairs.add((track.name, before, move))
+                last[region] = move
+
+    def _lifecycle(self, event: Any) -> None:
+        self._endpoint(event[1], event)
+
+    def _lifecycle_returned(self, event: Any, _began: Any) -> None:
+        self._endpoint(event[1], event)
+
+    def _endpoint(self, name: str, event: Any) -> None:
+        track = self.endpoint[name]
+        before = track.node
+        self._take(track, event)
+        if track.node is not before and track.node.summary != before.summary:
+            self._spread(name)
+
+    def _spread(self, name: str) -> None:
+        """Tell the others of a change of phase."""
+        shadow = _shadow("phase", name, self.endpoint[name].node)
+        for packet in self.packets[name].values():
+            self._take(packet, shadow)
+        for flow in self.flow.values():
+            self._take(flow, shadow)
+        self._take(self.configuration[name], shadow)
+        self._endpoint(peer_of(name), shadow)
+
+    def _configure(self, event: Any) -> None:
+        track = self.configuration[event[1]]
+        before = track.node
+        self._take(track, event)
+        if track.node is not before and track.node.summary != before.summary:
+            self._spread_limits(event[1])
+
+    def _configured(self, event: Any, _call: Any) -> None:
+        self._configure(event)
+
+    def _spread_limits(self, name: str) -> None:
+        limits = _shadow("limits", name, self.configuration[name].node)
+        for packet in self.packets[name].values():
+            self._take(packet, limits)
+        for flow in self.flow.values():
+            self._take(flow, limits)
+
+    def _register(self, event: Any) -> None:
+        self._configure(event)
+        self._endpoint(event[1], event)
+
+    def _cleaned(self, event: Any, _call: Any) -> None:
+        self._configure(event)
+        self._endpoint(event[1], event)
+
+    def _environment(self, event: Any) -> None:
+        name, action = event[1], event[2]
+        if action == "crash":
+            self.packets[name].clear()
+            self.incoming[name].clear()
+            self._endpoint(name, event)
+        elif action == "malformed":
+            self._take(self.flow[peer_of(name)], event)
+            self._endpoint(peer_of(name), event)
+
+    # Outgoing packets ---------------------------------------------------------------------
+
+    def _packet(self, endpoint: str, name: str) -> Track:
+        packets = self.packets[endpoint]
+        track = packets.get(name)
+        if track is None:
+            track = Track(f"{endpoint} packet {name}", self.specification.packet[endpoint])
+            self._take(track, _shadow("phase", endpoint, self.endpoint[endpoint].node))
+            self._take(track, _shadow("limits", endpoint, self.configuration[endpoint].node))
+            packets[name] = track
+        return track
+
+    def _packet_call(self, event: Any) -> None:
+        self._take(self._packet(event[1], event[4][0]), event)
+
+    def _packet_return(self, event: Any, call: Any) -> None:
+        self._take(self.packets[event[1]][call[4][0]], event)
+
+    def _send(self, event: Any) -> None:
+        endpoint, name, buffer = event[1], event[4][0], event[4][1]
+        self._packet_call(event)
+        self._take(self.flow[peer_of(endpoint)], event)
+        carrier = self._carrier[endpoint]
+        for tag in [t for t, owner in carrier.items() if owner == name]:
+            del carrier[tag]
+        carrier[tag_of(buffer)] = name
+        self._buffer[endpoint][name] = buffer
+
+    def _sent(self, event: Any, call: Any) -> None:
+        self._packet_return(event, call)
+        self._take(self.flow[peer_of(event[1])], event)
+
+    def _completion(self, event: Any) -> None:
+        endpoint, (name, status, _) = event[1], event[4]
+        self._take(self.packets[endpoint][name], event)
+        if not is_success(status):
+            buffer = self._buffer[endpoint].get(name, b"")
+            self._take(self.flow[peer_of(endpoint)], Shadow("cancelled", endpoint, (buffer,)))
+        carrier = self._carrier[endpoint]
+        for tag in [t for t, owner in carrier.items() if owner == name]:
+            del carrier[tag]
+        self._endpoint(endpoint, event)
+
+    # Incoming packets ---------------------------------------------------------------------
+
+    def _process_packet(self, event: Any) -> None:
+        endpoint, (_, context, buffer, _) = event[1], event[4]
+        self._endpoint(endpoint, event)
+        self._take(self.flow[endpoint], event)
+        contexts = self.incoming[endpoint]
+        track = contexts.get(context)
+        if track is None:
+            track = Track(f"{endpoint} context {context}", self.specification.incoming[endpoint])
+            contexts[context] = track
+        self._take(track, event)
+        sender = peer_of(endpoint)
+        name = self._carrier[sender].get(tag_of(buffer))
+        if name is not None and name in self.packets[sender]:
+            self._take(self.packets[sender][name], event)
+            self._context[endpoint][context] = name
+        else:
+            self._context[endpoint].pop(context, None)
+
+    def _processed(self, event: Any, enter: Any) -> None:
+        self._take(self.incoming[event[1]][enter[4][1]], event)
+        self._endpoint(event[1], event)
+
+    def _processing_complete(self, event: Any) -> None:
+        self._endpoint(event[1], event)
+        self._take(self.flow[event[1]], event)
+
+    def _give_back(self, event: Any) -> None:
+        endpoint, function, arguments = event[1], event[3], event[4]
+        context = arguments[0]
+        self._take(self.incoming[endpoint][context], event)
+        self._take(self.flow[endpoint], event)
+        self._endpoint(endpoint, event)
+        name = self._context[endpoint].pop(context, None)
+        sender = peer_of(endpoint)
+        if name is not None:
+            buffer = self._buffer[sender].get(name)
+            seen = arguments[2] if function == "VmbChannelPacketComplete" else None
+            current = self._carrier[sender].get(tag_of(buffer)) == name
+            if current and (seen is None or tag_of(seen) == tag_of(buffer)):
+                self._take(self.packets[sender][name], event)
+
+    def _given_back(self, event: Any, call: Any) -> None:
+        self._take(self.incoming[event[1]][call[4][0]], event)
+
+    def _quota(self, event: Any) -> None:
+        self._take(self.flow[event[1]], event)
+
+    def _quota_set(self, event: Any, _call: Any) -> None:
+        self._quota(event)
+
+    # Silence ------------------------------------------------------------------------------
+
+    def _quiescence(self) -> None:
+        facts = {name: self._facts(name) for name in ENDPOINTS}
+        for name in ENDPOINTS:
+            waiting = any(True in t.node.summary for t in self.packets[name].values())
+            self._endpoint(name, _quiet(("waiting",) if waiting else ()))
+        for name in ENDPOINTS:
+            peer = peer_of(name)
+            mine, theirs = facts[name], facts[peer]
+            packets: list[str] = [f for f in ("busy", "standing") if f in mine]
+            out: Any = self.flow[peer].node.summary
+            if not all(room for room, *_ in out):
+                packets.append("full")
+            if "running" not in theirs:
+                packets.append("peer paused")
+            quiet = _quiet(tuple(packets))
+            for track in self.packets[name].values():
+                self._take(track, quiet)
+            flow: list[str] = [f for f in ("busy",) if f in mine]
+            if "running" in theirs:
+                flow.append("sender running")
+            self._take(self.flow[name], _quiet(tuple(flow)))
+            for track in self.incoming[name].values():
+                self._take(track, _quiet(()))
+            self._take(self.configuration[name], _quiet(()))
+
+    def _facts(self, name: str) -> frozenset[str]:
+        """What silence may be excused by: nothing is surely running, or a handler is."""
+        node = self.endpoint[name].node
+        facts: frozenset[str] | None = node.notes.get("facts")
+        if facts is None:
+            facts = node.notes["facts"] = _endpoint_facts(node)
+        flows: Any = self.flow[name].node.summary
+        standing = any(stopped or (blocked and waits) for _, waits, stopped, blocked in flows)
+        return facts | {"standing"} if standing else facts
+
+
+def _endpoint_facts(node: Node) -> frozenset[str]:
+    facts = set()
+    states: Iterable[Any] = node.states
+    if any(
+        s.indicated
+        or s.others
+        or s.post_running
+        or s.early_started == 1
+        or s.connection in ("opening", "closing")
+        or s.run in ("starting", "suspending")
+        for s in states
+    ):
+        facts.add("busy")
+    running = all(s.connection == "open" and s.run == "started" for s in states)
+    if running:
+        facts.add("running")
+    if not running or any(s.indicated or s.others for s in states):
+        facts.add("standing")
+    return frozenset(facts)
+
+
+_QUIETS: dict[tuple[str, ...], Quiet] = {}
+
+
+def _quiet(facts: tuple[str, ...]) -> Quiet:
+    quiet = _QUIETS.get(facts)
+    if quiet is None:
+        quiet = _QUIETS[facts] = Quiet("quiescence", facts)
+    return quiet
+
+
+def _shadow(kind: str, name: str, node: Node) -> Shadow:
+    shadow: Shadow | None = node.notes.get(kind)
+    if shadow is None:
+        shadow = node.notes[kind] = Shadow(kind, name, node.summary)
+    return shadow
+
+
+def _describe(state: Any) -> str:
+    """A state in words: what differs from nothing."""
+    defaults = type(state)._field_defaults
+    shown = [
+        f"{field} {value}" if value is not True else field
+        for field, value in zip(state._fields, state, strict=True)
+        if field not in ("assumed", "endpoint", "sender", "receiver")
+        and defaults.get(field, None) != value
+    ]
+    return ", ".join(shown).replace("_", " ") or "as new"
+
+
+def judge_trace(events: Iterable[Event], specification: Specification | None = None) -> Judge:
+    """Judge a whole recorded trace; the judge tells what was found."""
+    judge = Judge(specification or Specification())
+    for event in events:
+        if judge.feed(event) is not None:
+            break
+    return judge

@@ -1,0 +1,123 @@
+"""The published JSON Schemas of what we write to files.
+
+They are made from the models that validate, and committed under ``model/schemas/`` so that
+a program in any language can check its traces and cases. To bring the committed files up
+to date after a change of a model or of the interface's functions:
+``python -m kmcl_model.schemas model/schemas``.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import TypeAdapter
+
+from .api import CALLBACKS, FUNCTIONS
+from .boundary import BUFFER_SCHEMA, BUFFERS, STATUS_SCHEMA, STATUSES
+from .case import Case
+from .trace import EventLine, HeaderLine
+
+__all__ = ["DIALECT", "PUBLISHED", "case_schema", "render_schema", "trace_schema"]
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+"""The dialect of JSON Schema that all of them are written in."""
+
+_Signatures = Mapping[str, tuple[str, ...]]
+
+_CALLED: Final[_Signatures] = {name: f.parameters for name, f in FUNCTIONS.items()}
+_RETURNED: Final[_Signatures] = {name: f.outputs for name, f in FUNCTIONS.items()}
+_ENTERED: Final[_Signatures] = {name: c.parameters for name, c in CALLBACKS.items()}
+
+_VALUES: Final[dict[str, Any]] = {
+    "Buffer": {"description": "Bytes; null stands for a null pointer.", **BUFFER_SCHEMA},
+    "Status": {"description": "An NTSTATUS, or null for void.", **STATUS_SCHEMA},
+    "Value": {
+        "description": "Any other argument or output.",
+        "anyOf": [
+            {"type": ["integer", "string", "boolean", "null"]},
+            {"type": "array", "items": {"type": "string"}},
+        ],
+    },
+}
+
+
+def trace_schema() -> dict[str, Any]:
+    """The schema of *one line* of a trace: the header or an event."""
+    line: TypeAdapter[Any] = TypeAdapter(HeaderLine | EventLine)
+    schema = line.json_schema()
+    _say_which_arguments(schema, "CallLine", "function", "arguments", _CALLED)
+    _say_which_arguments(schema, "ReturnLine", "function", "outputs", _RETURNED)
+    _say_which_arguments(schema, "EnterLine", "callback", "arguments", _ENTERED)
+    return {
+        "$schema": DIALECT,
+        "$id": "urn:kmcl:trace:1",
+        "title": "One line of a kmcl trace",
+        **schema,
+    }
+
+
+def case_schema() -> dict[str, Any]:
+    """The schema of a case file."""
+    schema = Case.model_json_schema()
+    _say_which_arguments(schema, "InvokeLine", "function", "arguments", _CALLED)
+    _say_which_arguments(schema, "ActLine", "act", "arguments", _CALLED)
+    return {"$schema": DIALECT, "$id": "urn:kmcl:case:1", **schema}
+
+
+def _say_which_arguments(
+    schema: dict[str, Any], line: str, owner: str, member: str, signatures: _Signatures
+) -> None:
+    """Add to a line of the schema: the function or callback decides what ``member`` holds."""
+    schema["$defs"] |= _VALUES
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for name, parameters in sorted(signatures.items()):
+        alike.setdefault(parameters, []).append(name)
+    schema["$defs"][line]["allOf"] = [
+        {
+            "if": {"properties": {owner: {"enum": names}}, "required": [owner]},
+            "then": {
+                "properties": {
+                    member: {
+                        "properties": {p: {"$ref": f"#/$defs/{_kind(p)}"} for p in parameters},
+                        "required": list(parameters),
+                        "additionalProperties": False,
+                    }
+                },
+                "required": [member] if parameters else [],
+            },
+        }
+        for parameters, names in alike.items()
+    ]
+
+
+def _kind(parameter: str) -> str:
+    if parameter in BUFFERS:
+        return "Buffer"
+    return "Status" if parameter in STATUSES else "Value"
+
+
+PUBLISHED: Final[dict[str, Callable[[], dict[str, Any]]]] = {
+    "trace.schema.json": trace_schema,
+    "case.schema.json": case_schema,
+}
+"""File name in ``model/schemas/`` and what makes its content."""
+
+
+def render_schema(schema: dict[str, Any]) -> str:
+    """A schema as the text of its file: the same bytes for the same schema."""
+    return json.dumps(schema, indent=2) + "\n"
+
+
+def main(folder: Path) -> None:
+    """Write every published schema into ``folder``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, make in PUBLISHED.items():
+        (folder / name).write_text(render_schema(make()), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,359 @@
+"""Rules, and the automaton that a set of rules makes.
+
+The specification is a conjunction of small *observers*, one for each thing a page speaks of:
+an endpoint, an outgoing packet, an incoming packet, the flow of one direction, the
+configuration of a channel. Each sees the events that concern its thing and knows nothing else.
+A trace conforms if every observer can explain its share of it.
+
+An observer is nondeterministic, because the pages leave choices open and because a library
+takes steps that nobody sees. It is given by
+
+* ``Rule``: an event is allowed where all *needs* of one of its rules hold. A need names
+  the requirements it stands for, so one declaration serves three ends: it judges, it says what a
+  refused event has broken, and it counts as a witness of those requirements where it held.
+* ``Hidden``: a step the implementation may take unseen.
+* ``Due``: what must not be outstanding any more when the implementation falls silent.
+* ``Silence``: requirements that silence itself is a witness of.
+
+``Automaton`` turns the rules into a deterministic one while it runs (subset construction): a
+*node* is the set of states that explain the events so far; an *edge* is computed once and
+then looked up. States are immutable and hashable; a refused event changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
+
+from kmcl_model.events import Event
+
+__all__ = [
+    "Automaton",
+    "Broken",
+    "Due",
+    "Edge",
+    "Hidden",
+    "Move",
+    "Need",
+    "Node",
+    "Quiet",
+    "Rule",
+    "Rules",
+    "Shadow",
+    "Silence",
+    "State",
+    "need",
+    "trigger",
+]
+
+
+class State(Protocol):
+    """What every observer's state has: the readings it has assumed and not yet shown."""
+
+    @property
+    def assumed(self) -> tuple[str, ...]: ...
+
+    def _replace(self, **changes: Any) -> Any: ...
+
+    def __hash__(self) -> int: ...
+
+
+S = TypeVar("S", bound=State)
+
+
+class Shadow(NamedTuple):
+    """A derived event: what an observer learns of another thing's state.
+
+    ``about`` is an endpoint, ``states`` what it may be in: all possibilities, in fixed order.
+    """
+
+    kind: str
+    about: str
+    states: tuple[Hashable, ...]
+
+
+class Quiet(NamedTuple):
+    """Quiescence as one observer sees it, with the facts of others that excuse silence."""
+
+    kind: str
+    facts: tuple[Hashable, ...]
+
+
+class Move(NamedTuple):
+    """A transition of a chart: ``region`` goes from ``source`` to ``target``."""
+
+    region: str
+    source: str
+    target: str
+
+
+class Need(NamedTuple):
+    """A condition of a rule, in words, and the requirements a failing one breaks."""
+
+    words: str
+    requirements: tuple[str, ...]
+    holds: Callable[[Any, Any], bool]
+
+
+def need(words: str, requirements: str, holds: Callable[[Any, Any], bool]) -> Need:
+    """``requirements``: ids separated by blanks."""
+    return Need(words, tuple(requirements.split()), holds)
+
+
+class Rule(NamedTuple):
+    """An event is allowed if all ``needs`` hold; ``then`` gives the state or states after it.
+
+    ``on`` is what ``trigger`` makes of the event. ``when`` tells whether the rule speaks of this
+    situation at all: where it does not, the rule neither allows nor explains a refusal.
+    ``shows`` are requirements that the allowed event is a witness of by itself. ``moves`` are
+    the transitions of the chart that the rule can take.
+    """
+
+    id: str
+    on: tuple[str, str]
+    needs: tuple[Need, ...]
+    then: Callable[[Any, Any], Any]
+    when: Callable[[Any, Any], bool] | None = None
+    shows: tuple[str, ...] = ()
+    moves: tuple[Move, ...] = ()
+
+
+class Hidden(NamedTuple):
+    """A step nobody sees. ``then`` gives the states it can lead to, none where impossible."""
+
+    id: str
+    then: Callable[[Any], Iterable[Any]]
+    moves: tuple[Move, ...] = ()
+
+
+class Due(NamedTuple):
+    """Silence is refused while ``when`` holds, since ``what`` is still to come.
+
+    ``on`` is the trigger of the event that pays it; None where a state is simply impossible.
+    """
+
+    id: str
+    what: str
+    requirements: tuple[str, ...]
+    when: Callable[[Any, Quiet], bool]
+    on: tuple[str, str] | None = None
+
+
+class Silence(NamedTuple):
+    """Silence while ``when`` holds shows that the requirements are kept."""
+
+    id: str
+    requirements: tuple[str, ...]
+    when: Callable[[Any, Quiet], bool]
+
+
+class Rules(NamedTuple):
+    """Everything an observer goes by.
+
+    ``settle`` is the state after an accepted silence. ``regions`` project a state on the
+    chart: region name to a function giving the chart state. ``summary`` is what other observers
+    are told of a state, None if nothing.
+    """
+
+    name: str
+    rules: tuple[Rule, ...]
+    hidden: tuple[Hidden, ...] = ()
+    dues: tuple[Due, ...] = ()
+    silences: tuple[Silence, ...] = ()
+    settle: Callable[[Any, Quiet], Any] = lambda state, _quiet: state
+    regions: tuple[tuple[str, Callable[[Any], str]], ...] = ()
+    summary: Callable[[Any], Hashable] = lambda _state: None
+
+
+class Broken(NamedTuple):
+    """Why an event or a silence was refused: the rule, the words of what failed, its ids."""
+
+    rule: str
+    words: str
+    requirements: tuple[str, ...]
+
+
+class Node:
+    """A set of states that explain the events so far; ``edges`` are filled as they are met."""
+
+    __slots__ = ("edges", "notes", "states", "summary")
+
+    def __init__(self, states: frozenset[Any], summary: tuple[Hashable, ...]) -> None:
+        self.states = states
+        self.summary = summary
+        self.edges: dict[Hashable, Edge] = {}
+        self.notes: dict[str, Any] = {}
+        """Room for what others compute from the states once, by name."""
+
+
+class Edge:
+    """What an event does to a node: the next one, or None with what it has ``broken``.
+
+    ``hits`` counts how often it was taken; requirements, readings and moves shown are read
+    off the edges after a run, which keeps the hot path to one look-up.
+    """
+
+    __slots__ = ("broken", "hits", "moves", "readings", "requirements", "target")
+
+    def __init__(
+        self,
+        target: Node | None,
+        requirements: frozenset[str] = frozenset(),
+        readings: tuple[str, ...] = (),
+        moves: tuple[tuple[str, Move], ...] = (),
+        broken: tuple[Broken, ...] = (),
+    ) -> None:
+        self.target = target
+        self.requirements = requirements
+        self.readings = readings
+        self.moves = moves
+        self.broken = broken
+        self.hits = 0
+
+
+def trigger(event: Event | Shadow | Quiet) -> tuple[str, str]:
+    """What a rule is looked up by: the kind, and the function or callback where there is one."""
+    parts = cast("tuple[str, ...]", event)
+    if parts[0] in ("call", "return", "enter", "exit"):
+        return parts[0], parts[3]
+    if parts[0] == "environment":
+        return parts[0], parts[2]
+    return parts[0], ""
+
+
+class Automaton(Generic[S]):
+    """The deterministic automaton of some rules, built as far as it is walked."""
+
+    def __init__(self, rules: Rules, initial: S) -> None:
+        self.rules = rules
+        self._by_trigger: dict[tuple[str, str], list[Rule]] = {}
+        for rule in rules.rules:
+            self._by_trigger.setdefault(rule.on, []).append(rule)
+        self._dues: dict[tuple[str, str], list[Due]] = {}
+        for due in rules.dues:
+            if due.on is not None:
+                self._dues.setdefault(due.on, []).append(due)
+        self.nodes: dict[frozenset[S], Node] = {}
+        self.initial, _ = self._node(self._closure({initial: frozenset()})[0])
+
+    def step(self, node: Node, event: Event | Shadow | Quiet) -> Edge:
+        """Compute the edge for an event that the node has not met yet, and keep it."""
+        edge = self._silence(node, event) if isinstance(event, Quiet) else self._event(node, event)
+        node.edges[event] = edge
+        return edge
+
+    def edges(self) -> Iterator[Edge]:
+        """Every edge known so far, with how often it was taken."""
+        for node in self.nodes.values():
+            yield from node.edges.values()
+
+    def _event(self, node: Node, event: Event | Shadow) -> Edge:
+        found: dict[S, frozenset[tuple[str, Move]]] = {}
+        shown: set[str] = set()
+        refused: list[tuple[Rule, list[Need]]] = []
+        on = trigger(event)
+        for state in node.states:
+            for rule in self._by_trigger.get(on, ()):
+                if rule.when is not None and not rule.when(state, event):
+                    continue
+                failing = [n for n in rule.needs if not n.holds(state, event)]
+                if failing:
+                    refused.append((rule, failing))
+                    continue
+                shown.update(rule.shows)
+                for n in rule.needs:
+                    shown.update(n.requirements)
+                after = rule.then(state, event)
+                for target in after if isinstance(after, list) else (after,):
+                    moves = self._moves(rule.id, rule.moves, state, target)
+                    found[target] = found.get(target, frozenset()) | moves
+        if not found:
+            return Edge(None, broken=_closest(refused, on))
+        for due in self._dues.get(on, ()):
+            nothing = Quiet("quiescence", ())
+            if all(due.when(state, nothing) for state in node.states):
+                shown.update(due.requirements)
+        return self._edge(found, shown)
+
+    def _silence(self, node: Node, quiet: Quiet) -> Edge:
+        found: dict[S, frozenset[tuple[str, Move]]] = {}
+        shown: set[str] = set()
+        overdue: list[list[Due]] = []
+        for state in node.states:
+            late = [due for due in self.rules.dues if due.when(state, quiet)]
+            if late:
+                overdue.append(late)
+                continue
+            for silence in self.rules.silences:
+                if silence.when(state, quiet):
+                    shown.update(silence.requirements)
+            found[self.rules.settle(state, quiet)] = frozenset()
+        if not found:
+            fewest = min(overdue, key=len)
+            return Edge(
+                None,
+                broken=tuple(Broken(d.id, f"{d.what} is missing", d.requirements) for d in fewest),
+            )
+        return self._edge(found, shown)
+
+    def _edge(self, found: dict[S, frozenset[tuple[str, Move]]], shown: set[str]) -> Edge:
+        states, moves = self._closure(found)
+        target, readings = self._node(states)
+        return Edge(target, frozenset(shown), readings, tuple(sorted(moves)))
+
+    def _closure(
+        self, found: dict[S, frozenset[tuple[str, Move]]]
+    ) -> tuple[set[S], set[tuple[str, Move]]]:
+        """All states that hidden steps lead to, and the chart moves that surely happened."""
+        certain = set(frozenset.intersection(*found.values()))
+        states = set(found)
+        waiting = list(states)
+        while waiting:
+            state = waiting.pop()
+            for step in self.rules.hidden:
+                for target in step.then(state):
+                    if target not in states:
+                        states.add(target)
+                        waiting.append(target)
+        return states, certain
+
+    def _node(self, states: set[S]) -> tuple[Node, tuple[str, ...]]:
+        """The node of a set of states, and the readings on which all of them agree."""
+        common = set.intersection(*(set(state.assumed) for state in states))
+        if common:
+            states = {
+                state._replace(assumed=tuple(a for a in state.assumed if a not in common))
+                for state in states
+            }
+        key = frozenset(states)
+        node = self.nodes.get(key)
+        if node is None:
+            summary = tuple(sorted({self.rules.summary(s) for s in key}, key=repr))
+            node = self.nodes[key] = Node(key, summary)
+        return node, tuple(sorted(common))
+
+    def _moves(
+        self, rule: str, declared: tuple[Move, ...], before: S, after: S
+    ) -> frozenset[tuple[str, Move]]:
+        if not declared:
+            return frozenset()
+        taken = set()
+        for region, project in self.rules.regions:
+            move = Move(region, project(before), project(after))
+            if move in declared:
+                taken.add((rule, move))
+        return frozenset(taken)
+
+
+def _closest(refused: list[tuple[Rule, list[Need]]], on: tuple[str, str]) -> tuple[Broken, ...]:
+    """The refusals that lacked least: one for each rule and each failing need."""
+    if not refused:
+        return (Broken("-", f"no rule speaks of {' '.join(on).strip()} here", ()),)
+    fewest = min(len(failing) for _, failing in refused)
+    found = {
+        Broken(rule.id, n.words, n.requirements): None
+        for rule, failing in refused
+        if len(failing) == fewest
+        for n in failing
+    }
+    return tuple(sorted(found))

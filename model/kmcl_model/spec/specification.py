@@ -1,0 +1,52 @@
+"""All observers together: one automaton for each kind of thing and end of the channel."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from . import configuration, endpoint, flow, incoming, packet
+from .observer import Automaton, Rules
+
+__all__ = ["ENDPOINTS", "OBSERVERS", "Specification", "peer_of"]
+
+ENDPOINTS: Final = ("client", "server")
+
+OBSERVERS: Final[tuple[Rules, ...]] = (
+    endpoint.ENDPOINT,
+    packet.PACKET,
+    flow.FLOW,
+    incoming.INCOMING,
+    configuration.CONFIGURATION,
+)
+"""The rules of the whole specification."""
+
+
+def peer_of(name: str) -> str:
+    """The other end."""
+    return "server" if name == "client" else "client"
+
+
+class Specification:
+    """The automata of a run. They grow with what is seen, so a run shares one specification."""
+
+    def __init__(self) -> None:
+        self.endpoint: dict[str, Automaton[Any]] = {}
+        self.packet: dict[str, Automaton[Any]] = {}
+        self.flow: dict[str, Automaton[Any]] = {}
+        self.incoming: dict[str, Automaton[Any]] = {}
+        self.configuration: dict[str, Automaton[Any]] = {}
+        for name in ENDPOINTS:
+            self.endpoint[name] = Automaton(endpoint.ENDPOINT, endpoint.initial(name))
+            self.packet[name] = Automaton(packet.PACKET, packet.initial(name))
+            self.flow[name] = Automaton(flow.FLOW, flow.initial(peer_of(name), name))
+            self.incoming[name] = Automaton(incoming.INCOMING, incoming.initial())
+            self.configuration[name] = Automaton(
+                configuration.CONFIGURATION, configuration.initial(name)
+            )
+
+    def automata(self) -> Iterator[tuple[str, Automaton[Any]]]:
+        """Every automaton with the end it belongs to; a flow belongs to its receiver."""
+        for name in ENDPOINTS:
+            for group in (self.endpoint, self.packet, self.flow, self.incoming, self.configuration):
+                yield name, group[name]

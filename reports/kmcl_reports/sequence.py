@@ -1,0 +1,201 @@
+"""A trace as the rows of a sequence chart: who, what, and how deep inside callbacks.
+
+The rows are plain text already: nothing an implementation sent survives unescaped. They are
+stored in the certificate, so that a chart can be drawn again without the trace.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, NonNegativeInt
+
+from kmcl_model.api import CALLBACKS, FUNCTIONS
+from kmcl_model.events import (
+    Argument,
+    Call,
+    Enter,
+    Environment,
+    Event,
+    Exit,
+    Lost,
+    Quiescence,
+    Return,
+)
+from kmcl_model.payload import written
+from kmcl_model.status import status_name
+
+from .text import inline, shortened
+
+__all__ = ["ChartRow", "argument_text", "describe_event", "sequence_rows"]
+
+LABEL_LIMIT: Final = 240
+"""Characters of a label; an implementation may send arguments of any length."""
+
+_PLAIN_WORD: Final = re.compile(r"[A-Za-z0-9_.:?+-]+")
+_DISPATCH_LEVEL: Final = 2
+
+
+class ChartRow(BaseModel):
+    """One line of a sequence chart.
+
+    ``number`` is the event's place in the trace. ``depth`` counts the callbacks it is nested
+    in; an ``enter`` opens the level ``depth`` that its ``exit`` closes. ``endpoint`` is empty
+    for what concerns both ends.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    number: NonNegativeInt
+    endpoint: str
+    kind: Literal["call", "return", "enter", "exit", "environment", "quiescence", "lost"]
+    depth: NonNegativeInt = 0
+    label: str
+
+
+def argument_text(value: Argument) -> str:
+    """An argument in ASCII: bytes as the payload they are, text in quotes unless a plain word."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case bytes():
+            return shortened(written(value), 48)
+        case str():
+            return value if _PLAIN_WORD.fullmatch(value) else shortened(ascii(value), 48)
+        case tuple():
+            return "{" + ", ".join(argument_text(member) for member in value) + "}"
+
+
+def _word(name: str) -> str:
+    return name if _PLAIN_WORD.fullmatch(name) else shortened(ascii(name), 64)
+
+
+def _arguments(names: tuple[str, ...], values: tuple[Argument, ...]) -> str:
+    if len(values) == 1 or len(names) != len(values):
+        return ", ".join(map(argument_text, values))
+    return ", ".join(
+        f"{name}={argument_text(value)}" for name, value in zip(names, values, strict=True)
+    )
+
+
+def _outcome(name: str, status: int | None, outputs: str = "") -> str:
+    if status is None and not outputs:
+        return f"{name} returned"
+    parts = [] if status is None else [status_name(status)]
+    return f"{name} = " + ", ".join([*parts, outputs] if outputs else parts)
+
+
+def _entered(event: Enter) -> str:
+    callback = CALLBACKS.get(event.callback)
+    names, values = callback.parameters if callback else (), event.arguments
+    # The channel is worth a word only where it is the wrong one.
+    if names and len(names) == len(values) and values[0] == event.endpoint:
+        names, values = names[1:], values[1:]
+    label = f"{_word(event.callback)}({_arguments(names, values)})"
+    if "." in event.activation:
+        label += f" [{_word(event.activation)}]"
+    return label + (" at DISPATCH_LEVEL" if event.irql == _DISPATCH_LEVEL else "")
+
+
+def _label(event: Event) -> str:
+    match event:
+        case Call():
+            function = FUNCTIONS.get(event.function)
+            names = function.parameters if function else ()
+            return f"{_word(event.function)}({_arguments(names, event.arguments)})"
+        case Return():
+            function = FUNCTIONS.get(event.function)
+            names = function.outputs if function else ()
+            outputs = ", ".join(map(argument_text, event.outputs))
+            if len(names) == len(event.outputs):
+                outputs = ", ".join(
+                    f"{name}={argument_text(value)}"
+                    for name, value in zip(names, event.outputs, strict=True)
+                )
+            return _outcome(_word(event.function), event.status, outputs)
+        case Enter():
+            return _entered(event)
+        case Exit():
+            return _outcome(_word(event.callback), event.status)
+        case Environment():
+            return _word(event.action)
+        case Quiescence():
+            return "quiet" if event.exact else "idle"
+        case Lost():
+            detail = f": {inline(event.detail)}" if event.detail else ""
+            return f"implementation lost ({_word(event.reason)}){detail}"
+
+
+def describe_event(event: Event) -> str:
+    """The event as one line of text: ``client t0: VmbChannelEnable()``."""
+    label = shortened(_label(event), LABEL_LIMIT)
+    match event:
+        case Call() | Return():
+            return f"{_word(event.endpoint)} {_word(event.by)}: {label}"
+        case Enter():
+            return f"{_word(event.endpoint)}: enter {label}"
+        case Exit():
+            return f"{_word(event.endpoint)}: exit {label}"
+        case Environment():
+            return f"{_word(event.endpoint)}: environment {label}"
+        case _:
+            return label
+
+
+class _Levels:
+    """Which activation of an endpoint holds which nesting level: the lowest free one."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, int] = {}
+
+    def enter(self, activation: str) -> int:
+        taken = set(self._held.values())
+        level = next(n for n in range(len(taken) + 1) if n not in taken)
+        return self._held.setdefault(activation, level)
+
+    def exit(self, activation: str) -> int:
+        return self._held.pop(activation, 0)
+
+    def inside(self, caller: str) -> int:
+        """The depth of a call made by an activation; 0 for a driver thread."""
+        return self._held[caller] + 1 if caller in self._held else 0
+
+
+def sequence_rows(events: Iterable[Event]) -> tuple[ChartRow, ...]:
+    """The rows of a trace's sequence chart, one an event."""
+    levels: dict[str, _Levels] = {}
+    rows = []
+    for number, event in enumerate(events):
+        label, endpoint, depth = _label(event), "", 0
+        match event:
+            case Call() | Return():
+                endpoint = event.endpoint
+                depth = levels.setdefault(endpoint, _Levels()).inside(event.by)
+                if not depth:
+                    label = f"{_word(event.by)}: {label}"
+            case Enter():
+                endpoint = event.endpoint
+                depth = levels.setdefault(endpoint, _Levels()).enter(event.activation)
+            case Exit():
+                endpoint = event.endpoint
+                depth = levels.setdefault(endpoint, _Levels()).exit(event.activation)
+            case Environment():
+                endpoint = event.endpoint
+            case Quiescence() | Lost():
+                pass
+        rows.append(
+            ChartRow(
+                number=number,
+                endpoint=_word(endpoint) if endpoint else "",
+                kind=event.kind,
+                depth=depth,
+                label=shortened(label, LABEL_LIMIT),
+            )
+        )
+    return tuple(rows)

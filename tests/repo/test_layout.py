@@ -1,0 +1,106 @@
+"""The repository's shape, so that it cannot drift unnoticed."""
+
+import ast
+import importlib
+import tomllib
+from pathlib import Path
+from typing import TypeGuard
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CODE_FOLDERS = ("model", "adapters", "reports", "conformance")
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+LONG_MODULES: dict[str, str] = {}
+"""Modules over 400 lines, each with the reason why it is not two."""
+
+
+def packages_on_disk() -> list[str]:
+    found = sorted(
+        init.parent.relative_to(ROOT).as_posix()
+        for folder in CODE_FOLDERS
+        for init in (ROOT / folder).glob("*/__init__.py")
+    )
+    assert found, f"{ROOT} is no checkout: these tests would pass on nothing"
+    return found
+
+
+MODULES = sorted(path for package in packages_on_disk() for path in (ROOT / package).rglob("*.py"))
+TEST_FILES = sorted((ROOT / "tests").rglob("test_*.py"))
+
+
+def shown(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_the_wheel_ships_every_package_and_no_other() -> None:
+    shipped = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+
+    assert sorted(shipped) == packages_on_disk()
+
+
+def test_what_the_wheel_adds_to_the_packages_is_there() -> None:
+    added = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+
+    assert [source for source in added if not any((ROOT / source).iterdir())] == []
+
+
+def test_every_import_name_is_ours_alone() -> None:
+    for package in packages_on_disk():
+        assert Path(package).name == f"kmcl_{Path(package).parent.name}"
+
+
+def test_every_package_is_typed() -> None:
+    assert [p for p in packages_on_disk() if not (ROOT / p / "py.typed").is_file()] == []
+
+
+def test_no_loose_module_leaks_onto_the_import_path() -> None:
+    # An editable install puts these folders themselves on sys.path.
+    loose = [p for folder in CODE_FOLDERS for p in (ROOT / folder).glob("*.py")]
+
+    assert loose == []
+
+
+def test_a_folder_of_modules_is_a_package() -> None:
+    assert [shown(p) for p in MODULES if not (p.parent / "__init__.py").is_file()] == []
+
+
+def test_a_long_module_has_a_reason() -> None:
+    long = {shown(p) for p in MODULES if len(p.read_text().splitlines()) > 400}
+
+    assert long == set(LONG_MODULES)
+
+
+@pytest.mark.parametrize("path", TEST_FILES, ids=shown)
+def test_every_test_file_tests(path: Path) -> None:
+    names = [node.name for node in ast.walk(ast.parse(path.read_text())) if is_definition(node)]
+
+    assert [name for name in names if name.lower().startswith("test")]
+
+
+def is_definition(node: ast.AST) -> TypeGuard[ast.FunctionDef | ast.ClassDef]:
+    return isinstance(node, ast.FunctionDef | ast.ClassDef)
+
+
+CLOCKS = {"sleep", "time", "monotonic", "perf_counter", "monotonic_ns", "perf_counter_ns", "now"}
+
+
+@pytest.mark.parametrize("path", TEST_FILES, ids=shown)
+def test_no_test_sleeps_or_reads_a_clock(path: Path) -> None:
+    called = [
+        node.func.attr if isinstance(node.func, ast.Attribute) else ast.unparse(node.func)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+    ]
+
+    assert CLOCKS.isdisjoint(called)
+
+
+@pytest.mark.parametrize("name", PYPROJECT["project"]["entry-points"]["kmcl.adapters"])
+def test_an_adapter_is_where_its_entry_point_says(name: str) -> None:
+    module, _, attribute = PYPROJECT["project"]["entry-points"]["kmcl.adapters"][name].partition(
+        ":"
+    )
+
+    assert callable(getattr(importlib.import_module(module), attribute))
