@@ -12,12 +12,13 @@ causes the other. Liveness is judged at quiescence alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from kmcl_model.api import (
     CLOSED,
     COMPLETION_ROUTINE,
     OPENED,
+    PNP_FAILURE,
     POST_STARTED,
     PROCESS_PACKET,
     PROCESSING_COMPLETE,
@@ -31,13 +32,13 @@ from kmcl_model.spec.configuration import SETTERS
 from kmcl_model.spec.specification import ENDPOINTS, peer_of
 from kmcl_model.status import is_success
 
-__all__ = ["Failure", "Judge", "Track", "judge_trace"]
+__all__ = ["Failure", "Judge", "Pair", "Track", "judge_trace"]
 
 _SETTERS = tuple(setter.function for setter in SETTERS)
 _SIZEOF = "VmbChannelSizeofPacket"
 _NAMES = {COMPLETION_ROUTINE: ("F133",), PROCESS_PACKET: ("F044",)}
 
-Pair = tuple[str, tuple[str, Move], tuple[str, Move]]
+Pair: TypeAlias = tuple[str, tuple[str, Move], tuple[str, Move]]
 
 
 class Failure(NamedTuple):
@@ -60,15 +61,16 @@ class Failure(NamedTuple):
 
 
 class Track:
-    """Where one observer has got to; ``last`` is its last transition in each chart region."""
+    """Where one observer has got to; ``last`` has its last transitions in each chart region."""
 
-    __slots__ = ("automaton", "last", "name", "node")
+    __slots__ = ("automaton", "chart", "last", "name", "node")
 
     def __init__(self, name: str, automaton: Automaton[Any]) -> None:
         self.name = name
+        self.chart = " ".join(name.split()[:2])
         self.automaton = automaton
         self.node: Node = automaton.initial
-        self.last: dict[str, tuple[str, Move]] = {}
+        self.last: dict[str, list[tuple[str, Move]]] = {}
 
 
 class _RefusedError(Exception):
@@ -169,6 +171,10 @@ class Judge:
         other.handlers.update(self.handlers)
         return other
 
+    def carried(self, sender: str) -> dict[int, str]:
+        """Which packet carries the message with a tag, for the messages on their way."""
+        return self._carrier[sender]
+
     # Routing ------------------------------------------------------------------------------
 
     def _make_routes(self) -> None:
@@ -199,7 +205,7 @@ class Judge:
             calls[name], returns[name] = self._give_back, self._given_back
         enters: dict[str, Callable[[Any], None]] = {}
         exits: dict[str, Callable[[Any, Any], None]] = {}
-        for name in (OPENED, CLOSED, SUSPEND, STARTED, POST_STARTED):
+        for name in (OPENED, CLOSED, SUSPEND, STARTED, POST_STARTED, PNP_FAILURE):
             enters[name], exits[name] = self._lifecycle, self._lifecycle_returned
         enters[PROCESS_PACKET], exits[PROCESS_PACKET] = self._process_packet, self._processed
         enters[PROCESSING_COMPLETE] = self._processing_complete
@@ -220,13 +226,21 @@ class Judge:
         edge.hits += 1
         track.node = target
         if edge.moves:
-            last = track.last
-            for move in edge.moves:
-                region = move[1].region
-                before = last.get(region)
-                if before is not None:
-                    self.pairs.add((track.name, before, move))
-                last[region] = move
+            self._follow(track, edge)
+
+    def _follow(self, track: Track, edge: Edge) -> None:
+        """Note which chart transition came after which."""
+        last = track.last
+        now: dict[str, list[tuple[str, Move]]] = {}
+        for step in edge.moves:
+            now.setdefault(step[1].region, []).append(step)
+        for region, steps in now.items():
+            earlier = [*last.get(region, ()), *steps]
+            for before in earlier:
+                for step in steps:
+                    if before[1].target == step[1].source:
+                        self.pairs.add((track.chart, before, step))
+            last[region] = steps
 
     def _lifecycle(self, event: Any) -> None:
         self._endpoint(event[1], event)
@@ -315,8 +329,12 @@ class Judge:
         self._buffer[endpoint][name] = buffer
 
     def _sent(self, event: Any, call: Any) -> None:
+        endpoint, name, buffer = event[1], call[4][0], call[4][1]
         self._packet_return(event, call)
-        self._take(self.flow[peer_of(event[1])], event)
+        flow = self.flow[peer_of(endpoint)]
+        self._take(flow, event)
+        if all(s.status == "none" for s in self.packets[endpoint][name].node.states):
+            self._take(flow, Shadow("silent", endpoint, (buffer,)))
 
     def _completion(self, event: Any) -> None:
         endpoint, (name, status, _) = event[1], event[4]
@@ -338,7 +356,7 @@ class Judge:
         contexts = self.incoming[endpoint]
         track = contexts.get(context)
         if track is None:
-            track = Track(f"{endpoint} context {context}", self.specification.incoming[endpoint])
+            track = Track(f"{endpoint} incoming {context}", self.specification.incoming[endpoint])
             contexts[context] = track
         self._take(track, event)
         sender = peer_of(endpoint)

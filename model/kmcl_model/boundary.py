@@ -104,7 +104,7 @@ def arguments_from_json(
     """
     takes = f"it takes {', '.join(names) or 'nothing'}"
     if unknown := [name for name in given if name not in names]:
-        raise ValueError(f"{owner} has no {unknown[0]!r}; {takes}")
+        raise ValueError(f"{owner} has no {_shown(unknown[0])}; {takes}")
     if missing := [name for name in names if name not in given]:
         raise ValueError(f"{missing[0]} of {owner} is missing; {takes}")
     return tuple(_value(owner, name, given[name]) for name in names)
@@ -154,16 +154,22 @@ def _given_status(value: object) -> int:
     raise ValueError("a status is a number from 0 to 0xFFFFFFFF or a name STATUS_… we know")
 
 
+def _shown(value: object) -> str:
+    """Foreign data inside a message: escaped, and not the whole of it."""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
 def _function(value: object) -> str:
     if isinstance(value, str) and value in FUNCTIONS:
         return value
-    raise ValueError(f"no function of the interface is called {value!r}")
+    raise ValueError(f"no function of the interface is called {_shown(value)}")
 
 
 def _callback(value: object) -> str:
     if isinstance(value, str) and value in CALLBACKS:
         return value
-    raise ValueError(f"no callback of the interface is called {value!r}")
+    raise ValueError(f"no callback of the interface is called {_shown(value)}")
 
 
 GivenStatus: TypeAlias = Annotated[
@@ -177,9 +183,13 @@ Status: TypeAlias = Annotated[int | None, PlainValidator(_status), WithJsonSchem
 FunctionName: TypeAlias = Annotated[
     str, PlainValidator(_function), WithJsonSchema({"enum": sorted(FUNCTIONS)})
 ]
+"""The name of a function of the interface."""
+
 CallbackName: TypeAlias = Annotated[
     str, PlainValidator(_callback), WithJsonSchema({"enum": sorted(CALLBACKS)})
 ]
+"""The name of a callback of the interface."""
+
 JsonArguments: TypeAlias = Annotated[dict[str, Any], Field(default_factory=dict)]
 """Read by ``arguments_from_json`` when the name of the function is known."""
 
@@ -195,7 +205,7 @@ def explain(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     match first["type"]:
         case "union_tag_invalid":
-            message = "{tag!r} is none of {expected_tags}".format(**first["ctx"])
+            message = f"{_shown(first['ctx']['tag'])} is none of {first['ctx']['expected_tags']}"
         case "union_tag_not_found":
             message = f"{first['ctx']['discriminator']} is missing"
         case "model_attributes_type" | "model_type" | "dict_type":
@@ -216,6 +226,6 @@ def _place(location: tuple[int | str, ...]) -> str:
             place += f"[{step}]"
         elif step not in _TAGS:
             # A key of the input may be anything, control characters included.
-            name = step if step.isidentifier() else repr(step)
+            name = step if step.isidentifier() and len(step) <= 40 else _shown(step)
             place += f".{name}" if place else name
     return place

@@ -256,6 +256,11 @@ class _AsStimulusLine:
         return handler(_STIMULUS.core_schema)
 
 
+def _with_schema(record: Any) -> Any:
+    """A case made in a program need not name its format; a file must."""
+    return {"schema": None, **record} if isinstance(record, dict) else record
+
+
 class Expectation(Line):
     """What the run of a case showed when it was saved.
 
@@ -299,7 +304,7 @@ class Case(Line):
     def loads(cls, text: str) -> Case:
         """The case in this text. Raises CaseError without a file name."""
         try:
-            return cls.model_validate(json.loads(text))
+            return cls.model_validate(_with_schema(json.loads(text)))
         except json.JSONDecodeError as error:
             raise CaseError(
                 f"line {error.lineno}, column {error.colno}: not JSON: {error.msg}; "
@@ -331,9 +336,11 @@ class Case(Line):
             raise CaseError(f"{path}: {error}") from None
 
     def save(self, path: Path) -> None:
-        """Write a case file. Raises CaseError where the path cannot be written."""
+        """Write a case file, whole or not at all. Raises CaseError where that cannot be done."""
+        part = path.with_name(path.name + ".part")
         try:
-            path.write_text(self.dumps(), encoding="utf-8")
+            part.write_text(self.dumps(), encoding="utf-8")
+            part.replace(path)
         except OSError as error:
             advice = "choose a folder that can be written"
             raise CaseError(f"{path}: {error.strerror}; {advice}") from None

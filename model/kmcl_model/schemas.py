@@ -65,6 +65,7 @@ def case_schema() -> dict[str, Any]:
     schema = Case.model_json_schema()
     _say_which_arguments(schema, "InvokeLine", "function", "arguments", _CALLED)
     _say_which_arguments(schema, "ActLine", "act", "arguments", _CALLED)
+    schema["required"].insert(0, "schema")  # has a default in a program, not in a file
     return {"$schema": DIALECT, "$id": "urn:kmcl:case:1", **schema}
 
 

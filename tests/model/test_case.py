@@ -150,6 +150,7 @@ def test_a_file_is_read_back(tmp_path: Path) -> None:
     SMALL.save(tmp_path / "small.json")
 
     assert Case.load(tmp_path / "small.json") == SMALL
+    assert [path.name for path in tmp_path.iterdir()] == ["small.json"]
 
 
 CORRECT_IT = "correct it; the format is kmcl-case/1, described in case.schema.json"
@@ -159,6 +160,11 @@ CORRECT_IT = "correct it; the format is kmcl-case/1, described in case.schema.js
     ("old", "new", "complaint"),
     [
         ('"seed": 7', '"seed": "7"', f"seed: Input should be a valid integer; {CORRECT_IT}"),
+        (
+            '"schema": "kmcl-case/1",',
+            "",
+            f"schema: Input should be 'kmcl-case/1'; {CORRECT_IT}",
+        ),
         ('"adapter"', '"adapte"', f"adapter: is missing; {CORRECT_IT}"),
         ("kmcl-case/1", "kmcl-case/9", f"schema: Input should be 'kmcl-case/1'; {CORRECT_IT}"),
         (

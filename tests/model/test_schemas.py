@@ -127,6 +127,7 @@ def test_schema_and_reader_refuse_the_same_lines(change: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        ('"schema": "kmcl-case/1",', ""),
         ('"seed": 0', '"seed": "0"'),
         ('"stimulus": "settle"', '"stimulus": "rest"'),
         ('"choice": 3', '"choice": -3'),

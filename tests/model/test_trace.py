@@ -203,6 +203,22 @@ def test_a_bad_line_is_refused_in_one_line_with_its_number(line: str, complaint:
     assert str(caught.value) == f"line 3: {complaint}"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"event":"%s"}',
+        '{"event":"quiescence","exact":true,"%s":0}',
+        '{"event":"exit","endpoint":"c","activation":"x","callback":"%s"}',
+        SEND % '{"%s":0}',
+    ],
+)
+def test_a_flood_in_a_line_is_not_repeated_in_the_complaint(line: str) -> None:
+    with pytest.raises(TraceError) as caught:
+        load_trace(HEADER + line % ("A" * 10_000))
+
+    assert len(str(caught.value)) < 200
+
+
 @pytest.mark.parametrize("line", ["[" * 100_000, "1" * 5_000])
 def test_a_line_that_the_json_reader_gives_up_on_is_refused(line: str) -> None:
     with pytest.raises(TraceError, match=r"^line 2: cannot be read: [^\n]*$"):

@@ -59,7 +59,9 @@ class Readings:
     passive_processing: bool = False  # A30
     rounded_lengths: bool = False  # A71, A105
     report_at_quota_block: bool = False  # A73
-    unfinished_batch: Literal["before-suspend", "dropped", "after-suspend"] = "before-suspend"  # A75
+    unfinished_batch: Literal["before-suspend", "dropped", "after-suspend"] = (
+        "before-suspend"  # A75
+    )
     failed_queue_restart: Literal["reopen", "start"] = "reopen"  # A81
     malformed: Literal["stop", "skip"] = "stop"  # A153
 

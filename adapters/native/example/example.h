@@ -1,9 +1,9 @@
 /*
  * A KMCL of one channel: server and client end in one process, with real threads.
  *
- * One lock protects everything. Each end has four threads: one changes the state and calls the
- * state handlers, one runs PostStarted (which may wait for packets and must not hold up a close),
- * one delivers packets, one calls completion routines. No handler is called with the lock held.
+ * One lock protects everything. Each end has three threads: one changes the state and calls the
+ * state handlers, one delivers packets, one calls completion routines. So a PostStarted handler
+ * may wait for packets. No handler is called with the lock held.
  *
  * Nobody signals anybody by hand: a thread that waits leaves its condition behind, and whoever
  * gives up the lock wakes those whose condition has come true. So no wake-up can be forgotten,
@@ -32,7 +32,7 @@ enum defect {
 };
 
 enum { SERVER, CLIENT };
-enum { CONTROL_THREAD, POST_STARTED_THREAD, RECEIVE_THREAD, COMPLETION_THREAD, THREADS };
+enum { CONTROL_THREAD, RECEIVE_THREAD, COMPLETION_THREAD, THREADS };
 
 /* The two orthogonal parts of the state of an end. */
 enum connection { DISABLED, ENABLED, OPENING, OPEN, CLOSING };
@@ -111,7 +111,6 @@ struct _VMBCHANNEL {
     bool keep_paused; /* the wish was made while disabled and outlives Enable */
     bool stop;        /* a Pause wants its Suspend, whatever Start says meanwhile */
     UINT64 stops;     /* how often the end has been suspended and drained */
-    bool post_due, post_running;
 
     struct ring ring;
     VMBPACKETCOMPLETION incoming; /* those the driver owns */
@@ -161,7 +160,6 @@ bool is_leaving(const struct _VMBCHANNEL *end);
 bool await_rest(VMBCHANNEL end);
 void hang_up(VMBCHANNEL end);
 void *run_control(void *end);
-void *run_post_started(void *end);
 
 /* packet.c */
 void attach(VMBCHANNEL end);

@@ -13,7 +13,6 @@ static VOID destroy(VMBCHANNEL end)
 
 static void *(*const runs[THREADS])(void *) = {
     [CONTROL_THREAD] = run_control,
-    [POST_STARTED_THREAD] = run_post_started,
     [RECEIVE_THREAD] = run_receive,
     [COMPLETION_THREAD] = run_completion,
 };

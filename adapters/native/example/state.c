@@ -60,7 +60,7 @@ static enum step next_step(const struct _VMBCHANNEL *end)
             return is_leaving(end) || end->stop ? SUSPEND : NOTHING;
         if (is_leaving(end))
             return CLOSE;
-        return !end->paused && !end->post_running ? START : NOTHING;
+        return end->paused ? NOTHING : START;
     default:
         return NOTHING;
     }
@@ -167,8 +167,9 @@ static void start(VMBCHANNEL end)
     call_state_handler(end, end->configuration.state.EvtChannelStarted);
     end->activity = RUNNING;
     end->quota_reached = false;
-    end->post_due = end->configuration.state.EvtChannelPostStarted != NULL;
     transmit(end);
+    if (!end->stop && !is_leaving(end))
+        call_state_handler(end, end->configuration.state.EvtChannelPostStarted);
 }
 
 static bool not_receiving(const void *what)
@@ -186,7 +187,7 @@ static bool drained(const void *what)
 static void suspend(VMBCHANNEL end)
 {
     end->activity = SUSPENDING;
-    end->stop = end->post_due = false;
+    end->stop = false;
     if (!await(not_receiving, end))
         return;
     call_state_handler(end, end->configuration.state.EvtChannelSuspend);
@@ -196,17 +197,11 @@ static void suspend(VMBCHANNEL end)
     end->stops++;
 }
 
-static bool quiet(const void *what)
-{
-    const struct _VMBCHANNEL *end = what;
-    return completions_done(end) && !end->post_running;
-}
-
 static void close_end(VMBCHANNEL end)
 {
     bool local = end->disabling;
     cancel(end, &end->queue);
-    if (!await(quiet, end))
+    if (!await(completions_done, end))
         return;
     end->connection = CLOSING;
     if (KMCL_EXAMPLE_DEFECT != DEFECT_CLOSED || !local)
@@ -262,26 +257,6 @@ void *run_control(void *argument)
         case NOTHING:
             break;
         }
-    }
-    end_thread();
-    return NULL;
-}
-
-static bool post_started_is_due(const void *what)
-{
-    const struct _VMBCHANNEL *end = what;
-    return end->quit || end->post_due;
-}
-
-void *run_post_started(void *argument)
-{
-    VMBCHANNEL end = argument;
-    begin_thread();
-    while (await(post_started_is_due, end) && !end->quit) {
-        end->post_due = false;
-        end->post_running = true;
-        call_state_handler(end, end->configuration.state.EvtChannelPostStarted);
-        end->post_running = false;
     }
     end_thread();
     return NULL;

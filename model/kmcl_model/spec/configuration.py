@@ -174,7 +174,8 @@ class Limits(NamedTuple):
 
 class ConfigurationState(NamedTuple):
     """``calls``: caller, function and arguments of the calls in progress; ``settled`` tells whether
-    the channel was disabled, was not, or was in between since the call began."""
+    the channel was disabled, was not, or was in between since the call began; ``done``: the
+    settings that were accepted."""
 
     endpoint: str
     stance: str = "disabled"
@@ -182,6 +183,7 @@ class ConfigurationState(NamedTuple):
     pointer: int | None = None
     maximum: int = 0
     reports: bool = False
+    done: frozenset[str] = frozenset()
     assumed: tuple[str, ...] = ()
 
 
@@ -215,7 +217,10 @@ def _rules_of(setter: Setter) -> list[Rule]:
         return setter.role not in ("both", s.endpoint)
 
     def enabled(s: State, e: Any) -> bool:
-        return _call(s, e)[3] != "disabled" or s.stance != "disabled"
+        return _call(s, e)[3] == s.stance == "enabled"
+
+    def between(s: State, e: Any) -> bool:
+        return not _call(s, e)[3] == s.stance in ("enabled", "disabled")
 
     def bad(s: State, e: Any) -> list[Refusal]:
         return [r for r in setter.refusals if r.when(_call(s, e)[2])]
@@ -227,10 +232,19 @@ def _rules_of(setter: Setter) -> list[Rule]:
         return not is_success(e.status) and (None in statuses or e.status in statuses)
 
     def good(s: State, e: Any) -> bool:
-        return not (wrong_role(s, e) or enabled(s, e) or bad(s, e) or undecided(s, e))
+        return not (
+            wrong_role(s, e) or enabled(s, e) or between(s, e) or bad(s, e) or undecided(s, e)
+        )
 
     rules = [
         Rule(f"CF-{setter.function}", ("call", setter.function), (), _begin),
+        Rule(
+            f"CF-{setter.function}-between",
+            returned,
+            (),
+            lambda s, e: _end(_apply(s, e) if is_success(e.status) else s, e),
+            when=lambda s, e: between(s, e) and not wrong_role(s, e),
+        ),
         Rule(
             f"CF-{setter.function}-accepted",
             returned,
@@ -313,8 +327,8 @@ def _rules_of(setter: Setter) -> list[Rule]:
     return rules
 
 
-def _situation(refusal: Refusal, wrong_role: Any, bad: Any, enabled: Any) -> Any:
-    return lambda s, e: refusal in bad(s, e) and not (wrong_role(s, e) or enabled(s, e))
+def _situation(refusal: Refusal, wrong_role: Any, bad: Any, not_disabled: Any) -> Any:
+    return lambda s, e: refusal in bad(s, e) and not (wrong_role(s, e) or not_disabled(s, e))
 
 
 def _refusal_need(refusal: Refusal, setter: Setter, fails: Any, bad: Any, enabled: Any) -> Need:
@@ -336,6 +350,7 @@ def _note_a08(s: State, status: int) -> State:
 
 def _apply(s: State, e: Any) -> State:
     _, function, arguments, _ = _call(s, e)
+    s = s._replace(done=s.done | {function})
     if function == "VmbChannelInitSetMaximumPacketSize":
         return s._replace(maximum=arguments[0])
     if function == "VmbChannelInitSetProcessPacketCallbacks":
@@ -358,7 +373,7 @@ _OTHERS = (
         (
             need(
                 "the channel keeps the pointer it was given",
-                "F196 F337",
+                "F196 F197 F337",
                 lambda s, e: e.outputs[0] == s.pointer or s.pointer is None,
             ),
         ),
@@ -384,8 +399,13 @@ _OTHERS = (
 
 def _hear(s: State, e: Shadow) -> State:
     phases: Any = e.states
-    calm = all(p.connection in ("none", "disabled") for p in phases)
-    stance = "disabled" if calm else "enabled"
+    apart = [p.connection in ("none", "disabled") for p in phases]
+    if any(p.leaving or p.connection == "rejected" for p in phases) or any(apart) > all(apart):
+        stance = "between"
+    elif all(apart):
+        stance = "disabled"
+    else:
+        stance = "enabled"
     calls = tuple((*c[:3], c[3] if c[3] == stance else "between") for c in s.calls)
     return s._replace(stance=stance, calls=calls)
 

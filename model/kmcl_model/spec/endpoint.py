@@ -10,7 +10,8 @@ What the state holds beyond the two regions:
 * ``want`` is the pause part that Start and Pause move (A34 to A39); a pending call takes effect
   at some hidden moment between its call and its return.
 * ``invited`` counts the occasions for Opened that the peer has given and that were not yet used;
-  ``cause`` tells whether the peer has given reason to close (1: it may close, 2: it must).
+  ``cause`` tells whether the peer has given reason to close (1: it may close, 2: it must);
+  ``failed``: the peer has rejected the open, and nothing more comes of this Enable (A46, A52).
 * ``indicated`` counts running ProcessPacket handlers, ``outstanding`` the packets handed to the
   driver and not yet given back.
 """
@@ -23,6 +24,7 @@ from kmcl_model.api import (
     CLOSED,
     COMPLETION_ROUTINE,
     OPENED,
+    PNP_FAILURE,
     POST_STARTED,
     PROCESS_PACKET,
     PROCESSING_COMPLETE,
@@ -95,12 +97,13 @@ class EndpointState(NamedTuple):
     calls: tuple[PendingCall, ...] = ()
     peer: str = "away"
     accepted: bool = False
+    failed: bool = False
     invited: int = 0
     cause: int = 0
     over: bool = False
     extra_suspend: bool = False
     early_started: int = 0
-    handlers: tuple[str, ...] = STATE_CHANGE_CALLBACKS
+    handlers: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
 
 
@@ -154,7 +157,7 @@ def _stance(s: State) -> str:
     if s.connection == CLOSING:
         return "closing" if s.endpoint == "server" else "leaving"
     if s.connection == ENABLED:
-        return "ready"
+        return "failed" if s.failed else "ready"
     if s.cause == 2:
         return "closing" if s.endpoint == "server" else "leaving"
     return s.connection
@@ -220,6 +223,7 @@ def _after_enable(s: State, e: Event) -> list[State]:
         cause=0,
         over=False,
         accepted=False,
+        failed=False,
         extra_suspend=False,
         invited=0 if s.peer in ("away", "rejected") else 1,
         wish="unset",
@@ -239,6 +243,13 @@ def _after_enable(s: State, e: Event) -> list[State]:
             return [paused, active]
         return [_assume(paused, "A34:R2"), _assume(active, "A34:R1")]
     return [active]
+
+
+def _enabled(s: State, e: Event) -> State:
+    """On the client this shows that Enable does not wait for an offer (A31)."""
+    if s.endpoint == "client" and s.connection == ENABLED and s.peer == "away":
+        return _assume(_end(s, e), "A31:R1")
+    return _end(s, e)
 
 
 def _after_disable(s: State, e: Event) -> State:
@@ -317,6 +328,7 @@ _LIFE = (
         ("return", "VmbChannelCleanup"),
         (need("a disabled channel is released", "F182", lambda s, e: s.connection == DISABLED),),
         lambda s, e: initial(s.endpoint)._replace(peer=s.peer),
+        shows=("F150",),
     ),
     Rule(
         "EP-handlers",
@@ -342,7 +354,7 @@ _LIFE = (
                 lambda s, e: is_success(e.status or 0),
             ),
         ),
-        lambda s, e: _end(s, e),
+        lambda s, e: _enabled(s, e),
         when=_first,
     ),
     # A second Enable: `done` marks a call that finds the channel not disabled (A32).
@@ -420,6 +432,8 @@ _LIFE = (
 
 def _after_opened_enter(s: State, _e: Event) -> State:
     left = s.peer in ("away", "leaving", "rejected")
+    if s.peer == "ready":
+        s = _assume(s, "A43/order:R1" if s.endpoint == "server" else "A43/order:R2")
     return s._replace(
         connection=OPENING,
         invited=max(0, s.invited - 1),
@@ -512,7 +526,7 @@ _OPENING = (
         "EP-closed-after-rejection",
         ("enter", CLOSED),
         (),
-        lambda s, e: _assume(s._replace(connection=CLOSING), "A44:closed"),
+        lambda s, e: s._replace(connection=CLOSING),
         when=lambda s, e: s.connection == REJECTED,
     ),
     Rule(
@@ -530,6 +544,8 @@ _OPENING = (
 
 def _closing(s: State) -> State:
     after = s._replace(connection=CLOSING, run=PAUSED, post_due=False)
+    if s.run == PAUSED and s.extra_suspend and s.want == PAUSED:
+        return _assume(after, "A59:R1")
     if s.run == STARTED_:
         return _assume(after, "A57:R1")
     if s.run == SUSPENDED:
@@ -614,7 +630,7 @@ _RUNNING = (
             need("PostStarted runs at PASSIVE_LEVEL", "F041", lambda s, e: not e.irql),
         ),
         lambda s, e: s._replace(post_due=False, post_running=s.post_running + 1),
-        shows=("F039", "F229", "F468"),
+        shows=("F034", "F039", "F229", "F468"),
     ),
     Rule(
         "EP-post-started-exit",
@@ -682,7 +698,9 @@ def _extra_suspend(s: State) -> bool:
 
 
 def _note_overlap(s: State) -> State:
-    return _assume(s, "A56:overlap") if s.post_running else s
+    if s.endpoint == "client" and not _pausing(s):
+        s = _assume(s, "A57:R2")
+    return _assume(s, "A56/close-meanwhile:R2") if s.post_running else s
 
 
 # Pause and Start --------------------------------------------------------------------------
@@ -892,6 +910,8 @@ def _hear_one(s: State, now: str) -> State:
     in_session = s.connection in (OPENING, OPEN)
     if now == "open" and s.connection in (ENABLED, OPENING, OPEN):
         s = s._replace(accepted=True)
+    if now == "rejected" and s.connection == ENABLED:
+        return s._replace(failed=True)
     if now in ("away", "rejected") and in_session:
         return s._replace(cause=2)
     if now == "leaving" and in_session:
@@ -903,6 +923,36 @@ def _hear_one(s: State, now: str) -> State:
         return s._replace(invited=1)
     return s
 
+
+_FAILURE = (
+    Rule(
+        "EP-pnp-failure",
+        ("enter", PNP_FAILURE),
+        (
+            need(
+                "a connect failure concerns a client that waits for an offer it has found",
+                "F027",
+                lambda s, e: (
+                    s.endpoint == "client"
+                    and s.connection in (ENABLED, REJECTED)
+                    and (s.invited > 0 or s.peer not in ("away", "leaving"))
+                ),
+            ),
+            need(
+                "a connect failure has a failure status",
+                "F027 A52",
+                lambda s, e: not is_success(e.arguments[1]),
+            ),
+        ),
+        lambda s, e: s._replace(others=s.others + 1, failed=s.connection == ENABLED),
+    ),
+    Rule(
+        "EP-pnp-failure-exit",
+        ("exit", PNP_FAILURE),
+        (),
+        lambda s, e: s._replace(others=s.others - 1),
+    ),
+)
 
 _PEER = (Rule("EP-peer", ("phase", ""), (), _hear),)
 
@@ -946,6 +996,7 @@ def _both_ready(s: State) -> bool:
         s.connection == ENABLED
         and not _disabling(s)
         and s.invited > 0
+        and not s.failed
         and s.peer in ("ready", "open")
     )
 
@@ -957,6 +1008,7 @@ def _start_due(s: State) -> bool:
         and s.want == ACTIVE
         and not _may_close(s)
         and not _pending(s, "VmbChannelPause")
+        and s.peer == "open"
         and (s.endpoint == "server" or s.accepted)
         and not _busy(s)
     )
@@ -1089,6 +1141,11 @@ _SILENCES = (
         ("F180", "F008"),
         lambda s, q: s.endpoint == "client" and s.connection == ENABLED and s.peer == "away",
     ),
+    Silence(
+        "EP-quiet-bare",
+        ("F142",),
+        lambda s, q: s.connection == OPEN and not s.handlers,
+    ),
     Silence("EP-quiet-over", ("F181",), lambda s, q: s.over),
     Silence("EP-quiet-opening", ("F021",), lambda s, q: s.connection == OPENING),
     Silence("EP-quiet-starting", ("F103",), lambda s, q: s.run == STARTING),
@@ -1111,10 +1168,12 @@ def _settle(s: State, q: Quiet) -> State:
         and s.run == PAUSED
     ):
         s = _assume(s, "A64:R2")
+    if _literal_started(s) and not s.extra_suspend and STARTED in s.handlers:
+        s = _assume(s, "A53:R2")
     return s
 
 
-_ALL = (*_LIFE, *_OPENING, *_RUNNING, *_PAUSING, *_PACKETS, *_PEER)
+_ALL = (*_LIFE, *_OPENING, *_RUNNING, *_PAUSING, *_PACKETS, *_FAILURE, *_PEER)
 
 ENDPOINT = Rules(
     name="endpoint",

@@ -9,6 +9,7 @@ told by marks on the entry:
 * ``sure``: it is certainly in the ring.
 * ``optional``: its session has ended or it was cancelled, so it may be delivered or not.
 * ``over``: as optional, but not in a later session.
+* ``silent``: its packet has the default routine, so nobody sees it cancelled.
 """
 
 from __future__ import annotations
@@ -41,12 +42,13 @@ class Entry(NamedTuple):
     sure: bool = False
     optional: bool = False
     over: bool = False
+    silent: bool = False
 
 
 class FlowState(NamedTuple):
     """One explanation of what was seen of one direction.
 
-    ``outstanding`` and ``large`` count the packets the receiver's driver holds, in all and from
+    ``ending``: the sender's session may be ending. ``outstanding`` and ``large`` count the packets the receiver's driver holds, in all and from
     LARGE on. ``quota`` 0: never set. ``blocked`` and ``stopped``: 0 no, 1 maybe, 2 certainly;
     blocked by the quota, stopped by PacketFail or a broken packet. ``batch`` counts deliveries
     since the last ProcessingComplete.
@@ -57,6 +59,7 @@ class FlowState(NamedTuple):
     entries: tuple[Entry, ...] = ()
     sending: str = "none"
     send_open: bool = False
+    ending: bool = False
     connection: str = "none"
     run: str = "paused"
     outstanding: int = 0
@@ -139,6 +142,18 @@ def _cancelled(s: State, e: Shadow) -> State:
     return s._replace(entries=tuple(entries))
 
 
+def _silent(s: State, e: Shadow) -> State:
+    """The packet has the default routine, which frees it whatever becomes of the message."""
+    return s._replace(
+        entries=tuple(
+            x._replace(silent=True, optional=x.optional or s.ending)
+            if x.buffer == e.states[0]
+            else x
+            for x in s.entries
+        )
+    )
+
+
 def _fits(s: State, e: Any) -> bool:
     mine = next((x for x in s.entries if x.calling and x.by == e.by), None)
     return (
@@ -180,6 +195,7 @@ _SENDING = (
         when=lambda s, e: not is_success(e.status) and _mine(s, e),
     ),
     Rule("FL-cancelled", ("cancelled", ""), (), _cancelled),
+    Rule("FL-silent", ("silent", ""), (), _silent),
 )
 
 
@@ -217,11 +233,13 @@ def _deliver(s: State, e: Event) -> State:
         blocked=1 if 0 < _limit(s) <= outstanding else s.blocked,
     )
     if s.stopped == 1:
-        after = _assume(after, "A81:R2")
+        after = _assume(after, "A81/restart:R2")
     if len(entry.buffer) > s.maximum:
-        after = _assume(after, "A98:R2")
+        after = _assume(after, "A98/above:R2")
     if len(entry.buffer) % 8:
-        after = _assume(after, "A71:R1" if len(seen) == len(entry.buffer) else "A71:R2")
+        after = _assume(
+            after, "A71/length:R1" if len(seen) == len(entry.buffer) else "A71/length:R2"
+        )
     return after
 
 
@@ -352,11 +370,14 @@ def _hear_sender(s: State, e: Shadow) -> list[State]:
     opened = any(p.connection == "open" for p in phases)
     sending = phases[0].connection if len(phases) == 1 else "open" if opened else "enabled"
     entries = s.entries
+    ending = any(p.leaving or p.connection in ("disabled", "rejected", "closing") for p in phases)
+    if ending:
+        entries = tuple(x._replace(optional=True) if x.silent else x for x in entries)
     if opened and not s.send_open:
         entries = tuple(x._replace(launched=True, sure=False) for x in entries if not x.over)
     elif s.send_open and not opened:
         entries = tuple(x._replace(optional=True) if x.launched else x for x in entries)
-    return [s._replace(sending=sending, send_open=opened, entries=entries)]
+    return [s._replace(sending=sending, send_open=opened, ending=ending, entries=entries)]
 
 
 def _hear_receiver(s: State, e: Shadow) -> list[State]:
@@ -432,7 +453,7 @@ _DUES = (
     Due(
         "FL-due-delivery",
         "ProcessPacket for the packet that waits",
-        ("F042", "F226", "F215", "F386", "", "F221", "F345", "F343", "F249"),
+        ("F042", "F226", "F215", "F386", "F221", "F345", "F343", "F249"),
         _delivery_due,
         ("enter", PROCESS_PACKET),
     ),

@@ -304,18 +304,19 @@ class Automaton(Generic[S]):
     def _closure(
         self, found: dict[S, frozenset[tuple[str, Move]]]
     ) -> tuple[set[S], set[tuple[str, Move]]]:
-        """All states that hidden steps lead to, and the chart moves that surely happened."""
-        certain = set(frozenset.intersection(*found.values()))
+        """All states that hidden steps lead to, and the chart moves that explanations take."""
+        moves = set(frozenset().union(*found.values()))
         states = set(found)
         waiting = list(states)
         while waiting:
             state = waiting.pop()
             for step in self.rules.hidden:
                 for target in step.then(state):
+                    moves |= self._moves(step.id, step.moves, state, target)
                     if target not in states:
                         states.add(target)
                         waiting.append(target)
-        return states, certain
+        return states, moves
 
     def _node(self, states: set[S]) -> tuple[Node, tuple[str, ...]]:
         """The node of a set of states, and the readings on which all of them agree."""

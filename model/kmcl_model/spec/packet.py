@@ -26,8 +26,9 @@ class PacketState(NamedTuple):
     """One explanation of what was seen of a packet object.
 
     ``finished`` are senders whose call has not returned although the packet has completed (A95);
-    ``can_place``: the sender may be open; ``cancel``: the session has ended or may be ending,
-    so the transaction may fail; ``answer`` is what the peer gave to PacketComplete.
+    ``can_place``: the sender may be open; ``leaving``: the session may be ending; ``cancel``: it
+    may have ended since the send, so the transaction may fail; ``answer`` is what the
+    peer gave to PacketComplete.
     """
 
     endpoint: str
@@ -49,6 +50,7 @@ class PacketState(NamedTuple):
     connection: str = "none"
     can_place: bool = False
     enabled: bool = False
+    leaving: bool = False
     cancel: bool = False
     over: bool = False
     assumed: tuple[str, ...] = ()
@@ -113,12 +115,10 @@ def _landed(s: State) -> State:
 
 
 def _region(s: State) -> str:
-    if s.status in (NONE, IDLE):
-        if s.status == NONE:
-            return "freed"
+    if s.status == NONE:
+        return "freed"
+    if s.status == IDLE:
         return "initialized" if s.initialized else "allocated"
-    if s.status == SENDING:
-        return "sending"
     if s.delivered:
         return "awaiting completion"
     return "in ring" if s.placed else "queued"
@@ -248,7 +248,7 @@ def _after_send_call(s: State, e: Event) -> State:
         by=e.by,
         wait=bool(flags & WAIT_FOR_COMPLETION),
         length=len(buffer),
-        cancel=s.cancel and s.connection not in ("open", "enabled"),
+        cancel=s.leaving,
         assumed=(),
     )
 
@@ -258,7 +258,7 @@ def _accepted(s: State, e: Event) -> State:
     if not s.enabled:
         s = _assume(s, "A90:R1")
     if s.length > s.maximum:
-        s = _assume(s, "A98:R2")
+        s = _assume(s, "A98/above:R2")
     if not s.routine:
         return _fresh(s)  # the default routine frees the object, and nobody sees when
     return s
@@ -267,7 +267,7 @@ def _accepted(s: State, e: Event) -> State:
 def _refused(s: State, e: Event) -> State:
     after = _landed(s._replace(status=FLYING))._replace(assumed=())
     if s.length > s.maximum:
-        return _assume(after, "A98:R1")
+        return _assume(after, "A98/above:R1")
     if not s.enabled:
         return _assume(after, "A90:R2")
     if s.length == 0:
@@ -291,12 +291,12 @@ def _completed(s: State, e: Event) -> State:
     if s.status == SENDING:
         after = _assume(after, "A95:R1")
     if isinstance(seen, bytes) and len(s.answer) % 8:
-        after = _assume(after, "A105:R1" if len(seen) == len(s.answer) else "A105:R2")
+        after = _assume(after, "A105/length:R1" if len(seen) == len(s.answer) else "A105/length:R2")
     return after
 
 
 def _cancelled(s: State, e: Event) -> State:
-    after = _landed(s)
+    after = _assume(_landed(s), "A92:R1" if s.connection == "open" else "A92:R2")
     return after if s.placed or s.delivered else _assume(after, "A91:R1")
 
 
@@ -320,7 +320,7 @@ _TRANSACTION = (
         (),
         _after_send_call,
         when=lambda s, e: s.status == IDLE,
-        moves=(Move("packet", "allocated", "sending"), Move("packet", "initialized", "sending")),
+        moves=(Move("packet", "allocated", "queued"), Move("packet", "initialized", "queued")),
     ),
     Rule(
         "PK-sent",
@@ -329,11 +329,7 @@ _TRANSACTION = (
         _accepted,
         when=lambda s, e: s.by == e.by and is_success(e.status),
         shows=("F022", "F011", "F386", "F395", "F133"),
-        moves=(
-            Move("packet", "sending", "queued"),
-            Move("packet", "sending", "in ring"),
-            Move("packet", "sending", "awaiting completion"),
-        ),
+        moves=(Move("packet", "queued", "freed"),),
     ),
     Rule(
         "PK-send-refused",
@@ -352,7 +348,7 @@ _TRANSACTION = (
         ),
         _refused,
         when=lambda s, e: s.by == e.by and not is_success(e.status),
-        moves=(Move("packet", "sending", "allocated"), Move("packet", "sending", "initialized")),
+        moves=(Move("packet", "queued", "allocated"), Move("packet", "queued", "initialized")),
     ),
     Rule(
         "PK-sent-and-over",
@@ -373,10 +369,7 @@ _TRANSACTION = (
         (),
         lambda s, e: s._replace(delivered=True, placed=True),
         when=lambda s, e: s.status in (SENDING, FLYING),
-        moves=(
-            Move("packet", "queued", "awaiting completion"),
-            Move("packet", "in ring", "awaiting completion"),
-        ),
+        moves=(Move("packet", "in ring", "awaiting completion"),),
     ),
     Rule(
         "PK-delivered-idle",
@@ -459,10 +452,11 @@ _TRANSACTION = (
 def _hear(s: State, e: Shadow) -> State:
     phases: Any = e.states
     opened = any(p.connection == "open" for p in phases)
-    ended = any(
+    leaving = any(
         p.leaving or p.connection in ("disabled", "closing", "rejected", "crashed", "none")
         for p in phases
-    ) or (s.connection == "open" and not opened)
+    )
+    ended = leaving or (s.connection == "open" and not opened)
     certain = all(p.connection == "open" for p in phases)
     return s._replace(
         connection=phases[0].connection if len(phases) == 1 else "open" if opened else "enabled",
@@ -470,6 +464,7 @@ def _hear(s: State, e: Shadow) -> State:
         enabled=all(
             p.connection not in ("disabled", "none", "crashed", "rejected") for p in phases
         ),
+        leaving=leaving,
         cancel=ended or (s.cancel and not certain),
         over=all(p.over for p in phases),
     )
@@ -593,7 +588,7 @@ def _settle(s: State, q: Quiet) -> State:
 PACKET = Rules(
     name="packet",
     rules=(*_OBJECT, *_TRANSACTION, *_CHANNEL),
-    hidden=(Hidden("PK-place", _place),),
+    hidden=(Hidden("PK-place", _place, (Move("packet", "queued", "in ring"),)),),
     dues=_DUES,
     silences=_SILENCES,
     settle=_settle,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from kmcl_model.stimuli import Act, Step
 
 if TYPE_CHECKING:
-    from ..library.packet import Then
+    from kmcl_adapters.reference.library.packet import Then
+
     from .driver import Driver
 
 __all__ = ["Activation"]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from kmcl_adapters.reference.library.configuration import POINTER_SIZE, TABLE_SIZE, StateTable
+from kmcl_adapters.reference.library.packet import Packet, Received
+from kmcl_adapters.reference.library.scheduler import Wait
 from kmcl_model.api import STATE_CHANGE_CALLBACKS
 from kmcl_model.events import Argument
 
-from ..library.configuration import POINTER_SIZE, TABLE_SIZE, StateTable
-from ..library.packet import Packet, Received
-from ..library.scheduler import Wait
-
 if TYPE_CHECKING:
-    from ..library.channel import Channel
+    from kmcl_adapters.reference.library.channel import Channel
+
     from .activation import Activation
     from .driver import Driver
 
@@ -28,9 +28,7 @@ class Prepared(NamedTuple):
 
 
 Returned: TypeAlias = tuple[int | None, tuple[Argument, ...]]
-Prepare: TypeAlias = (
-    "Callable[[Driver, tuple[Argument, ...], Activation | None], Prepared | None]"
-)
+Prepare: TypeAlias = "Callable[[Driver, tuple[Argument, ...], Activation | None], Prepared | None]"
 Execute: TypeAlias = "Callable[[Driver, Prepared], Returned | Wait]"
 
 VOID: Final[Returned] = (None, ())
@@ -110,7 +108,7 @@ def on_context(
     name = arguments[0]
     if name == "this" and activation is not None:
         name = activation.this
-    received = driver.contexts.pop(name, None)  # type: ignore[arg-type]
+    received = driver.take_context(name)  # type: ignore[arg-type]
     return None if received is None else Prepared((name,), received)
 
 
@@ -133,9 +131,9 @@ def live(driver: Driver) -> Channel:
     return channel
 
 
-def status_of(call: Callable[..., int]) -> Execute:
+def status_of(method: str) -> Execute:
     """A function of the channel that takes the arguments as they are and returns a status."""
-    return lambda driver, prepared: (call(live(driver), *prepared.arguments), ())
+    return lambda driver, prepared: (getattr(live(driver), method)(*prepared.arguments), ())
 
 
 def allocate(driver: Driver, prepared: Prepared) -> Returned:
@@ -271,13 +269,50 @@ def packet_fail(driver: Driver, prepared: Prepared) -> Returned:
     return VOID
 
 
-def _channel_calls() -> dict[str, tuple[Prepare, Execute]]:
-    from ..library.channel import Channel
-
-    plain: dict[str, Callable[..., int]] = {
-        "VmbChannelInitSetClientContextSize": Channel.set_client_context_size,
-    }
-    return {name: (on_channel, status_of(call)) for name, call in plain.items()}
-
-
-CALLS: Final[dict[str, tuple[Prepare, Execute]]] = {}
+CALLS: Final[dict[str, tuple[Prepare, Execute]]] = {
+    "VmbChannelAllocate": (on_no_channel, allocate),
+    "VmbChannelCleanup": (on_disabled_channel, cleanup),
+    "VmbChannelInitSetClientContextSize": (on_channel, status_of("set_client_context_size")),
+    "VmbChannelInitSetFlags": (on_channel, status_of("set_flags")),
+    "VmbChannelInitSetFriendlyName": (on_channel, status_of("set_friendly_name")),
+    "VmbChannelInitSetMaximumExternalData": (on_channel, status_of("set_maximum_external_data")),
+    "VmbChannelInitSetMaximumPacketSize": (on_channel, status_of("set_maximum_packet_size")),
+    "VmbChannelInitSetProcessPacketCallbacks": (on_channel, set_process_packet_callbacks),
+    "VmbChannelInitSetStateChangeCallbacks": (on_channel, set_state_change_callbacks),
+    "VmbClientChannelInitSetRingBufferPageCount": (
+        on_channel,
+        status_of("set_ring_buffer_page_count"),
+    ),
+    "VmbClientChannelInitSetTargetPnp": (on_channel, set_target_pnp),
+    "VmbServerChannelInitSetFlags": (on_channel, status_of("set_server_flags")),
+    "VmbServerChannelInitSetMmioMegabytes": (on_channel, status_of("set_mmio_megabytes")),
+    "VmbServerChannelInitSetSaveRestorePacketCallbacks": (
+        on_channel,
+        status_of("set_save_restore_callbacks"),
+    ),
+    "VmbServerChannelInitSetTargetInterfaceId": (
+        on_channel,
+        status_of("set_target_interface_id"),
+    ),
+    "VmbServerChannelInitSetTargetVtl": (on_channel, status_of("set_target_vtl")),
+    "VmbServerChannelInitSetVmbusHandle": (on_channel, status_of("set_vmbus_handle")),
+    "VmbChannelSetPointer": (on_channel, set_pointer),
+    "VmbChannelGetPointer": (on_channel, get_pointer),
+    "VmbChannelSetTransactionQuota": (on_channel, set_transaction_quota),
+    "VmbChannelEnable": (on_channel, status_of("enable")),
+    "VmbChannelDisable": (on_channel, disable),
+    "VmbChannelPause": (on_channel, pause),
+    "VmbChannelStart": (on_channel, start),
+    "VmbChannelSizeofPacket": (on_channel, sizeof_packet),
+    "VmbPacketAllocate": (on_new_packet, packet_allocate),
+    "VmbPacketInitialize": (on_new_memory, packet_initialize),
+    "VmbPacketFree": (on_idle_allocated_packet, packet_free),
+    "VmbPacketGetChannel": (on_packet, packet_get_channel),
+    "VmbPacketSetPointer": (on_packet, packet_set_pointer),
+    "VmbPacketGetPointer": (on_packet, packet_get_pointer),
+    "VmbPacketSetCompletionRoutine": (on_idle_packet, packet_set_completion_routine),
+    "VmbPacketSend": (on_idle_packet, packet_send),
+    "VmbChannelPacketComplete": (on_seen_context, packet_complete),
+    "VmbChannelPacketFail": (on_context, packet_fail),
+}
+"""For each function: the check before it, and the call."""

@@ -6,6 +6,8 @@ from collections import deque
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from kmcl_adapters.reference.library.configuration import Configuration, StateHandler
+from kmcl_adapters.reference.library.packet import Packet, Received, Then
 from kmcl_model.api import (
     CALLBACKS,
     COMPLETION_ROUTINE,
@@ -16,13 +18,12 @@ from kmcl_model.api import (
 from kmcl_model.events import Argument, Call, Enter, Event, Exit, Return
 from kmcl_model.stimuli import Reaction
 
-from ..library.configuration import Configuration, StateHandler
-from ..library.packet import Packet, Received, Then
 from .activation import Activation
 from .calls import CALLS
 
 if TYPE_CHECKING:
-    from ..library.channel import Channel
+    from kmcl_adapters.reference.library.channel import Channel
+
     from .session import Session
 
 __all__ = ["Driver", "short_name"]
@@ -50,6 +51,7 @@ class Driver:
         "armed",
         "busy",
         "channel",
+        "context_names",
         "contexts",
         "dead",
         "endpoint",
@@ -70,6 +72,7 @@ class Driver:
         self.packets: dict[str, Packet] = {}
         self.names: dict[Packet, str] = {}
         self.contexts: dict[str, Received] = {}
+        self.context_names: dict[Received, str] = {}
         self.busy: set[str] = set()
         self.armed: dict[str, deque[Reaction]] = {}
         self.activations: dict[str, Activation] = {}
@@ -189,9 +192,12 @@ class Driver:
         then: Then,
     ) -> None:
         """EvtVmbChannelProcessPacket."""
-        contexts = self.contexts
-        name = next(name for name in CONTEXTS if name not in contexts)
-        contexts[name] = received
+        name = self.context_names.get(received)
+        if name is None:
+            contexts = self.contexts
+            name = next(free for free in CONTEXTS if free not in contexts)
+            contexts[name] = received
+            self.context_names[received] = name
         arguments = (self.handle_name(channel), name, buffer, flags)
         self.enter(PROCESS_PACKET, arguments, irql, then, name)
 
@@ -223,6 +229,13 @@ class Driver:
         """The object behind a name is gone."""
         del self.names[self.packets.pop(name)]
 
+    def take_context(self, name: str) -> Received | None:
+        """The context behind a name, which is free from now on; None if it is not alive."""
+        received = self.contexts.pop(name, None)
+        if received is not None:
+            del self.context_names[received]
+        return received
+
     def forget_all(self) -> None:
         """The channel is gone, and everything that belonged to it."""
         self.channel = None
@@ -230,6 +243,7 @@ class Driver:
         self.packets.clear()
         self.names.clear()
         self.contexts.clear()
+        self.context_names.clear()
 
     def waiting(self) -> bool:
         """Whether a call has not returned yet or a handler is running."""

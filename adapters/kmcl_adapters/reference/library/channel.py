@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kmcl_adapters.reference.readings import Readings
 from kmcl_model.status import (
     STATUS_BUFFER_OVERFLOW,
     STATUS_INVALID_DEVICE_STATE,
@@ -12,7 +13,6 @@ from kmcl_model.status import (
     STATUS_SUCCESS,
 )
 
-from ..readings import Readings
 from .configuration import POINTER_SIZE, Configuration
 from .lifecycle import Activity, Phase
 from .packet import CompletionRoutine, Packet, Received
@@ -410,9 +410,7 @@ class Channel(Configuration):
         """This end dies without a word; the other one sees a close (A152)."""
         self.dead = True
         waits = (*self.pause_waits, *self.disable_waits)
-        self.scheduler.bury(
-            (self.lifecycle, self.receiver, self.sender, self.completer, *waits)
-        )
+        self.scheduler.bury((self.lifecycle, self.receiver, self.sender, self.completer, *waits))
         self.bus.detach(self)
         if self.link is not None:
             self.link.close()

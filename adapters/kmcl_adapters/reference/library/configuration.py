@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
+from kmcl_adapters.reference.readings import Readings
 from kmcl_model.status import (
     STATUS_INVALID_DEVICE_STATE,
     STATUS_INVALID_PARAMETER,
@@ -14,7 +15,6 @@ from kmcl_model.status import (
     STATUS_SUCCESS,
 )
 
-from ..readings import Readings
 from .packet import Received, Then
 
 __all__ = [
@@ -30,9 +30,7 @@ __all__ = [
 ]
 
 StateHandler: TypeAlias = "Callable[[Configuration, Then], None]"
-ProcessPacketHandler: TypeAlias = (
-    "Callable[[Configuration, Received, bytes, int, int, Then], None]"
-)
+ProcessPacketHandler: TypeAlias = "Callable[[Configuration, Received, bytes, int, int, Then], None]"
 ProcessingCompleteHandler: TypeAlias = "Callable[[Configuration, int, int, Then], None]"
 PnpFailureHandler: TypeAlias = "Callable[[Configuration, int, Then], None]"
 

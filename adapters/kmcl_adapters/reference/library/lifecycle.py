@@ -302,11 +302,17 @@ class Lifecycle(Task):
         channel = self.channel
         if channel.outstanding or channel.receiver.busy:
             return False
-        return not (
-            channel.readings.pause_waits_for_outgoing
-            and channel.phase == Phase.OPEN
-            and channel.sent
-        )
+        return not channel.readings.pause_waits_for_outgoing or self.peer_has_completed()
+
+    def peer_has_completed(self) -> bool:
+        """Whether the peer has completed what was sent, or is not there to do it (A64 R2).
+
+        Completion packets that find no room in the ring do not keep a pause waiting.
+        """
+        channel = self.channel
+        if channel.phase != Phase.OPEN or channel.link is None:
+            return True
+        return len(channel.sent) <= len(channel.link.peer(channel).sender.answers)
 
     def stopped(self) -> None:
         """Paused, or ready for Closed: calls of Pause return."""
@@ -368,10 +374,14 @@ class Lifecycle(Task):
         if channel.disabling:
             channel.tear_down()
         elif channel.is_server:
-            channel.phase = Phase.ENABLED
-            channel.bus.match()
+            self.offer_again()
         else:
             channel.become_disabled()
+
+    def offer_again(self) -> None:
+        """The client has left: the offer stays (A50)."""
+        self.channel.phase = Phase.ENABLED
+        self.channel.bus.match()
 
     def quiet(self) -> bool:
         """Whether no callback of this end is running or due any more (F181)."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kmcl_model.status import STATUS_SUCCESS
 
-from .lifecycle import Phase
+from .lifecycle import Activity, Phase
 from .packet import Packet, Received
 from .receiver import DISPATCH
 from .ring import ANSWER, PACKET, Frame
@@ -115,7 +115,9 @@ class Sender(Task):
         link = channel.link
         if link is None or not link.open:
             return False
-        return not (channel.readings.answers_held_while_paused and channel.paused)
+        return channel.activity != Activity.STOPPED or not (
+            channel.paused and channel.readings.answers_held_while_paused
+        )
 
     # Packets
 
@@ -188,3 +190,4 @@ class Sender(Task):
             link.put(channel, frame)
         else:
             self.answers.append(frame)
+            link.peer(channel).lifecycle.wake()

@@ -1,0 +1,147 @@
+"""The line protocol: what a process says that plays an implementation, and how we serve one.
+
+JSON Lines in UTF-8 over standard input and output. The process speaks first, one *hello*:
+
+    {"protocol":"kmcl-line/1","sessions":"many","description":{"name":"…","version":"…",
+     "capabilities":["client","server"],"exact_quiescence":true,"idle_seconds":0.0}}
+
+or, where it cannot serve, ``{"protocol":"kmcl-line/1","error":"one line"}``. Then it answers
+requests, one after the other, each with a reply that repeats its number:
+
+    {"request":1,"do":"open"}                      a fresh implementation
+    {"request":2,"do":"apply","stimuli":[…]}       apply these; none: just say what has happened
+    {"request":3,"do":"close"}                     give the session back
+
+    {"reply":2,"runnable":0}                       done; so many steps could run
+    {"reply":1,"error":"one line"}                 not done
+
+Events come between as lines of their own, at any time, in the order in which they were
+recorded: those of a stimulus before the reply at the latest, and a call before it enters the
+implementation. Stimuli are written as in ``case.schema.json``, events as in
+``trace.schema.json``. ``"sessions":"one"`` tells that a second session needs a new process.
+At the end of input the process ends.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, Final, Protocol
+
+from kmcl_model.case import CaseError, stimulus_from_json
+from kmcl_model.events import Event
+from kmcl_model.trace import event_to_json
+
+from .interface import AdapterError, Description, Session
+
+__all__ = [
+    "PROTOCOL",
+    "ProtocolError",
+    "Service",
+    "description_from_json",
+    "description_to_json",
+    "encode",
+    "serve",
+]
+
+PROTOCOL: Final = "kmcl-line/1"
+"""Name and version, in the hello."""
+
+_ENCODER: Final = json.JSONEncoder(separators=(",", ":"))
+
+
+class ProtocolError(Exception):
+    """A line does not belong to the protocol: one line that says why."""
+
+
+class Service(Protocol):
+    """What is served: sessions, of which one is open at a time."""
+
+    def describe(self) -> Description:
+        """See ``kmcl_adapters.interface.Adapter``."""
+
+    def open(self, record: Callable[[Event], None]) -> Session:
+        """A fresh implementation. Events go to ``record`` as they happen, or to ``take``."""
+
+
+def encode(message: object) -> bytes:
+    """A message as a line."""
+    return _ENCODER.encode(message).encode() + b"\n"
+
+
+def description_to_json(description: Description) -> dict[str, Any]:
+    """The description in a hello; the adapter's own name is the client's business."""
+    return {
+        "name": description.name,
+        "version": description.version,
+        "capabilities": sorted(description.capabilities),
+        "exact_quiescence": description.exact_quiescence,
+        "idle_seconds": description.idle_seconds,
+    }
+
+
+def description_from_json(given: object, adapter: str) -> Description:
+    """The inverse; raises ProtocolError."""
+    match given:
+        case {
+            "name": str(name),
+            "version": str(version),
+            "capabilities": list(capabilities),
+            "exact_quiescence": bool(exact),
+            "idle_seconds": int() | float() as idle,
+        } if all(isinstance(word, str) for word in capabilities):
+            return Description(name, version, adapter, frozenset(capabilities), exact, float(idle))
+    raise ProtocolError("the hello has no proper description")
+
+
+def serve(
+    service: Service, requests: Iterable[bytes], write: Callable[[bytes], object], *, many: bool
+) -> None:
+    """Say hello and answer requests until there are no more. ``many``: sessions may follow each
+    other. What ``write`` gets are whole lines; it is called by one thread at a time."""
+    lock = threading.Lock()
+
+    def send(message: object) -> None:
+        line = encode(message)
+        with lock:
+            write(line)
+
+    def record(event: Event) -> None:
+        send(event_to_json(event))
+
+    try:
+        description = description_to_json(service.describe())
+    except AdapterError as error:
+        send({"protocol": PROTOCOL, "error": str(error)})
+        return
+    sessions = "many" if many else "one"
+    send({"protocol": PROTOCOL, "sessions": sessions, "description": description})
+    session: Session | None = None
+    for line in requests:
+        request = json.loads(line)
+        number = request["request"]
+        try:
+            match request["do"]:
+                case "open":
+                    if session is not None:
+                        session.close()
+                    session = service.open(record)
+                case "close" if session is not None:
+                    session.close()
+                    session = None
+                case "apply" if session is not None:
+                    for stimulus in request["stimuli"]:
+                        session.apply(stimulus_from_json(stimulus))
+                        for event in session.take():
+                            record(event)
+                    for event in session.take():
+                        record(event)
+                case other:
+                    raise AdapterError(f"no session, or nothing known as {other!r}")
+        except (AdapterError, CaseError) as error:
+            send({"reply": number, "error": str(error)})
+            continue
+        send({"reply": number, "runnable": session.runnable() if session else 0})
+    if session is not None:
+        session.close()

@@ -1,0 +1,218 @@
+"""Defects of flow control: the quota, the failed queue, the room in the ring."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kmcl_adapters.reference.library.channel import Channel
+from kmcl_adapters.reference.library.lifecycle import Lifecycle
+from kmcl_adapters.reference.library.packet import Received
+from kmcl_adapters.reference.library.receiver import Receiver
+from kmcl_adapters.reference.library.ring import PACKET, Frame, Ring
+from kmcl_adapters.reference.library.sender import Sender
+
+from .mutant import Mutant
+
+__all__ = ["MUTANTS"]
+
+
+class QuotaOffByOne(Receiver):
+    def at_quota(self, outstanding: int) -> bool:
+        return super().at_quota(outstanding - 1)
+
+
+class QuotaRaiseWakesQueue(Channel):
+    def set_transaction_quota(self, quota: int) -> None:
+        super().set_transaction_quota(quota)
+        self.receiver.blocked = False
+        self.receiver.wake()
+
+
+class AnyCompletionResumes(Receiver):
+    """A completion lets one more packet in, whatever the quota is by now."""
+
+    credit = False
+
+    def within_quota(self, waiting: int) -> bool:
+        if self.credit and waiting:
+            self.credit = False
+            return True
+        return super().within_quota(waiting)
+
+
+class AnyCompletionResumesChannel(Channel):
+    def retire(self) -> None:
+        blocked = self.receiver.blocked
+        super().retire()
+        if blocked and self.receiver.blocked:
+            self.receiver.credit = True  # type: ignore[attr-defined]
+            self.receiver.wake()
+
+
+class QuotaIgnoredWhenLowered(Channel):
+    """A new quota below the number outstanding takes effect when they are all retired."""
+
+    def set_transaction_quota(self, quota: int) -> None:
+        if quota < self.outstanding:
+            quota = self.outstanding + 1
+        super().set_transaction_quota(quota)
+
+
+class QuotaWakesOnlyWhenEmpty(Channel):
+    def retire(self) -> None:
+        blocked = self.receiver.blocked
+        super().retire()
+        if blocked and self.outstanding and not self.receiver.blocked:
+            self.receiver.blocked = True
+
+
+class BlockedSurvivesReopen(Lifecycle):
+    def restart_queue(self) -> None:
+        blocked = self.channel.receiver.blocked
+        super().restart_queue()
+        self.channel.receiver.blocked = blocked
+
+
+class BlockedSurvivesReopenReceiver(Receiver):
+    stuck = False
+
+    def reset(self) -> None:
+        self.stuck = self.blocked and self.channel.quota is not None
+        super().reset()
+
+    def within_quota(self, waiting: int) -> bool:
+        return not self.stuck and super().within_quota(waiting)
+
+
+class FailDoesNotStopQueue(Channel):
+    def packet_fail(self, received: Received) -> None:
+        super().packet_fail(received)
+        self.receiver.failed = False
+
+
+class FailedPacketDeliveredAgain(Channel):
+    def packet_fail(self, received: Received) -> None:
+        super().packet_fail(received)
+        if self.incoming is not None:
+            self.incoming.put(Frame(PACKET, received.buffer))
+            self.receiver.failed = False
+            self.receiver.wake()
+
+
+class MalformedDelivered(Receiver):
+    def broken(self) -> None:
+        self.deliver(Frame(PACKET, b"\xff" * 64))
+
+
+class RingSpaceLostWhenFull(Ring):
+    def release(self, frame: Frame) -> None:
+        if self.used * 4 <= self.capacity * 3:
+            super().release(frame)
+
+
+class NoWakeupWhenRoom(Sender):
+    def room(self) -> None:
+        if self.channel.link is not None and not self.channel.link.open:
+            super().room()
+
+
+class MaximalPacketRefused(Channel):
+    def length_allowed(self, length: int) -> bool:
+        return length != self.maximum_packet_size and super().length_allowed(length)
+
+
+class QuotaOfOneStalls(Receiver):
+    def at_quota(self, outstanding: int) -> bool:
+        return self.channel.quota == 1 or super().at_quota(outstanding)
+
+
+class FailForgetsQuota(Channel):
+    """A failed packet keeps its place in the quota of the next period."""
+
+    def packet_fail(self, received: Received) -> None:
+        super().packet_fail(received)
+        if self.quota is not None:
+            self.quota = max(self.quota - 1, 0)
+
+
+_M = Mutant
+MUTANTS: Final = (
+    _M(
+        "quota-off-by-one",
+        "flow control",
+        "the quota is compared with 'greater than' where 'not less than' was meant",
+        QuotaOffByOne,
+    ),
+    _M(
+        "quota-raise-wakes-queue",
+        "flow control",
+        "raising the quota restarts a queue that only a completion may restart",
+        QuotaRaiseWakesQueue,
+    ),
+    _M(
+        "lowered-quota-ignored",
+        "flow control",
+        "a quota below the number outstanding is silently raised",
+        QuotaIgnoredWhenLowered,
+    ),
+    _M(
+        "quota-wakes-only-when-empty",
+        "flow control",
+        "a blocked queue goes on only after the last outstanding packet",
+        QuotaWakesOnlyWhenEmpty,
+    ),
+    _M(
+        "quota-of-one-stalls",
+        "flow control",
+        "with a quota of one no packet is ever delivered",
+        QuotaOfOneStalls,
+    ),
+    _M(
+        "blocked-survives-reopen",
+        "flow control",
+        "a queue blocked by quota at the close is blocked for ever after the reopen",
+        BlockedSurvivesReopenReceiver,
+    ),
+    _M(
+        "failed-packet-keeps-its-quota",
+        "flow control",
+        "VmbChannelPacketFail never gives the packet's place in the quota back",
+        FailForgetsQuota,
+    ),
+    _M(
+        "fail-does-not-stop-queue",
+        "flow control",
+        "VmbChannelPacketFail drops the packet and goes on with the next",
+        FailDoesNotStopQueue,
+    ),
+    _M(
+        "failed-packet-delivered-again",
+        "flow control",
+        "a failed packet goes back into the queue as if it had been put off",
+        FailedPacketDeliveredAgain,
+    ),
+    _M(
+        "malformed-delivered",
+        "flow control",
+        "the lengths in a descriptor are trusted, so that a broken packet reaches the driver",
+        MalformedDelivered,
+    ),
+    _M(
+        "ring-space-lost-when-full",
+        "flow control",
+        "the read index is not advanced past the wrap, so that a full ring stays full",
+        RingSpaceLostWhenFull,
+    ),
+    _M(
+        "no-wakeup-when-room",
+        "flow control",
+        "the signal that the ring has room again is lost",
+        NoWakeupWhenRoom,
+    ),
+    _M(
+        "maximal-packet-refused",
+        "flow control",
+        "the length is compared with 'not less than' where 'greater than' was meant",
+        MaximalPacketRefused,
+    ),
+)

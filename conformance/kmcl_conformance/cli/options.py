@@ -1,0 +1,42 @@
+"""The options that several commands share, written down once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+__all__ = ["AdapterName", "Budget", "Json", "OutFolder", "Profile", "Quiet", "Seed"]
+
+AdapterName: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--adapter",
+        "-a",
+        metavar="NAME[:ARG]",
+        help="The implementation: reference, mutant:NAME, variant:NAME, native:LIB.so, "
+        "process:COMMAND, python:PKG.MODULE:FACTORY, or the name of an installed adapter.",
+    ),
+]
+Seed: TypeAlias = Annotated[
+    int, typer.Option("--seed", "-s", min=0, help="The same seed gives the same sequences.")
+]
+Budget: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--budget", "-b", metavar="SIZE", help="small, default, large, or a number of sequences."
+    ),
+]
+Profile: TypeAlias = Annotated[
+    str, typer.Option("--profile", help="The set of capabilities to certify.")
+]
+OutFolder: TypeAlias = Annotated[
+    Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write the results here.")
+]
+Quiet: TypeAlias = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but errors; the exit code tells.")
+]
+Json: TypeAlias = Annotated[
+    bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
+]

@@ -1,0 +1,103 @@
+"""What a command says, to whom, and the code it ends with.
+
+Results go to standard output, progress and errors to standard error. Text that came from an
+implementation is never read as markup and reaches a terminal without control characters.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import IntEnum
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from kmcl_reports.text import inline, printable
+
+__all__ = ["CHART_WIDTHS", "Code", "Problem", "Screen", "complain", "plain_console", "save"]
+
+CHART_WIDTHS: Final = (60, 140)
+"""The narrowest and the widest sequence chart, in columns."""
+
+_WIDTH_OF_A_FILE: Final = 100
+
+
+class Code(IntEnum):
+    """The exit codes."""
+
+    CONFORMING = 0
+    VIOLATIONS = 1
+    USAGE = 2
+    UNJUDGED = 3
+
+
+class Problem(Exception):
+    """The command ends here: one line that says what is wrong and what to do."""
+
+    def __init__(self, message: str, code: Code = Code.USAGE) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def plain_console(*, stderr: bool = False) -> Console:
+    """A console that takes text literally; 100 columns where nobody is looking."""
+    console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _WIDTH_OF_A_FILE
+    return console
+
+
+def complain(message: str) -> None:
+    """One line on standard error."""
+    print(f"kmcl: {inline(message)}", file=sys.stderr)
+
+
+class Screen:
+    """Standard output as the options ask for it: for people, for machines, or silent."""
+
+    def __init__(self, *, quiet: bool, as_json: bool) -> None:
+        self.as_json = as_json
+        self.quiet = quiet
+        self.is_for_people = not (quiet or as_json)
+        self.console = plain_console()
+
+    @property
+    def chart_width(self) -> int:
+        """The columns a sequence chart may take."""
+        narrowest, widest = CHART_WIDTHS
+        return max(narrowest, min(self.console.width, widest))
+
+    def show(self, *things: RenderableType) -> None:
+        """Print for people. A string keeps its lines whole; control characters are escaped."""
+        if self.is_for_people:
+            for thing in things:
+                whole = isinstance(thing, str)
+                self.console.print(
+                    Text(printable(thing)) if isinstance(thing, str) else thing, soft_wrap=whole
+                )
+
+    def word(self, word: str, *, good: bool) -> None:
+        """Print a verdict of one word."""
+        self.show(Text(word, style="bold green" if good else "bold red"))
+
+    def result(self, value: Any) -> None:
+        """Print the result for machines: a JSON text as it is, anything else as JSON."""
+        if self.as_json:
+            text = value if isinstance(value, str) else json.dumps(value, indent=2)
+            sys.stdout.write(text.rstrip("\n") + "\n")
+
+
+def save(folder: Path, name: str, text: str) -> Path:
+    """Write a file into ``folder``, which is made if need be. Raises Problem where it cannot."""
+    path = folder / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Problem(
+            f"{path}: {error.strerror}; choose a folder that can be written with --out"
+        ) from None
+    return path

@@ -1,0 +1,330 @@
+"""What a driver of both ends may do next: the enabled stimuli of a model state.
+
+A test plays the two drivers, so it has to keep the rules that the pages lay on drivers; what is
+left open (*no-drive* in the interpretations) is not done. Each function here asks a node, that is,
+every explanation of what was seen so far, and keeps its answer with the node: the answer to
+an equal situation is one look-up.
+
+Explorer, Hypothesis machine, tours and replay all ask here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from kmcl_conformance.oracle import Judge
+from kmcl_model.api import (
+    CLOSED,
+    COMPLETION_ROUTINE,
+    OPENED,
+    POST_STARTED,
+    PROCESS_PACKET,
+    PROCESSING_COMPLETE,
+    STARTED,
+    SUSPEND,
+)
+from kmcl_model.payload import TAGS, tag_of
+from kmcl_model.spec import Node
+from kmcl_model.spec.specification import peer_of
+from kmcl_model.stimuli import Act, Arm, Environ, Hold, Invoke, Reaction, Release, Stimulus
+
+__all__ = [
+    "CONTROL",
+    "ENABLED_ACTS",
+    "Names",
+    "control_calls",
+    "is_enabled",
+    "may_reset",
+    "may_send",
+    "packet_calls",
+    "tags_in_use",
+]
+
+CONTROL: Final = ("VmbChannelEnable", "VmbChannelDisable", "VmbChannelPause", "VmbChannelStart")
+
+ENABLED_ACTS: Final[dict[str, frozenset[str]]] = {
+    OPENED: frozenset({"VmbPacketSend", "VmbPacketGetPointer"}),
+    STARTED: frozenset({"VmbPacketSend", "VmbPacketAllocate", "VmbPacketFree"}),
+    POST_STARTED: frozenset({"VmbChannelPacketComplete", "VmbPacketAllocate", "VmbPacketFree"}),
+    SUSPEND: frozenset({"VmbChannelPacketComplete"}),
+    CLOSED: frozenset({"VmbPacketSend"}),
+    PROCESS_PACKET: frozenset({"VmbChannelPacketComplete", "VmbChannelPacketFail"}),
+    PROCESSING_COMPLETE: frozenset({"VmbChannelPacketComplete"}),
+    COMPLETION_ROUTINE: frozenset({"VmbChannelPacketComplete", "VmbPacketSend", "VmbPacketFree"}),
+}
+"""Calls inside callbacks that must work or be queued: the cells ``ok`` and ``q`` of A147, and
+freeing or sending again in the completion routine (A95)."""
+
+NEEDED: Final = frozenset(
+    {"VmbChannelInitSetProcessPacketCallbacks", "VmbChannelInitSetMaximumPacketSize"}
+)
+NEEDED_BY_ROLE: Final = {
+    "client": frozenset({"VmbClientChannelInitSetTargetPnp"}),
+    "server": frozenset(
+        {"VmbServerChannelInitSetTargetInterfaceId", "VmbServerChannelInitSetVmbusHandle"}
+    ),
+}
+
+STALE: Final = frozenset({"VmbChannelAllocate", "VmbChannelCleanup"})
+
+
+def control_calls(node: Node, endpoint: str) -> tuple[str, ...]:
+    """The control calls that a driver may make now, one after the other (A148)."""
+    found: tuple[str, ...] | None = node.notes.get("control")
+    if found is None:
+        found = node.notes["control"] = _control_calls(node, endpoint)
+    return found
+
+
+def _control_calls(node: Node, endpoint: str) -> tuple[str, ...]:
+    states: list[Any] = list(node.states)
+    if any(s.connection == "crashed" for s in states):
+        return ()
+    if any(s.connection == "none" for s in states):
+        return () if any(s.calls for s in states) else ("VmbChannelAllocate",)
+    if any(c.function != "VmbChannelPause" for s in states for c in s.calls):
+        return ()
+    calls = []
+    pausing = any(s.calls for s in states)
+    disabled = all(s.connection == "disabled" for s in states)
+    calm = all(s.cause == 0 and s.peer not in ("leaving", "rejected") for s in states)
+    if disabled and not pausing:
+        calls += ["VmbChannelEnable", "VmbChannelPause", "VmbChannelStart"]
+        if not any(s.outstanding for s in states):
+            calls.append("VmbChannelCleanup")
+        if endpoint == "client" and not any(s.over for s in states):
+            calls.append("VmbChannelDisable")
+    elif not any(s.connection == "disabled" for s in states):
+        calls.append("VmbChannelDisable")
+        if not pausing and not any(s.connection == "rejected" for s in states):
+            calls += ["VmbChannelPause", "VmbChannelStart"]
+            if calm and all(s.connection in ("enabled", "open") for s in states):
+                calls.append("VmbChannelEnable")
+    return tuple(calls)
+
+
+def may_send(node: Node) -> bool:
+    """Whether the driver may send: never from Suspend until Closed or the next Started (A67)."""
+    found: bool | None = node.notes.get("send")
+    if found is None:
+        found = node.notes["send"] = all(_may_send(s) for s in node.states)
+    return found
+
+
+def _may_send(s: Any) -> bool:
+    if s.connection == "open":
+        return s.run in ("starting", "started") and not s.calls
+    return s.connection in ("enabled", "opening", "closing") and not s.calls
+
+
+def may_reset(node: Node) -> bool:
+    """Whether the channel is disabled for sure, with nothing of it going on."""
+    return all(s.connection == "disabled" and not s.calls for s in node.states)
+
+
+def packet_calls(node: Node) -> tuple[str, ...]:
+    """The calls on one packet object that keep the driver's rules (A116 to A118)."""
+    found: tuple[str, ...] | None = node.notes.get("calls")
+    if found is None:
+        found = node.notes["calls"] = _packet_calls(node)
+    return found
+
+
+def _packet_calls(node: Node) -> tuple[str, ...]:
+    states: list[Any] = list(node.states)
+    if any(s.calls or s.finished or s.status == "sending" for s in states):
+        return ()
+    kinds = {s.status for s in states}
+    if kinds == {"none"}:
+        return ("VmbPacketAllocate", "VmbPacketInitialize")
+    always = ("VmbPacketGetPointer", "VmbPacketGetChannel", "VmbPacketSetPointer")
+    if kinds != {"idle"}:
+        return always if "none" not in kinds else ()
+    ready = all(s.routine or not s.initialized for s in states)
+    return (
+        *always,
+        "VmbPacketFree",
+        "VmbPacketSetCompletionRoutine",
+        *(("VmbPacketSend",) if ready else ()),
+    )
+
+
+def tags_in_use(judge: Judge, sender: str) -> set[int]:
+    """The tags of messages from ``sender`` that are not yet given back by the receiver."""
+    receiver = peer_of(sender)
+    node = judge.flow[receiver].node
+    tags: set[int] | None = node.notes.get("tags")
+    if tags is None:
+        states: list[Any] = list(node.states)
+        tags = {tag_of(entry.buffer) for s in states for entry in s.entries}
+        node.notes["tags"] = tags
+    live = {
+        tag_of(s.buffer)
+        for track in judge.incoming[receiver].values()
+        for s in track.node.states
+        if s.status != "free"
+    }
+    return tags | live | set(judge.carried(sender))
+
+
+class Names:
+    """Packets and tags that armed reactions have set aside until they have run."""
+
+    def __init__(self) -> None:
+        self._armed: dict[tuple[str, str], list[Reaction]] = {}
+        self._running: dict[tuple[str, str], Reaction] = {}
+        self._packets: dict[str, frozenset[str]] = {"client": frozenset(), "server": frozenset()}
+        self._tags: dict[str, frozenset[int]] = {"client": frozenset(), "server": frozenset()}
+
+    def armed(self, endpoint: str, callback: str) -> bool:
+        """Whether a reaction waits for the callback already."""
+        return bool(self._armed.get((endpoint, callback)))
+
+    def packets(self, endpoint: str) -> frozenset[str]:
+        """Packets that a reaction is going to send."""
+        return self._packets[endpoint]
+
+    def tags(self, endpoint: str) -> frozenset[int]:
+        """Tags of messages that a reaction is going to send."""
+        return self._tags[endpoint]
+
+    def free_tag(self, judge: Judge, sender: str) -> int:
+        """The lowest tag that no live message of ``sender`` has, -1 if there is none."""
+        used = tags_in_use(judge, sender) | self._tags[sender]
+        return next((t for t in range(TAGS - 1) if t not in used), -1)
+
+    def arm(self, stimulus: Arm) -> None:
+        """A reaction was armed."""
+        if not stimulus.reaction.sticky:
+            key = (stimulus.endpoint, stimulus.callback)
+            self._armed.setdefault(key, []).append(stimulus.reaction)
+            self._recount(stimulus.endpoint)
+
+    def enter(self, endpoint: str, activation: str, callback: str) -> None:
+        """A handler runs; it takes the oldest reaction that waits for it."""
+        waiting = self._armed.get((endpoint, callback))
+        if waiting:
+            self._running[endpoint, activation] = waiting.pop(0)
+
+    def exit(self, endpoint: str, activation: str) -> None:
+        """A handler has ended; what its reaction had set aside is free again."""
+        if self._running.pop((endpoint, activation), None) is not None:
+            self._recount(endpoint)
+
+    def _recount(self, endpoint: str) -> None:
+        reactions = [
+            *(r for (e, _), queue in self._armed.items() if e == endpoint for r in queue),
+            *(r for (e, _), r in self._running.items() if e == endpoint),
+        ]
+        sends = [
+            step.arguments
+            for reaction in reactions
+            for step in reaction.steps
+            if isinstance(step, Act) and step.function == "VmbPacketSend"
+        ]
+        self._packets[endpoint] = frozenset(str(a[0]) for a in sends if a[0] != "this")
+        self._tags[endpoint] = frozenset(tag_of(a[1]) for a in sends if isinstance(a[1], bytes))
+
+
+def _is_live(judge: Judge, endpoint: str, context: Any) -> bool:
+    track = judge.incoming[endpoint].get(context)
+    return track is not None and all(s.status != "free" and not s.calls for s in track.node.states)
+
+
+def _call_enabled(
+    judge: Judge, names: Names, endpoint: str, function: str, arguments: tuple[Any, ...]
+) -> bool:
+    node = judge.endpoint[endpoint].node
+    if function in CONTROL or function in STALE:
+        if function not in control_calls(node, endpoint):
+            return False
+        if function == "VmbChannelCleanup":
+            return not _anything_alive(judge, endpoint)
+        return function != "VmbChannelEnable" or _is_configured(judge, endpoint)
+    states: list[Any] = list(node.states)
+    if any(s.connection in ("none", "crashed") for s in states):
+        return False
+    if function.startswith("VmbPacket"):
+        if arguments[0] in names.packets(endpoint):
+            return False
+        track = judge.packets[endpoint].get(arguments[0])
+        if track is None:
+            return function in ("VmbPacketAllocate", "VmbPacketInitialize")
+        if function not in packet_calls(track.node):
+            return False
+        if function == "VmbPacketSend":
+            tag = tag_of(arguments[1])
+            used = tags_in_use(judge, endpoint) | names.tags(endpoint)
+            fresh = tag < 0 or tag not in used
+            return fresh and may_send(node)
+        return True
+    if function == "VmbChannelPacketComplete":
+        return _is_live(judge, endpoint, arguments[0])
+    if function == "VmbChannelPacketFail":
+        return False  # inline only (A80)
+    if function == "VmbChannelSetTransactionQuota":
+        flows: list[Any] = list(judge.flow[endpoint].node.states)
+        return arguments[0] > 0 and not any(s.quota_calls for s in flows)
+    return True
+
+
+def _is_configured(judge: Judge, endpoint: str) -> bool:
+    """Whether everything is set without which Enable or the first packet is undefined (A17, A18,
+    A24, A28)."""
+    states: Any = judge.configuration[endpoint].node.states
+    needed = NEEDED | NEEDED_BY_ROLE[endpoint]
+    return all(needed <= s.done for s in states)
+
+
+def _anything_alive(judge: Judge, endpoint: str) -> bool:
+    return (
+        any(s.status != "none" for t in judge.packets[endpoint].values() for s in t.node.states)
+        or any(key[0] == endpoint for key in judge.calls)
+        or any(key[0] == endpoint for key in judge.handlers)
+    )
+
+
+def is_enabled(judge: Judge, names: Names, stimulus: Stimulus) -> bool:
+    """Whether the stimulus keeps the rules of drivers in the situation the judge has reached."""
+    if isinstance(stimulus, Invoke):
+        return (stimulus.endpoint, stimulus.by) not in judge.calls and _call_enabled(
+            judge, names, stimulus.endpoint, stimulus.function, stimulus.arguments
+        )
+    if isinstance(stimulus, Arm):
+        return _reaction_enabled(judge, names, stimulus)
+    if isinstance(stimulus, Environ):
+        return not any(
+            s.connection in ("none", "crashed")
+            for s in judge.endpoint[stimulus.endpoint].node.states
+        )
+    if isinstance(stimulus, Release):
+        return (stimulus.endpoint, stimulus.activation) in judge.handlers
+    return True
+
+
+def _reaction_enabled(judge: Judge, names: Names, stimulus: Arm) -> bool:
+    endpoint = stimulus.endpoint
+    acts = ENABLED_ACTS.get(stimulus.callback, frozenset())
+    if names.armed(endpoint, stimulus.callback):
+        return False
+    used = tags_in_use(judge, endpoint) | names.tags(endpoint)
+    for step in stimulus.reaction.steps:
+        if isinstance(step, Hold):
+            continue
+        assert isinstance(step, Act)
+        if step.function not in acts:
+            return False
+        if step.function == "VmbPacketSend":
+            packet, buffer = step.arguments[:2]
+            if not isinstance(buffer, bytes) or tag_of(buffer) in used:
+                return False
+            if packet == "this":
+                continue
+            track = judge.packets[endpoint].get(str(packet))
+            if (
+                track is None
+                or packet in names.packets(endpoint)
+                or "VmbPacketSend" not in packet_calls(track.node)
+            ):
+                return False
+    return True

@@ -1,0 +1,392 @@
+"""The explorer: a seeded walk over the enabled stimuli, made for speed.
+
+One walk is one *sequence*: a fresh implementation, both channels configured, then steps chosen at
+random among what ``driver`` enables, then an orderly end that leaves nothing going on. The same
+seed gives the same sequence as long as the implementation answers the same.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any, Final
+
+from kmcl_conformance.oracle import Judge
+from kmcl_model.api import (
+    CLOSED,
+    COMPLETION_ROUTINE,
+    OPENED,
+    POST_STARTED,
+    PROCESS_PACKET,
+    PROCESSING_COMPLETE,
+    STARTED,
+    STATE_CHANGE_CALLBACKS,
+    SUSPEND,
+)
+from kmcl_model.payload import TAGS, Payload, payload_bytes
+from kmcl_model.spec.specification import peer_of
+from kmcl_model.stimuli import (
+    HOLD,
+    Act,
+    Arm,
+    Environ,
+    Invoke,
+    Reaction,
+    Release,
+    Run,
+    Settle,
+    Step,
+    Stimulus,
+)
+
+from .driver import Names, control_calls, is_enabled, may_reset, may_send, packet_calls
+
+__all__ = ["ANSWERS", "PACKETS", "Chooser", "epilogue", "prelude"]
+
+MAXIMUM: Final = 1024
+PACKETS: Final = ("p0", "p1", "p2", "p3")
+ANSWERS: Final = (None, *(payload_bytes(Payload(TAGS - 1, n)) for n in (8, 13, 24)))
+LENGTHS: Final = (1, 8, 13, 40, 64, MAXIMUM, MAXIMUM, 0, MAXIMUM + 8)
+TYPE, INSTANCE = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-aaaaaaaaaaaa"
+
+SETTLE: Final = Settle("settle")
+RUNS: Final = tuple(Run("run", i) for i in range(64))
+
+
+def _invoke(endpoint: str, function: str, *arguments: Any) -> Invoke:
+    return Invoke("invoke", endpoint, "t0", function, arguments)
+
+
+def prelude(rng: Random) -> list[Stimulus]:
+    """Allocate and configure both channels, as most drivers do, with a few variations."""
+    stimuli: list[Stimulus] = []
+    plain = rng.random() < 0.8
+    for endpoint in ("server", "client") if rng.random() < 0.5 else ("client", "server"):
+        handlers = tuple(c for c in STATE_CHANGE_CALLBACKS if plain or rng.random() < 0.7)
+        reports = plain or rng.random() < 0.5
+        bare = rng.random() < 0.03
+        stimuli.append(_invoke(endpoint, "VmbChannelAllocate", endpoint == "server"))
+        if not bare:
+            table = (1, "size", handlers)
+            stimuli.append(_invoke(endpoint, "VmbChannelInitSetStateChangeCallbacks", *table))
+        stimuli += [
+            _invoke(endpoint, "VmbChannelInitSetProcessPacketCallbacks", True, reports),
+            _invoke(endpoint, "VmbChannelInitSetMaximumPacketSize", MAXIMUM),
+        ]
+        if endpoint == "server":
+            stimuli += [
+                _invoke(endpoint, "VmbServerChannelInitSetVmbusHandle", 1),
+                _invoke(endpoint, "VmbServerChannelInitSetTargetInterfaceId", TYPE, INSTANCE),
+            ]
+        else:
+            stimuli += [
+                _invoke(endpoint, "VmbClientChannelInitSetTargetPnp", TYPE, INSTANCE, True),
+                _invoke(endpoint, "VmbClientChannelInitSetRingBufferPageCount", 1, 1),
+            ]
+        if rng.random() < 0.4:
+            quota = rng.choice((1, 1, 2, 3))
+            stimuli.append(_invoke(endpoint, "VmbChannelSetTransactionQuota", quota))
+    return stimuli
+
+
+class Chooser:
+    """Picks the next stimulus of a walk. ``faults`` are the environment actions allowed."""
+
+    def __init__(
+        self,
+        judge: Judge,
+        names: Names,
+        rng: Random,
+        *,
+        holds: bool = True,
+        faults: tuple[str, ...] = (),
+    ) -> None:
+        self.judge = judge
+        self.names = names
+        self.rng = rng
+        self.holds = holds
+        self.faults = faults
+        self._settled = False
+        self._busy = rng.random() < 0.5
+
+    def choose(self, runnable: int) -> Stimulus:
+        """The next stimulus; ``runnable`` as the session tells."""
+        rng = self.rng
+        roll = rng.random()
+        if runnable and roll < 0.5:
+            self._settled = False
+            return RUNS[int(rng.random() * min(runnable, 64))]
+        if roll < 0.62 and not self._settled:
+            self._settled = True
+            return SETTLE
+        if self.judge.handlers and rng.random() < 0.15:
+            self._settled = False
+            endpoint, activation = rng.choice(list(self.judge.handlers))
+            return Release("release", endpoint, activation)
+        endpoint = "client" if rng.random() < 0.5 else "server"
+        for _ in range(12):
+            roll = rng.random()
+            if roll < 0.24:
+                stimulus = self._control(endpoint)
+            elif roll < 0.56:
+                stimulus = self._packet(endpoint)
+            elif roll < 0.80:
+                stimulus = self._give_back(endpoint)
+            elif roll < 0.94:
+                stimulus = self._arm(endpoint)
+            else:
+                stimulus = self._rare(endpoint)
+            if stimulus is not None:
+                self._settled = False
+                return stimulus
+            endpoint = peer_of(endpoint)
+        self._settled = True
+        return SETTLE
+
+    # Each of these gives None where nothing of its sort is enabled ------------------------
+
+    def _thread(self, endpoint: str) -> str:
+        calls = self.judge.calls
+        return next(t for t in ("t0", "t1", "t2", "t3", "t4") if (endpoint, t) not in calls)
+
+    def _control(self, endpoint: str) -> Stimulus | None:
+        rng, judge = self.rng, self.judge
+        node = judge.endpoint[endpoint].node
+        calls = control_calls(node, endpoint)
+        if not calls:
+            return None
+        if "VmbChannelEnable" in calls and may_reset(node) and rng.random() < 0.6:
+            function = "VmbChannelEnable"
+        else:
+            function = calls[int(rng.random() * len(calls))]
+            if function == "VmbChannelDisable" and rng.random() < 0.4:
+                return None
+            if function in ("VmbChannelCleanup", "VmbChannelAllocate") and rng.random() < 0.9:
+                return None
+        invoke = Invoke("invoke", endpoint, self._thread(endpoint), function, ())
+        if function == "VmbChannelAllocate":
+            return None
+        if function == "VmbChannelCleanup" and not is_enabled(judge, self.names, invoke):
+            return None
+        return invoke
+
+    def _buffer(self, endpoint: str) -> bytes | None:
+        tag = self.names.free_tag(self.judge, endpoint)
+        if tag < 0:
+            return None
+        length = LENGTHS[int(self.rng.random() * len(LENGTHS))]
+        if length in (0, MAXIMUM + 8) and self.rng.random() < 0.8:
+            length = 8
+        return payload_bytes(Payload(tag, length))
+
+    def _packet(self, endpoint: str) -> Stimulus | None:
+        rng, judge = self.rng, self.judge
+        name = PACKETS[int(rng.random() * 4)]
+        if name in self.names.packets(endpoint):
+            return None
+        track = judge.packets[endpoint].get(name)
+        if track is None:
+            if any(
+                s.connection in ("none", "crashed") for s in judge.endpoint[endpoint].node.states
+            ):
+                return None
+            calls: tuple[str, ...] = ("VmbPacketAllocate", "VmbPacketInitialize")
+        else:
+            calls = packet_calls(track.node)
+        if not calls:
+            return None
+        by = self._thread(endpoint)
+        state: Any = None if track is None else next(iter(track.node.states))
+        if state is not None and state.status == "idle" and rng.random() < 0.8:
+            if not state.routine and rng.random() < 0.8:
+                function = "VmbPacketSetCompletionRoutine"
+            elif "VmbPacketSend" in calls and may_send(judge.endpoint[endpoint].node):
+                buffer = self._buffer(endpoint)
+                if buffer is None:
+                    return None
+                flags = 1 if rng.random() < 0.6 else 0
+                return Invoke("invoke", endpoint, by, "VmbPacketSend", (name, buffer, flags))
+            else:
+                return None
+        else:
+            function = calls[int(rng.random() * len(calls))]
+        if function == "VmbPacketSend":
+            return None
+        if function == "VmbPacketInitialize":
+            count = "sizeof" if rng.random() < 0.8 else "maximum+pointer"
+            return Invoke("invoke", endpoint, by, function, (name, count))
+        if function == "VmbPacketSetPointer":
+            return Invoke("invoke", endpoint, by, function, (name, rng.choice((0, 1, 77))))
+        return Invoke("invoke", endpoint, by, function, (name,))
+
+    def _live_contexts(self, endpoint: str) -> list[str]:
+        return [
+            name
+            for name, track in self.judge.incoming[endpoint].items()
+            if all(s.status != "free" and not s.calls for s in track.node.states)
+        ]
+
+    def _give_back(self, endpoint: str) -> Stimulus | None:
+        contexts = self._live_contexts(endpoint)
+        if not contexts:
+            return None
+        context = contexts[int(self.rng.random() * len(contexts))]
+        arguments = (context, ANSWERS[int(self.rng.random() * 4)], None)
+        by = self._thread(endpoint)
+        return Invoke("invoke", endpoint, by, "VmbChannelPacketComplete", arguments)
+
+    def _rare(self, endpoint: str) -> Stimulus | None:
+        rng = self.rng
+        node = self.judge.endpoint[endpoint].node
+        if any(s.connection in ("none", "crashed") for s in node.states):
+            return None
+        by = self._thread(endpoint)
+        roll = rng.random()
+        if roll < 0.3:
+            if any(s.quota_calls for s in self.judge.flow[endpoint].node.states):
+                return None
+            quota = (1, 1, 2, 3, 8)[int(rng.random() * 5)]
+            return Invoke("invoke", endpoint, by, "VmbChannelSetTransactionQuota", (quota,))
+        if roll < 0.4:
+            return Invoke("invoke", endpoint, by, "VmbChannelSetPointer", (rng.choice((0, 5, 77)),))
+        if roll < 0.5:
+            return Invoke("invoke", endpoint, by, "VmbChannelGetPointer", ())
+        if roll < 0.55:
+            return Invoke("invoke", endpoint, by, "VmbChannelSizeofPacket", ())
+        if roll < 0.6 and self.faults and rng.random() < 0.2:
+            return Environ("environment", endpoint, rng.choice(self.faults))
+        if roll < 0.95:
+            return Invoke("invoke", endpoint, by, *_setting(rng, may_reset(node)))
+        return SETTLE
+
+    # Reactions ----------------------------------------------------------------------------
+
+    def _arm(self, endpoint: str) -> Stimulus | None:
+        rng = self.rng
+        callback = _ARMED[int(rng.random() * len(_ARMED))]
+        if self.names.armed(endpoint, callback):
+            return None
+        steps: list[Step] = []
+        status, sticky = 0, False
+        hold = self.holds and rng.random() < 0.3
+        if callback == PROCESS_PACKET:
+            roll = rng.random()
+            if roll < 0.7:
+                steps.append(
+                    Act("VmbChannelPacketComplete", ("this", ANSWERS[int(rng.random() * 4)], None))
+                )
+                sticky = not hold and self._busy and rng.random() < 0.5
+            elif roll < 0.8:
+                steps.append(Act("VmbChannelPacketFail", ("this",)))
+        elif callback == COMPLETION_ROUTINE:
+            if rng.random() < 0.5:
+                steps.append(Act("VmbPacketFree", ("this",)))
+            else:
+                buffer = self._buffer(endpoint)
+                if buffer is not None and len(buffer) <= MAXIMUM and buffer:
+                    steps.append(Act("VmbPacketSend", ("this", buffer, int(rng.random() < 0.5))))
+        elif callback in (OPENED, STARTED, CLOSED):
+            if callback == OPENED and rng.random() < 0.15:
+                status = 0xC0000001
+            packet = self._idle_packet(endpoint)
+            buffer = self._buffer(endpoint) if packet is not None else None
+            if packet is not None and buffer is not None and 0 < len(buffer) <= MAXIMUM:
+                steps.append(Act("VmbPacketSend", (packet, buffer, int(rng.random() < 0.6))))
+        else:
+            steps += [
+                Act("VmbChannelPacketComplete", (c, ANSWERS[int(rng.random() * 4)], None))
+                for c in self._live_contexts(endpoint)
+            ]
+        if hold:
+            steps.insert(0 if rng.random() < 0.5 else len(steps), HOLD)
+        if not steps and not status:
+            return None
+        return Arm("arm", endpoint, callback, Reaction(tuple(steps), status, sticky))
+
+    def _idle_packet(self, endpoint: str) -> str | None:
+        for name in PACKETS:
+            track = self.judge.packets[endpoint].get(name)
+            if (
+                track is not None
+                and name not in self.names.packets(endpoint)
+                and "VmbPacketSend" in packet_calls(track.node)
+                and all(s.routine for s in track.node.states)
+            ):
+                return name
+        return None
+
+
+_ARMED = (
+    PROCESS_PACKET,
+    PROCESS_PACKET,
+    OPENED,
+    STARTED,
+    POST_STARTED,
+    SUSPEND,
+    CLOSED,
+    PROCESSING_COMPLETE,
+    COMPLETION_ROUTINE,
+    COMPLETION_ROUTINE,
+)
+
+_HARMLESS: Final = (
+    ("VmbChannelInitSetFriendlyName", ("Network",)),
+    ("VmbChannelInitSetClientContextSize", (16,)),
+    ("VmbChannelInitSetFlags", (0,)),
+    ("VmbChannelInitSetFlags", (0x80000000,)),
+    ("VmbChannelInitSetMaximumExternalData", (4096, 4)),
+    ("VmbChannelInitSetMaximumExternalData", (0, 4)),
+    ("VmbChannelInitSetMaximumExternalData", (4096, 0)),
+    ("VmbChannelInitSetMaximumPacketSize", (0,)),
+    ("VmbChannelInitSetStateChangeCallbacks", (2, "size", ())),
+    ("VmbChannelInitSetStateChangeCallbacks", (1, 8, ())),
+    ("VmbChannelInitSetStateChangeCallbacks", (0, "size", ())),
+    ("VmbServerChannelInitSetFlags", (0,)),
+    ("VmbServerChannelInitSetFlags", (0x80000000,)),
+    ("VmbServerChannelInitSetMmioMegabytes", (0, 0)),
+    ("VmbServerChannelInitSetMmioMegabytes", (5, 0)),
+    ("VmbServerChannelInitSetTargetVtl", (0,)),
+    ("VmbServerChannelInitSetTargetVtl", (255,)),
+    ("VmbServerChannelInitSetSaveRestorePacketCallbacks", (True, True)),
+    ("VmbServerChannelInitSetVmbusHandle", (1,)),
+    ("VmbServerChannelInitSetTargetInterfaceId", (TYPE, INSTANCE)),
+    ("VmbClientChannelInitSetTargetPnp", (TYPE, INSTANCE, True)),
+    ("VmbClientChannelInitSetTargetPnp", (TYPE, None, False)),
+    ("VmbClientChannelInitSetRingBufferPageCount", (1, 1)),
+)
+
+_ENABLED_ONLY: Final = (
+    ("VmbChannelInitSetMaximumPacketSize", (MAXIMUM * 2,)),
+    ("VmbChannelInitSetProcessPacketCallbacks", (True, True)),
+    ("VmbChannelInitSetStateChangeCallbacks", (1, "size", STATE_CHANGE_CALLBACKS)),
+)
+
+
+def _setting(rng: Random, disabled: bool) -> tuple[str, tuple[Any, ...]]:
+    """A configuration call that changes nothing the walk relies on."""
+    rows = _HARMLESS if disabled else _HARMLESS + _ENABLED_ONLY * 3
+    return rows[int(rng.random() * len(rows))]
+
+
+def epilogue(judge: Judge) -> Stimulus | None:
+    """The next stimulus that brings a walk to its end, None when nothing is left to do.
+
+    Lets handlers go on, gives packets back, disables both ends, and settles in between.
+    """
+    for endpoint, activation in judge.handlers:
+        return Release("release", endpoint, activation)
+    for endpoint in ("client", "server"):
+        for name, track in judge.incoming[endpoint].items():
+            if all(s.status != "free" and not s.calls for s in track.node.states):
+                by = next(t for t in ("t0", "t1", "t2", "t3") if (endpoint, t) not in judge.calls)
+                arguments = (name, None, None)
+                return Invoke("invoke", endpoint, by, "VmbChannelPacketComplete", arguments)
+    for endpoint in ("client", "server"):
+        calls = control_calls(judge.endpoint[endpoint].node, endpoint)
+        connected = any(
+            s.connection not in ("none", "disabled", "crashed")
+            for s in judge.endpoint[endpoint].node.states
+        )
+        if connected and "VmbChannelDisable" in calls:
+            by = next(t for t in ("t0", "t1", "t2", "t3") if (endpoint, t) not in judge.calls)
+            return Invoke("invoke", endpoint, by, "VmbChannelDisable", ())
+    return None

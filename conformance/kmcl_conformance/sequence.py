@@ -1,0 +1,122 @@
+"""Running one sequence: stimuli go in, events come out, the judge looks at each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from random import Random
+from typing import NamedTuple
+
+from kmcl_adapters import Adapter, Session
+from kmcl_model.events import Event
+from kmcl_model.spec import Specification
+from kmcl_model.stimuli import Stimulus
+
+from .generate.driver import Names, is_enabled
+from .generate.explorer import SETTLE, Chooser, epilogue, prelude
+from .oracle import Failure, Judge, Pair
+
+__all__ = ["Outcome", "replay", "walk"]
+
+
+class Outcome(NamedTuple):
+    """What a sequence came to. ``steps`` counts the stimuli whose events were judged."""
+
+    stimuli: tuple[Stimulus, ...]
+    events: tuple[Event, ...]
+    failure: Failure | None
+    steps: int
+
+
+class _Run:
+    """A session and its judge; ``step`` applies a stimulus and judges what it shows."""
+
+    def __init__(self, session: Session, judge: Judge) -> None:
+        self.session = session
+        self.judge = judge
+        self.stimuli: list[Stimulus] = []
+        self.events: list[Event] = []
+        self.names = Names()
+
+    def step(self, stimulus: Stimulus) -> Failure | None:
+        self.stimuli.append(stimulus)
+        if stimulus[0] == "arm":
+            self.names.arm(stimulus)  # type: ignore[arg-type]
+        self.session.apply(stimulus)
+        feed = self.judge.feed
+        for event in self.session.take():
+            self.events.append(event)
+            failure = feed(event)
+            if failure is not None:
+                return failure
+            if event[0] == "enter":
+                self.names.enter(event[1], event[2], event[3])
+            elif event[0] == "exit":
+                self.names.exit(event[1], event[2])
+        return None
+
+    def outcome(self, failure: Failure | None) -> Outcome:
+        return Outcome(tuple(self.stimuli), tuple(self.events), failure, len(self.stimuli))
+
+
+def walk(
+    adapter: Adapter,
+    specification: Specification,
+    seed: int,
+    length: int,
+    *,
+    faults: tuple[str, ...] = (),
+    pairs: set[Pair] | None = None,
+) -> Outcome:
+    """One seeded walk of ``length`` steps between prelude and epilogue."""
+    rng = Random(seed)
+    judge = Judge(specification, pairs)
+    session = adapter.open()
+    run = _Run(session, judge)
+    try:
+        for stimulus in prelude(rng):
+            failure = run.step(stimulus)
+            if failure is not None:
+                return run.outcome(failure)
+        chooser = Chooser(judge, run.names, rng, faults=faults)
+        for _ in range(length):
+            failure = run.step(chooser.choose(session.runnable()))
+            if failure is not None:
+                return run.outcome(failure)
+        return run.outcome(_finish(run))
+    finally:
+        session.close()
+
+
+def _finish(run: _Run) -> Failure | None:
+    for _ in range(60):
+        failure = run.step(SETTLE)
+        if failure is not None:
+            return failure
+        stimulus = epilogue(run.judge)
+        if stimulus is None:
+            return None
+        failure = run.step(stimulus)
+        if failure is not None:
+            return failure
+    return None
+
+
+def replay(adapter: Adapter, specification: Specification, stimuli: Iterable[Stimulus]) -> Outcome:
+    """Run given stimuli on a fresh implementation, leaving out those a driver may not do.
+
+    What made a stimulus legal may be gone, because the case was cut down or the
+    implementation has changed; an illegal one would blame the implementation for the test.
+    """
+    judge = Judge(specification)
+    session = adapter.open()
+    run = _Run(session, judge)
+    try:
+        for stimulus in stimuli:
+            if not is_enabled(judge, run.names, stimulus):
+                continue
+            failure = run.step(stimulus)
+            if failure is not None:
+                return run.outcome(failure)
+        return run.outcome(None)
+    finally:
+        session.close()
