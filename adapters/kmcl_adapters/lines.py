@@ -96,10 +96,20 @@ def description_from_json(given: object, adapter: str) -> Description:
 
 
 def serve(
-    service: Service, requests: Iterable[bytes], write: Callable[[bytes], object], *, many: bool
-) -> None:
-    """Say hello and answer requests until there are no more. ``many``: sessions may follow each
-    other. What ``write`` gets are whole lines; it is called by one thread at a time."""
+    service: Service,
+    requests: Iterable[bytes],
+    write: Callable[[bytes], object],
+    *,
+    hello: bool = True,
+    many: bool = True,
+    once: bool = False,
+) -> int | None:
+    """Say hello and answer requests until there are no more.
+
+    ``write`` gets whole lines and is called by one thread at a time. ``many`` is what the hello
+    tells of sessions. ``once``: come back when the first session is closed, with the number of
+    the request that asked for it: whoever prepares the next session sends the reply.
+    """
     lock = threading.Lock()
 
     def send(message: object) -> None:
@@ -110,17 +120,18 @@ def serve(
     def record(event: Event) -> None:
         send(event_to_json(event))
 
-    try:
-        description = description_to_json(service.describe())
-    except AdapterError as error:
-        send({"protocol": PROTOCOL, "error": str(error)})
-        return
-    sessions = "many" if many else "one"
-    send({"protocol": PROTOCOL, "sessions": sessions, "description": description})
+    if hello:
+        try:
+            description = description_to_json(service.describe())
+        except AdapterError as error:
+            send({"protocol": PROTOCOL, "error": str(error)})
+            return None
+        sessions = "many" if many else "one"
+        send({"protocol": PROTOCOL, "sessions": sessions, "description": description})
     session: Session | None = None
     for line in requests:
         request = json.loads(line)
-        number = request["request"]
+        number: int = request["request"]
         try:
             match request["do"]:
                 case "open":
@@ -130,6 +141,8 @@ def serve(
                 case "close" if session is not None:
                     session.close()
                     session = None
+                    if once:
+                        return number
                 case "apply" if session is not None:
                     for stimulus in request["stimuli"]:
                         session.apply(stimulus_from_json(stimulus))
@@ -145,3 +158,4 @@ def serve(
         send({"reply": number, "runnable": session.runnable() if session else 0})
     if session is not None:
         session.close()
+    return None

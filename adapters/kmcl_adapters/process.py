@@ -57,8 +57,8 @@ class _Child:
             env=environment,
             start_new_session=True,
         )
-        assert self._process.stdin and self._process.stdout and self._process.stderr
-        self._pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
+        pipes = (self._process.stdin, self._process.stdout, self._process.stderr)
+        self._pipes = tuple(pipe for pipe in pipes if pipe is not None)
         self._in, self._out, self._errors = (pipe.fileno() for pipe in self._pipes)
         for descriptor in (self._in, self._out, self._errors):
             os.set_blocking(descriptor, False)
@@ -95,7 +95,7 @@ class _Child:
         return _parse(next(iter(self._lines(b"", limit))))
 
     def _lines(self, data: bytes, limit: float) -> Any:
-        """Write ``data`` and yield lines, until the caller has what it wants or the time is over."""
+        """Write ``data`` and yield lines, as long as the caller wants more and has time."""
         deadline = time.monotonic() + limit
         if data:
             self._poll.register(self._in, select.POLLOUT)
@@ -139,7 +139,8 @@ class _Child:
     def _complain(self) -> None:
         chunk = os.read(self._errors, _CHUNK)
         if not chunk:
-            self._poll.unregister(self._errors)
+            with contextlib.suppress(KeyError):
+                self._poll.unregister(self._errors)
         self._complaints = (self._complaints + chunk)[-_KEPT_COMPLAINTS:]
 
     def _end(self) -> str:
@@ -240,29 +241,25 @@ class ProcessSession:
             if seen > limit:
                 raise _Gone("flood", f"more than {limit} events for {len(stimuli)} stimuli")
             try:
-                self._events.append(event_from_json(line))
+                event = event_from_json(line)
             except TraceError as error:
                 raise _Gone("garbage", str(error)) from None
-            if isinstance(self._events[-1], Lost):
-                self._lose()
+            if isinstance(event, Lost):  # nothing that comes after it counts
+                raise _Gone(event.reason, event.detail)
+            self._events.append(event)
 
         self._fresh = True
         try:
             reply = self._adapter.request({"do": "apply", "stimuli": stimuli}, keep)
+            if "error" in reply:
+                raise _Gone("garbage", str(reply["error"]))
         except _Gone as gone:
-            if not self._over:
-                self._events.append(Lost("lost", gone.reason, gone.detail))
-                self._lose()
+            self._events.append(Lost("lost", gone.reason, gone.detail))
+            self._over = True
+            self._adapter.kill()
             return
-        if "error" in reply and not self._over:
-            self._events.append(Lost("lost", "garbage", str(reply["error"])))
-            self._lose()
         runnable = reply.get("runnable")
         self._runnable = runnable if isinstance(runnable, int) else 0
-
-    def _lose(self) -> None:
-        self._over = True
-        self._adapter.kill()
 
 
 class ProcessAdapter:
@@ -278,7 +275,7 @@ class ProcessAdapter:
         name: str,
         *,
         limit: float = 10.0,
-        flood: int = 10_000,
+        flood: int = 1_000,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self.flood = flood

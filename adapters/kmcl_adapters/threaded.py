@@ -196,17 +196,12 @@ class ThreadedSession:
             if thread is None:
                 thread = self._threads[key] = _DriverThread(stimulus.by)
             thread.busy = True
-        thread.jobs.put(partial(self._work, thread, end, stimulus, prepared))
+        thread.jobs.put(partial(self._call, end, stimulus.by, stimulus.function, prepared, thread))
         patience = _BLOCKING_PATIENCE if FUNCTIONS[stimulus.function].waits else _PATIENCE
         with self._lock:
             self._lock.wait_for(
                 lambda: not thread.busy or self._over or thread.ident in self._holding, patience
             )
-
-    def _work(
-        self, thread: _DriverThread, end: End, stimulus: Invoke, prepared: Prepared
-    ) -> None:
-        self._call(end, stimulus.by, stimulus.function, prepared, thread)
 
     def _begin(
         self, end: End, by: str, function: str, arguments: tuple[Argument, ...], this: str | None
@@ -326,7 +321,7 @@ class ThreadedSession:
                 self._lock.notify_all()
 
     def _endpoint_of(self, channel: Any) -> str:
-        """The end whose handle this is. While VmbChannelAllocate has not returned, none is known."""
+        """The end whose handle this is; known once VmbChannelAllocate has returned."""
         for end in self._ends.values():
             if end.allocated and end.channel == channel:
                 return end.endpoint

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kmcl_model.spec import Move, Specification
-from kmcl_model.spec.charts import CHARTS, Chart, chart_moves, pairs_of
+from kmcl_model.spec.charts import CHARTS, Chart, Transition, chart_moves, pairs_of
 
 from .oracle import Pair
 
-__all__ = ["Seen", "chart_coverage", "seen"]
+__all__ = ["Hits", "Seen", "Witnesses", "chart_coverage", "seen"]
 
 
 class Seen(NamedTuple):
@@ -41,30 +41,79 @@ def seen(specification: Specification) -> Seen:
     return Seen(requirements, readings, moves)
 
 
-def chart_coverage(found: Seen, pairs: set[Pair]) -> dict[str, tuple[set[str], set[str]]]:
-    """By kind (states, transitions, transition pairs): the names hit, and all names."""
+class Witnesses:
+    """The first and shortest sequences that showed each requirement and each reading."""
+
+    def __init__(self, specification: Specification) -> None:
+        self._specification = specification
+        self.requirements: dict[str, tuple[str, int]] = {}
+        self.readings: dict[str, tuple[str, int]] = {}
+
+    def update(self, name: str, steps: int) -> None:
+        """A sequence has ended: look at what it has met for the first time."""
+        for _, automaton in self._specification.automata():
+            for edge in automaton.fresh:
+                if edge.target is None or not edge.hits:
+                    continue
+                for known, ids in (
+                    (self.requirements, edge.requirements),
+                    (self.readings, edge.readings),
+                ):
+                    for id in ids:
+                        if id not in known or steps < known[id][1]:
+                            known[id] = (name, steps)
+            automaton.fresh.clear()
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"requirements": self.requirements, "readings": self.readings}
+
+    def load(self, data: dict[str, Any]) -> None:
+        """From what ``dump`` gave."""
+        for known, name in ((self.requirements, "requirements"), (self.readings, "readings")):
+            known.update({key: (str(n), int(k)) for key, (n, k) in data[name].items()})
+
+
+class Hits(NamedTuple):
+    """Of all names, those that were hit."""
+
+    hit: frozenset[str]
+    all: frozenset[str]
+
+
+def chart_coverage(taken: set[tuple[str, str, Move]], pairs: set[Pair]) -> dict[str, Hits]:
+    """States, transitions and transition pairs of all charts: those hit, and all there are.
+
+    A transition is hit when an explanation of the trace takes it; a hidden one (a packet going from
+    the queue into the ring) cannot be seen otherwise.
+    """
     states: tuple[set[str], set[str]] = (set(), set())
     transitions: tuple[set[str], set[str]] = (set(), set())
     doubles: tuple[set[str], set[str]] = (set(), set())
-    taken = {(chart, rule, move) for (chart, rule, move), n in found.moves.items() if n}
-    followed = {(chart, *first, *second) for chart, first, second in pairs}
     for chart in CHARTS:
         for rule, move in chart_moves(chart):
-            name = _name(chart, move, rule)
+            ends = {f"{chart.name}: {move.region} {s}" for s in (move.source, move.target)}
+            name = _name(chart, (rule, move))
             transitions[1].add(name)
-            for state in (move.source, move.target):
-                states[1].add(f"{chart.name}: {move.region} {state}")
+            states[1].update(ends)
             if (chart.name, rule, move) in taken:
                 transitions[0].add(name)
-                states[0].add(f"{chart.name}: {move.region} {move.source}")
-                states[0].add(f"{chart.name}: {move.region} {move.target}")
-        for (rule1, move1), (rule2, move2) in pairs_of(chart):
-            name = f"{_name(chart, move1, rule1)}, then {rule2} to {move2.target}"
+                states[0].update(ends)
+        for first, second in pairs_of(chart):
+            name = f"{_name(chart, first)}, then {second[1].target} by {second[0]}"
             doubles[1].add(name)
-            if (chart.name, rule1, move1, rule2, move2) in followed:
+            if (chart.name, first, second) in pairs:
                 doubles[0].add(name)
-    return {"states": states, "transitions": transitions, "transition_pairs": doubles}
+    return {
+        kind: Hits(frozenset(hit), frozenset(every))
+        for kind, (hit, every) in (
+            ("states", states),
+            ("transitions", transitions),
+            ("transition_pairs", doubles),
+        )
+    }
 
 
-def _name(chart: Chart, move: Move, rule: str) -> str:
+def _name(chart: Chart, transition: Transition) -> str:
+    rule, move = transition
     return f"{chart.name}: {move.source} -> {move.target} by {rule}"

@@ -40,7 +40,7 @@ class _Run:
     def step(self, stimulus: Stimulus) -> Failure | None:
         self.stimuli.append(stimulus)
         if stimulus[0] == "arm":
-            self.names.arm(stimulus)  # type: ignore[arg-type]
+            self.names.arm(stimulus)
         self.session.apply(stimulus)
         feed = self.judge.feed
         for event in self.session.take():
@@ -65,6 +65,7 @@ def walk(
     length: int,
     *,
     faults: tuple[str, ...] = (),
+    holds: bool = True,
     pairs: set[Pair] | None = None,
 ) -> Outcome:
     """One seeded walk of ``length`` steps between prelude and epilogue."""
@@ -77,7 +78,7 @@ def walk(
             failure = run.step(stimulus)
             if failure is not None:
                 return run.outcome(failure)
-        chooser = Chooser(judge, run.names, rng, faults=faults)
+        chooser = Chooser(judge, run.names, rng, holds=holds, faults=faults)
         for _ in range(length):
             failure = run.step(chooser.choose(session.runnable()))
             if failure is not None:
@@ -101,13 +102,19 @@ def _finish(run: _Run) -> Failure | None:
     return None
 
 
-def replay(adapter: Adapter, specification: Specification, stimuli: Iterable[Stimulus]) -> Outcome:
+def replay(
+    adapter: Adapter,
+    specification: Specification,
+    stimuli: Iterable[Stimulus],
+    *,
+    pairs: set[Pair] | None = None,
+) -> Outcome:
     """Run given stimuli on a fresh implementation, leaving out those a driver may not do.
 
     What made a stimulus legal may be gone, because the case was cut down or the
     implementation has changed; an illegal one would blame the implementation for the test.
     """
-    judge = Judge(specification)
+    judge = Judge(specification, pairs)
     session = adapter.open()
     run = _Run(session, judge)
     try:

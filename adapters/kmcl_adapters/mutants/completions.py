@@ -30,7 +30,7 @@ class QueuedWaitCompletedOnPlacement(Sender):
         super().place(packet, frame, inside_send)
 
 
-class WaitCompletedOnPlacement(Sender):
+class SecondWaitCompletedOnPlacement(Sender):
     def place(self, packet: Packet, frame: Frame, inside_send: bool = False) -> None:
         if frame.wants_answer and self.channel.sent:
             frame.wants_answer = False
@@ -53,7 +53,7 @@ class AnswerCutToUnits(Sender):
         super().answer(received, buffer)
 
 
-class AnswerPaddedTooFar(Receiver):
+class LengthsPaddedToSixteen(Receiver):
     def received_bytes(self, buffer: bytes) -> bytes:
         return buffer + bytes(-len(buffer) & 15)
 
@@ -99,19 +99,17 @@ class AnswerWithoutBytesNotSent(Sender):
             super().answer(received, buffer)
 
 
-class OutOfOrderCompletionRefused(Channel):
-    def packet_complete(self, received: Received, buffer: bytes | None) -> None:
-        if received.wants_answer and received.transaction < self.transactions_answered:
-            received.wants_answer = False
-        self.transactions_answered = max(self.transactions_answered, received.transaction)
-        super().packet_complete(received, buffer)
+class OutOfOrderCompletionLost(Channel):
+    newest = 0
 
-    transactions_answered = 0
+    def packet_complete(self, received: Received, buffer: bytes | None) -> None:
+        if received.transaction < self.newest:
+            received.wants_answer = False
+        self.newest = max(self.newest, received.transaction)
+        super().packet_complete(received, buffer)
 
 
 class StaleAnswerAfterReopen(Channel):
-    """Answers that waited for room are kept over the close, and numbers start again."""
-
     def cut(self) -> None:
         answers = tuple(self.sender.answers)
         super().cut()
@@ -119,16 +117,14 @@ class StaleAnswerAfterReopen(Channel):
         self.transactions = 0
 
 
-class EmptyAnswerLosesStatus(Completer):
+class EmptyAnswerReportedCancelled(Completer):
     def finish(self, packet: Packet, status: int, buffer: bytes | None) -> None:
         if packet.wants_answer and status == STATUS_SUCCESS and buffer is None:
             status = self.channel.readings.cancel_status
         super().finish(packet, status, buffer)
 
 
-class SecondRoutineCallAfterRelease(Receiver):
-    """The entry of an answered packet stays in the table while the channel is paused."""
-
+class CompletedAgainAtClose(Receiver):
     def take(self, frame: Frame) -> None:
         packet = self.channel.sent.get(frame.transaction) if frame.kind == ANSWER else None
         super().take(frame)
@@ -154,7 +150,7 @@ MUTANTS: Final = (
         "second-wait-completed-on-placement",
         "completions",
         "only one transaction can await its answer, further ones end when they are placed",
-        WaitCompletedOnPlacement,
+        SecondWaitCompletedOnPlacement,
     ),
     _M(
         "answers-matched-in-order",
@@ -166,7 +162,7 @@ MUTANTS: Final = (
         "out-of-order-completion-lost",
         "completions",
         "a completion of an older packet than the last one is thought a duplicate",
-        OutOfOrderCompletionRefused,
+        OutOfOrderCompletionLost,
     ),
     _M(
         "answer-cut-to-units",
@@ -178,7 +174,7 @@ MUTANTS: Final = (
         "lengths-padded-to-sixteen",
         "completions",
         "lengths are rounded up to sixteen instead of eight",
-        AnswerPaddedTooFar,
+        LengthsPaddedToSixteen,
     ),
     _M(
         "old-answer-bytes-leak",
@@ -220,7 +216,7 @@ MUTANTS: Final = (
         "empty-answer-reported-cancelled",
         "completions",
         "an answer of length zero cannot be told from none",
-        EmptyAnswerLosesStatus,
+        EmptyAnswerReportedCancelled,
     ),
     _M(
         "stale-answer-after-reopen",
@@ -232,6 +228,6 @@ MUTANTS: Final = (
         "completed-again-at-close",
         "completions",
         "an answer that raced a pause stays in the table and is cancelled once more at close",
-        SecondRoutineCallAfterRelease,
+        CompletedAgainAtClose,
     ),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Final
 
 from kmcl_adapters.reference.library.channel import Channel
-from kmcl_adapters.reference.library.lifecycle import Lifecycle
 from kmcl_adapters.reference.library.packet import Received
 from kmcl_adapters.reference.library.receiver import Receiver
 from kmcl_adapters.reference.library.ring import PACKET, Frame, Ring
@@ -28,30 +27,16 @@ class QuotaRaiseWakesQueue(Channel):
         self.receiver.wake()
 
 
-class AnyCompletionResumes(Receiver):
-    """A completion lets one more packet in, whatever the quota is by now."""
-
-    credit = False
-
-    def within_quota(self, waiting: int) -> bool:
-        if self.credit and waiting:
-            self.credit = False
-            return True
-        return super().within_quota(waiting)
-
-
-class AnyCompletionResumesChannel(Channel):
+class AnyCompletionResumes(Channel):
     def retire(self) -> None:
-        blocked = self.receiver.blocked
         super().retire()
-        if blocked and self.receiver.blocked:
-            self.receiver.credit = True  # type: ignore[attr-defined]
+        if self.receiver.blocked:
+            self.quota = self.outstanding + 1
+            self.receiver.blocked = False
             self.receiver.wake()
 
 
 class QuotaIgnoredWhenLowered(Channel):
-    """A new quota below the number outstanding takes effect when they are all retired."""
-
     def set_transaction_quota(self, quota: int) -> None:
         if quota < self.outstanding:
             quota = self.outstanding + 1
@@ -66,18 +51,16 @@ class QuotaWakesOnlyWhenEmpty(Channel):
             self.receiver.blocked = True
 
 
-class BlockedSurvivesReopen(Lifecycle):
-    def restart_queue(self) -> None:
-        blocked = self.channel.receiver.blocked
-        super().restart_queue()
-        self.channel.receiver.blocked = blocked
-
-
-class BlockedSurvivesReopenReceiver(Receiver):
+class BlockedSurvivesReopen(Receiver):
+    blocked_at_suspend = False
     stuck = False
 
+    def report_before_suspend(self) -> bool:
+        self.blocked_at_suspend = self.blocked
+        return super().report_before_suspend()
+
     def reset(self) -> None:
-        self.stuck = self.blocked and self.channel.quota is not None
+        self.stuck = self.blocked_at_suspend
         super().reset()
 
     def within_quota(self, waiting: int) -> bool:
@@ -112,8 +95,7 @@ class RingSpaceLostWhenFull(Ring):
 
 class NoWakeupWhenRoom(Sender):
     def room(self) -> None:
-        if self.channel.link is not None and not self.channel.link.open:
-            super().room()
+        """The signal is lost."""
 
 
 class MaximalPacketRefused(Channel):
@@ -124,15 +106,6 @@ class MaximalPacketRefused(Channel):
 class QuotaOfOneStalls(Receiver):
     def at_quota(self, outstanding: int) -> bool:
         return self.channel.quota == 1 or super().at_quota(outstanding)
-
-
-class FailForgetsQuota(Channel):
-    """A failed packet keeps its place in the quota of the next period."""
-
-    def packet_fail(self, received: Received) -> None:
-        super().packet_fail(received)
-        if self.quota is not None:
-            self.quota = max(self.quota - 1, 0)
 
 
 _M = Mutant
@@ -156,6 +129,12 @@ MUTANTS: Final = (
         QuotaIgnoredWhenLowered,
     ),
     _M(
+        "any-completion-resumes",
+        "flow control",
+        "each completion lets one more packet in, even above a quota that was lowered",
+        AnyCompletionResumes,
+    ),
+    _M(
         "quota-wakes-only-when-empty",
         "flow control",
         "a blocked queue goes on only after the last outstanding packet",
@@ -171,13 +150,7 @@ MUTANTS: Final = (
         "blocked-survives-reopen",
         "flow control",
         "a queue blocked by quota at the close is blocked for ever after the reopen",
-        BlockedSurvivesReopenReceiver,
-    ),
-    _M(
-        "failed-packet-keeps-its-quota",
-        "flow control",
-        "VmbChannelPacketFail never gives the packet's place in the quota back",
-        FailForgetsQuota,
+        BlockedSurvivesReopen,
     ),
     _M(
         "fail-does-not-stop-queue",

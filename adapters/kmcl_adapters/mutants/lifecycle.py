@@ -153,6 +153,10 @@ class CloseDuringOpenedSwallowed(Lifecycle):
 
 
 class CloseDuringOpenedOverlaps(Lifecycle):
+    def opened(self, status: int) -> None:
+        if self.channel.link is not None:
+            super().opened(status)
+
     def step(self) -> None:
         channel = self.channel
         link = channel.link

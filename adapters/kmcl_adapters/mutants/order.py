@@ -132,7 +132,12 @@ class PauseIsCounted(Channel):
 class SecondPauseSuspendsAgain(Channel):
     def pause(self) -> Wait | None:
         paused_before = self.phase == Phase.OPEN and self.activity == Activity.STOPPED
-        if paused_before and self.paused and self.lifecycle.suspended and not self.lifecycle.calling:
+        if (
+            paused_before
+            and self.paused
+            and self.lifecycle.suspended
+            and not self.lifecycle.calling
+        ):
             self.lifecycle.call(SUSPEND, self.lifecycle.nothing)
         return super().pause()
 

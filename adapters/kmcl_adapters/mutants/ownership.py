@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from kmcl_adapters.reference.library.channel import Channel
-from kmcl_adapters.reference.library.configuration import Configuration
-from kmcl_adapters.reference.library.packet import CompletionRoutine, Packet, Received, Then
+from kmcl_adapters.reference.library.configuration import Configuration, ProcessPacketHandler
+from kmcl_adapters.reference.library.packet import Packet, Received, Then
 from kmcl_adapters.reference.library.receiver import Receiver
-from kmcl_adapters.reference.library.ring import Frame
 from kmcl_adapters.reference.library.sender import Completer
 from kmcl_model.status import STATUS_CANCELLED, STATUS_SUCCESS
 
@@ -18,95 +17,39 @@ __all__ = ["MUTANTS"]
 
 
 class ContextShared(Receiver):
-    """The completion context is a slot of the ring instead of an object of its own."""
-
     last: Received | None = None
 
-    def deliver(self, frame: Frame) -> None:
-        channel = self.channel
-        handler = channel.process_packet
-        if handler is None:
-            super().deliver(frame)
-            return
-
-        def shared(
-            handle: Configuration,
-            received: Received,
-            buffer: bytes,
-            flags: int,
-            irql: int,
-            then: Then,
-        ) -> None:
-            last = self.last
-            if last is not None and not last.retired and last.link is received.link:
-                received = last
-            self.last = received
-            handler(handle, received, buffer, flags, irql, then)
-
-        channel.process_packet = shared
-        super().deliver(frame)
-        channel.process_packet = handler
+    def indicate(self, handler: ProcessPacketHandler, received: Received) -> None:
+        last = self.last
+        if last is not None and not last.retired and last.link is received.link:
+            received = last
+        self.last = received
+        super().indicate(handler, received)
 
 
 class BufferReusedByNextPacket(Receiver):
     last: Received | None = None
 
-    def deliver(self, frame: Frame) -> None:
-        channel, last = self.channel, self.last
-        handler = channel.process_packet
-        if handler is None:
-            super().deliver(frame)
-            return
-
-        def remembering(
-            handle: Configuration,
-            received: Received,
-            buffer: bytes,
-            flags: int,
-            irql: int,
-            then: Then,
-        ) -> None:
-            if last is not None and last.buffer:
-                last.buffer = buffer[: len(last.buffer)] + last.buffer[len(buffer) :]
-            self.last = received
-            handler(handle, received, buffer, flags, irql, then)
-
-        channel.process_packet = remembering
-        super().deliver(frame)
-        channel.process_packet = handler
+    def indicate(self, handler: ProcessPacketHandler, received: Received) -> None:
+        last, buffer = self.last, received.buffer
+        if last is not None:
+            last.buffer = buffer[: len(last.buffer)] + last.buffer[len(buffer) :]
+        self.last = received
+        super().indicate(handler, received)
 
 
 class BufferGoneAfterHandler(Receiver):
-    current: Received | None = None
+    last: Received | None = None
+
+    def indicate(self, handler: ProcessPacketHandler, received: Received) -> None:
+        self.last = received
+        super().indicate(handler, received)
 
     def handled(self, status: int) -> None:
-        for received in self.live():
-            received.buffer = bytes(len(received.buffer))
+        last, self.last = self.last, None
+        if last is not None:
+            last.buffer = bytes(len(last.buffer))
         super().handled(status)
-
-    def live(self) -> tuple[Received, ...]:
-        return () if self.current is None else (self.current,)
-
-    def deliver(self, frame: Frame) -> None:
-        handler = self.channel.process_packet
-        if handler is None:
-            super().deliver(frame)
-            return
-
-        def remembering(
-            handle: Configuration,
-            received: Received,
-            buffer: bytes,
-            flags: int,
-            irql: int,
-            then: Then,
-        ) -> None:
-            self.current = received
-            handler(handle, received, buffer, flags, irql, then)
-
-        self.channel.process_packet = remembering
-        super().deliver(frame)
-        self.channel.process_packet = handler
 
 
 class PacketPointerLostBySend(Channel):
@@ -123,13 +66,7 @@ class ChannelPointerIsPacketPointer(Channel):
         self.pointer = pointer
 
 
-class ChannelPointerLostByDisable(Channel):
-    def become_disabled(self) -> None:
-        super().become_disabled()
-        self.pointer = None
-
-
-class InitializedPacketHasNoChannel(Channel):
+class InitializedPacketOfOtherChannel(Channel):
     def packet_channel(self, packet: Packet) -> Configuration:
         if packet.allocated or self.bus.server is None or self.bus.client is None:
             return super().packet_channel(packet)
@@ -147,16 +84,6 @@ class RoutineLostOnReuse(Completer):
         self, packet: Packet, status: int, buffer: bytes | None, irql: int, then: Then
     ) -> None:
         then(STATUS_SUCCESS)
-
-
-class RoutineOfAnotherPacket(Channel):
-    """One routine per channel: what is set last counts for the packets set before."""
-
-    last: Packet | None = None
-
-    def set_completion_routine(self, packet: Packet, routine: CompletionRoutine) -> None:
-        super().set_completion_routine(packet, routine)
-        self.last = packet
 
 
 class FailedSendCompletesToo(Channel):
@@ -222,7 +149,7 @@ MUTANTS: Final = (
         "initialized-packet-of-other-channel",
         "ownership",
         "a packet built in memory of the driver names the wrong channel",
-        InitializedPacketHasNoChannel,
+        InitializedPacketOfOtherChannel,
     ),
     _M(
         "routine-lost-on-reuse",

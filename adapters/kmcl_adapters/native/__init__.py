@@ -10,13 +10,13 @@ import os
 import sys
 from pathlib import Path
 
-from ..interface import AdapterError
-from ..process import ProcessAdapter
+from kmcl_adapters.interface import AdapterError
+from kmcl_adapters.process import ProcessAdapter
 
 __all__ = ["create"]
 
 
-def create(argument: str, *, limit: float = 10.0, flood: int = 10_000) -> ProcessAdapter:
+def create(argument: str, *, limit: float = 10.0, flood: int = 1_000) -> ProcessAdapter:
     """The library at this path. ``limit`` is the longest time a request may take, in seconds;
     ``flood`` the most events a stimulus may cause. Raises AdapterError where it cannot be used."""
     name = f"native:{argument}"

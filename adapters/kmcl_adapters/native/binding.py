@@ -1,4 +1,4 @@
-"""A KMCL table of a shared library as a Python object, by the conventions of ``kmcl_adapters.shim``.
+"""The KMCL table of a shared library as a Python object, by the rules of ``kmcl_adapters.shim``.
 
 The layout is that of ``adapters/native/kmcl.h``; a test compares the two.
 """
@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from kmcl_model.api import FUNCTIONS, STATE_CHANGE_CALLBACKS
+from kmcl_model.api import FUNCTIONS, OPENED, STATE_CHANGE_CALLBACKS
 
 __all__ = ["TABLE_VERSION", "NativeLibrary", "NotAKmclLibrary", "Table"]
 
@@ -26,11 +26,11 @@ class NotAKmclLibrary(Exception):
 
 
 class Guid(c.Structure):
-    _fields_ = [("bytes", c.c_uint32 * 4)]  # noqa: RUF012
+    _fields_ = [("bytes", c.c_uint32 * 4)]
 
 
 class UnicodeString(c.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("Length", c.c_uint16),
         ("MaximumLength", c.c_uint16),
         ("Buffer", c.c_void_p),
@@ -53,11 +53,10 @@ _RESTORE_PACKET = c.CFUNCTYPE(_STATUS, _HANDLE, c.c_void_p, _UINT32, c.c_void_p,
 
 
 class StateChangeCallbacks(c.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("Version", _UINT32),
         ("Size", _UINT32),
-        ("EvtVmbChannelOpened", _STATE_STATUS),
-        *((name, _STATE) for name in STATE_CHANGE_CALLBACKS[1:]),
+        *((name, _STATE_STATUS if name == OPENED else _STATE) for name in STATE_CHANGE_CALLBACKS),
     ]
 
 
@@ -145,7 +144,7 @@ _SLOTS: Final[tuple[tuple[str, Any], ...]] = (
 class Table(c.Structure):
     """KMCL_TABLE."""
 
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("Size", _UINT32),
         ("Version", _UINT32),
         ("Name", c.c_char_p),
@@ -306,9 +305,9 @@ def _packet_callbacks(library: NativeLibrary, function: Any) -> Callable[..., An
 def _state_callbacks(library: NativeLibrary, function: Any) -> Callable[..., Any]:
     def call(channel: Any, version: int, size: int, handlers: Mapping[str, Any]) -> Any:
         table = StateChangeCallbacks(version, size)
-        for name, kind in StateChangeCallbacks._fields_[2:]:
-            if name in handlers:
-                setattr(table, name, library._thunk(kind, handlers[name]))
+        for name, handler in handlers.items():
+            kind = _STATE_STATUS if name == OPENED else _STATE
+            setattr(table, name, library._thunk(kind, handler))
         library._kept.append(table)
         return function(channel, c.byref(table))
 

@@ -33,6 +33,7 @@ __all__ = [
     "ENABLED_ACTS",
     "Names",
     "control_calls",
+    "has_initialized",
     "is_enabled",
     "may_reset",
     "may_send",
@@ -143,7 +144,7 @@ def _packet_calls(node: Node) -> tuple[str, ...]:
     ready = all(s.routine or not s.initialized for s in states)
     return (
         *always,
-        "VmbPacketFree",
+        *(() if any(s.initialized for s in states) else ("VmbPacketFree",)),
         "VmbPacketSetCompletionRoutine",
         *(("VmbPacketSend",) if ready else ()),
     )
@@ -175,6 +176,7 @@ class Names:
         self._running: dict[tuple[str, str], Reaction] = {}
         self._packets: dict[str, frozenset[str]] = {"client": frozenset(), "server": frozenset()}
         self._tags: dict[str, frozenset[int]] = {"client": frozenset(), "server": frozenset()}
+        self._frees: set[str] = set()
 
     def armed(self, endpoint: str, callback: str) -> bool:
         """Whether a reaction waits for the callback already."""
@@ -187,6 +189,10 @@ class Names:
     def tags(self, endpoint: str) -> frozenset[int]:
         """Tags of messages that a reaction is going to send."""
         return self._tags[endpoint]
+
+    def frees(self, endpoint: str) -> bool:
+        """Whether a reaction is going to free whatever packet completes."""
+        return endpoint in self._frees
 
     def free_tag(self, judge: Judge, sender: str) -> int:
         """The lowest tag that no live message of ``sender`` has, -1 if there is none."""
@@ -222,7 +228,16 @@ class Names:
             for step in reaction.steps
             if isinstance(step, Act) and step.function == "VmbPacketSend"
         ]
-        self._packets[endpoint] = frozenset(str(a[0]) for a in sends if a[0] != "this")
+        freed = [
+            step.arguments
+            for reaction in reactions
+            for step in reaction.steps
+            if isinstance(step, Act) and step.function == "VmbPacketFree"
+        ]
+        self._frees.discard(endpoint)
+        if any(a[0] == "this" for a in freed):
+            self._frees.add(endpoint)
+        self._packets[endpoint] = frozenset(str(a[0]) for a in sends + freed if a[0] != "this")
         self._tags[endpoint] = frozenset(tag_of(a[1]) for a in sends if isinstance(a[1], bytes))
 
 
@@ -247,6 +262,8 @@ def _call_enabled(
     if function.startswith("VmbPacket"):
         if arguments[0] in names.packets(endpoint):
             return False
+        if function == "VmbPacketInitialize" and names.frees(endpoint):
+            return False
         track = judge.packets[endpoint].get(arguments[0])
         if track is None:
             return function in ("VmbPacketAllocate", "VmbPacketInitialize")
@@ -268,6 +285,11 @@ def _call_enabled(
     return True
 
 
+def has_initialized(judge: Judge, endpoint: str) -> bool:
+    """Whether a packet in the caller's memory is alive; it must not be freed (A117)."""
+    return any(s.initialized for t in judge.packets[endpoint].values() for s in t.node.states)
+
+
 def _is_configured(judge: Judge, endpoint: str) -> bool:
     """Whether everything is set without which Enable or the first packet is undefined (A17, A18,
     A24, A28)."""
@@ -278,7 +300,11 @@ def _is_configured(judge: Judge, endpoint: str) -> bool:
 
 def _anything_alive(judge: Judge, endpoint: str) -> bool:
     return (
-        any(s.status != "none" for t in judge.packets[endpoint].values() for s in t.node.states)
+        any(
+            s.status != "none" and not (s.initialized and s.status == "idle")
+            for t in judge.packets[endpoint].values()
+            for s in t.node.states
+        )
         or any(key[0] == endpoint for key in judge.calls)
         or any(key[0] == endpoint for key in judge.handlers)
     )
@@ -314,6 +340,17 @@ def _reaction_enabled(judge: Judge, names: Names, stimulus: Arm) -> bool:
         assert isinstance(step, Act)
         if step.function not in acts:
             return False
+        if step.function in ("VmbPacketFree", "VmbPacketGetPointer"):
+            name = str(step.arguments[0])
+            if name == "this" and has_initialized(judge, endpoint):
+                return False
+            idle = judge.packets[endpoint].get(name)
+            if name != "this" and (
+                idle is None
+                or name in names.packets(endpoint)
+                or step.function not in packet_calls(idle.node)
+            ):
+                return False
         if step.function == "VmbPacketSend":
             packet, buffer = step.arguments[:2]
             if not isinstance(buffer, bytes) or tag_of(buffer) in used:

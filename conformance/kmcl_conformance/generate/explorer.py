@@ -38,7 +38,15 @@ from kmcl_model.stimuli import (
     Stimulus,
 )
 
-from .driver import Names, control_calls, is_enabled, may_reset, may_send, packet_calls
+from .driver import (
+    Names,
+    control_calls,
+    has_initialized,
+    is_enabled,
+    may_reset,
+    may_send,
+    packet_calls,
+)
 
 __all__ = ["ANSWERS", "PACKETS", "Chooser", "epilogue", "prelude"]
 
@@ -212,6 +220,8 @@ class Chooser:
         if function == "VmbPacketSend":
             return None
         if function == "VmbPacketInitialize":
+            if self.names.frees(endpoint):
+                return None
             count = "sizeof" if rng.random() < 0.8 else "maximum+pointer"
             return Invoke("invoke", endpoint, by, function, (name, count))
         if function == "VmbPacketSetPointer":
@@ -278,8 +288,12 @@ class Chooser:
             elif roll < 0.8:
                 steps.append(Act("VmbChannelPacketFail", ("this",)))
         elif callback == COMPLETION_ROUTINE:
-            if rng.random() < 0.5:
+            roll = rng.random()
+            if roll < 0.4 and not has_initialized(self.judge, endpoint):
                 steps.append(Act("VmbPacketFree", ("this",)))
+            elif roll < 0.6:
+                answer = ANSWERS[int(rng.random() * 4)]
+                steps.append(Act("VmbChannelPacketComplete", ("c0", answer, None)))
             else:
                 buffer = self._buffer(endpoint)
                 if buffer is not None and len(buffer) <= MAXIMUM and buffer:
@@ -287,14 +301,28 @@ class Chooser:
         elif callback in (OPENED, STARTED, CLOSED):
             if callback == OPENED and rng.random() < 0.15:
                 status = 0xC0000001
+            roll = rng.random()
             packet = self._idle_packet(endpoint)
             buffer = self._buffer(endpoint) if packet is not None else None
-            if packet is not None and buffer is not None and 0 < len(buffer) <= MAXIMUM:
+            if callback == STARTED and roll < 0.15:
+                steps.append(Act("VmbPacketAllocate", (PACKETS[3],)))
+            elif packet is not None and callback == STARTED and roll < 0.25:
+                steps.append(Act("VmbPacketFree", (packet,)))
+            elif packet is not None and callback == OPENED and roll < 0.15:
+                steps.append(Act("VmbPacketGetPointer", (packet,)))
+            elif packet is not None and buffer is not None and 0 < len(buffer) <= MAXIMUM:
                 steps.append(Act("VmbPacketSend", (packet, buffer, int(rng.random() < 0.6))))
+        elif callback == POST_STARTED and rng.random() < 0.4:
+            packet = self._idle_packet(endpoint)
+            if packet is None:
+                steps.append(Act("VmbPacketAllocate", (PACKETS[3],)))
+            else:
+                steps.append(Act("VmbPacketFree", (packet,)))
         else:
+            contexts = self._live_contexts(endpoint) or ["c0", "c1"]
             steps += [
                 Act("VmbChannelPacketComplete", (c, ANSWERS[int(rng.random() * 4)], None))
-                for c in self._live_contexts(endpoint)
+                for c in contexts
             ]
         if hold:
             steps.insert(0 if rng.random() < 0.5 else len(steps), HOLD)
@@ -309,7 +337,7 @@ class Chooser:
                 track is not None
                 and name not in self.names.packets(endpoint)
                 and "VmbPacketSend" in packet_calls(track.node)
-                and all(s.routine for s in track.node.states)
+                and all(s.routine and not s.initialized for s in track.node.states)
             ):
                 return name
         return None

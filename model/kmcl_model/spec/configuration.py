@@ -225,6 +225,9 @@ def _rules_of(setter: Setter) -> list[Rule]:
     def bad(s: State, e: Any) -> list[Refusal]:
         return [r for r in setter.refusals if r.when(_call(s, e)[2])]
 
+    def not_disabled(s: State, e: Any) -> bool:
+        return enabled(s, e) or between(s, e)
+
     def undecided(s: State, e: Any) -> bool:
         return setter.undecided(_call(s, e)[2])
 
@@ -291,9 +294,7 @@ def _rules_of(setter: Setter) -> list[Rule]:
                 returned,
                 (_refusal_need(refusal, setter, fails, bad, enabled),),
                 _end,
-                when=lambda s, e, refusal=refusal: (
-                    not wrong_role(s, e) and refusal in bad(s, e) and not enabled(s, e)
-                ),
+                when=_situation(refusal, wrong_role, bad, not_disabled),
             )
         )
     if setter.enabled:

@@ -281,7 +281,7 @@ def _after_closed(s: State, _e: Event) -> list[State]:
     if _disabling(s):
         return [kept._replace(invited=0)]
     other = kept._replace(want=ACTIVE if kept.want == PAUSED else PAUSED)
-    return [_assume(kept, "A39:R1"), _assume(other, "A39:R3")]
+    return [kept, _assume(other, "A39:R3")]
 
 
 def _accepts_table(s: State, e: Event) -> bool:

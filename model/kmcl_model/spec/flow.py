@@ -48,8 +48,8 @@ class Entry(NamedTuple):
 class FlowState(NamedTuple):
     """One explanation of what was seen of one direction.
 
-    ``ending``: the sender's session may be ending. ``outstanding`` and ``large`` count the packets the receiver's driver holds, in all and from
-    LARGE on. ``quota`` 0: never set. ``blocked`` and ``stopped``: 0 no, 1 maybe, 2 certainly;
+    ``ending``: the sender's session may be ending. ``outstanding`` and ``large`` count the packets
+    that the receiver's driver holds, in all and from LARGE on. ``quota`` 0: never set. ``blocked`` and ``stopped``: 0 no, 1 maybe, 2 certainly;
     blocked by the quota, stopped by PacketFail or a broken packet. ``batch`` counts deliveries
     since the last ProcessingComplete.
     """
@@ -161,6 +161,7 @@ def _fits(s: State, e: Any) -> bool:
         or len(mine.buffer) > s.maximum
         or not mine.buffer
         or s.sending != "open"
+        or s.ending
         or not has_room(s)
     )
 

@@ -234,12 +234,15 @@ class Automaton(Generic[S]):
             if due.on is not None:
                 self._dues.setdefault(due.on, []).append(due)
         self.nodes: dict[frozenset[S], Node] = {}
+        self.fresh: list[Edge] = []
+        """Edges computed since someone last emptied this list."""
         self.initial, _ = self._node(self._closure({initial: frozenset()})[0])
 
     def step(self, node: Node, event: Event | Shadow | Quiet) -> Edge:
         """Compute the edge for an event that the node has not met yet, and keep it."""
         edge = self._silence(node, event) if isinstance(event, Quiet) else self._event(node, event)
         node.edges[event] = edge
+        self.fresh.append(edge)
         return edge
 
     def edges(self) -> Iterator[Edge]:

@@ -182,14 +182,20 @@ _OBJECT = (
         _end,
         when=lambda s, e: not s.initialized,
     ),
-    Rule("PK-free", ("call", "VmbPacketFree"), (), _begin, when=lambda s, e: s.status == IDLE),
+    Rule(
+        "PK-free",
+        ("call", "VmbPacketFree"),
+        (),
+        _begin,
+        when=lambda s, e: s.status == IDLE and not s.initialized,
+    ),
     Rule(
         "PK-freed",
         ("return", "VmbPacketFree"),
         (),
         lambda s, e: _fresh(_end(s, e)),
         shows=("F371", "F372", ""),
-        moves=(Move("packet", "allocated", "freed"), Move("packet", "initialized", "freed")),
+        moves=(Move("packet", "allocated", "freed"),),
     ),
     Rule(
         "PK-set-routine",
@@ -255,7 +261,7 @@ def _after_send_call(s: State, e: Event) -> State:
 
 def _accepted(s: State, e: Event) -> State:
     s = s._replace(status=FLYING, by="")
-    if not s.enabled:
+    if s.connection == "disabled":
         s = _assume(s, "A90:R1")
     if s.length > s.maximum:
         s = _assume(s, "A98/above:R2")
@@ -268,7 +274,7 @@ def _refused(s: State, e: Event) -> State:
     after = _landed(s._replace(status=FLYING))._replace(assumed=())
     if s.length > s.maximum:
         return _assume(after, "A98/above:R1")
-    if not s.enabled:
+    if s.connection == "disabled":
         return _assume(after, "A90:R2")
     if s.length == 0:
         return _assume(after, "A97:R2")

@@ -196,7 +196,7 @@ class Channel(Configuration):
         self.phase = Phase.OPEN
         self.started_while_paused_due = self.paused and self.readings.started_when_paused_at_open
         self.lifecycle.wake()
-        self.sender.room()
+        self.sender.kick()
 
     def back_out(self) -> None:
         """The attempt to open ended before this end's Opened was called."""
@@ -274,7 +274,7 @@ class Channel(Configuration):
         self.paused = False
         if self.phase == Phase.OPEN:
             self.lifecycle.wake()
-            self.sender.room()
+            self.sender.kick()
             self.receiver.wake()
 
     def wait(self, waits: list[Wait]) -> Wait:
@@ -425,4 +425,4 @@ class Channel(Configuration):
     def signal_nothing(self) -> None:
         """A signal arrives that announces nothing."""
         self.receiver.signal()
-        self.sender.room()
+        self.sender.kick()

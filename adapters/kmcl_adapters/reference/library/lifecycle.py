@@ -122,7 +122,7 @@ class Lifecycle(Task):
         """Tell the client that connecting failed after the device was found (A46, A52)."""
         status, self.pnp_status = self.pnp_status, None
         handler = self.channel.pnp_failure
-        if handler is None or status is None:
+        if handler is None or status is None or self.channel.phase != Phase.ENABLED:
             return True
         self.calling = True
 

@@ -11,6 +11,7 @@ from .scheduler import Task
 
 if TYPE_CHECKING:
     from .channel import Channel
+    from .configuration import ProcessPacketHandler
 
 __all__ = ["DISPATCH", "PASSIVE", "Receiver"]
 
@@ -51,7 +52,7 @@ class Receiver(Task):
         )
         if frame is not None:
             self.space_freed()
-            if ring.frames:
+            if ring.frames or self.batch:
                 self.wake()
             self.take(frame)
         elif self.report_due(ring.packets()):
@@ -132,7 +133,11 @@ class Receiver(Task):
             self.wake()
             return
         self.busy = True
-        handler(channel, received, buffer, 0, self.irql(), self.handled)
+        self.indicate(handler, received)
+
+    def indicate(self, handler: ProcessPacketHandler, received: Received) -> None:
+        """Call ProcessPacket; no packet has external data yet, so no flag is set (A72)."""
+        handler(self.channel, received, received.buffer, 0, self.irql(), self.handled)
 
     def received_bytes(self, buffer: bytes) -> bytes:
         """The bytes as the driver gets them; whole units of eight under A71 R2, A105 R2."""

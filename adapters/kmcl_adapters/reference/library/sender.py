@@ -83,6 +83,10 @@ class Sender(Task):
 
     def room(self) -> None:
         """The peer has taken something off the ring."""
+        self.kick()
+
+    def kick(self) -> None:
+        """Something that held the queue back is over."""
         if self.queue or self.answers:
             self.wake()
 

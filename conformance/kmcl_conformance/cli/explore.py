@@ -1,0 +1,144 @@
+"""``kmcl explore``: what the model's charts look like, and where seeded walks come through."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from kmcl_adapters import AdapterError
+from kmcl_model.spec import Specification
+from kmcl_model.spec.charts import CHARTS, Chart, chart_moves
+
+from ..adapters import find
+from ..coverage import Seen, chart_coverage, seen
+from ..oracle import Pair
+from ..sequence import Outcome, walk
+from .options import AdapterName, Json, Quiet, Seed
+from .output import Code, Problem, Screen
+from .verdict import finding_of, show_finding
+
+__all__ = ["explore"]
+
+
+def explore(
+    chart: Annotated[
+        str | None,
+        typer.Argument(metavar="[CHART]", help="Show the transitions of this chart alone."),
+    ] = None,
+    adapter: AdapterName = "reference",
+    seed: Seed = 1,
+    sequences: Annotated[int, typer.Option("--sequences", min=1, help="How many walks.")] = 50,
+    length: Annotated[int, typer.Option("--length", min=1, help="Steps of a walk.")] = 60,
+    trace: Annotated[
+        bool, typer.Option("--trace", help="Draw the first walk as a sequence chart.")
+    ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """Walk the model at random and show its states and transitions, taken and not taken."""
+    screen = Screen(quiet=quiet, as_json=as_json)
+    chosen = _chosen(chart)
+    specification, pairs = Specification(), set[Pair]()
+    outcomes = _walk(adapter, specification, pairs, seed, sequences, length)
+    found = seen(specification)
+    coverage = chart_coverage(found, pairs)
+    screen.result(
+        {
+            "seed": seed,
+            "sequences": len(outcomes),
+            "steps": sum(outcome.steps for outcome in outcomes),
+            "coverage": {
+                kind: {"hit": len(hit), "total": len(every)}
+                for kind, (hit, every) in coverage.items()
+            },
+            "transitions": [row for one in chosen for row in _transitions(one, found)],
+        }
+    )
+    if trace:
+        first = outcomes[0]
+        show_finding(screen, first.events, finding_of(first.events, first.failure))
+    if chart is not None:
+        screen.show(*(_table(one, found) for one in chosen))
+    screen.show(_summary(coverage))
+    failed = next((one for one in outcomes if one.failure is not None), None)
+    if failed is None:
+        return Code.CONFORMING
+    if not trace or failed is not outcomes[0]:
+        show_finding(screen, failed.events, finding_of(failed.events, failed.failure))
+    return Code.VIOLATIONS
+
+
+def _chosen(name: str | None) -> tuple[Chart, ...]:
+    chosen = tuple(c for c in CHARTS if name is None or name.lower() in c.name)
+    if not chosen:
+        names = ", ".join(c.name for c in CHARTS)
+        raise Problem(f"there is no chart {name!r}; there are: {names}")
+    return chosen
+
+
+def _walk(
+    adapter: str,
+    specification: Specification,
+    pairs: set[Pair],
+    seed: int,
+    sequences: int,
+    length: int,
+) -> list[Outcome]:
+    """The walks, up to the first that fails."""
+    try:
+        implementation = find(adapter)
+    except AdapterError as error:
+        raise Problem(str(error)) from error
+    outcomes: list[Outcome] = []
+    try:
+        for number in range(sequences):
+            outcomes.append(walk(implementation, specification, seed + number, length, pairs=pairs))
+            if outcomes[-1].failure is not None:
+                break
+    finally:
+        implementation.close()
+    return outcomes
+
+
+def _transitions(chart: Chart, found: Seen) -> list[dict[str, Any]]:
+    return [
+        {
+            "chart": chart.name,
+            "region": move.region,
+            "source": move.source,
+            "target": move.target,
+            "rule": rule,
+            "taken": found.moves[chart.name, rule, move],
+        }
+        for rule, move in chart_moves(chart)
+    ]
+
+
+def _table(chart: Chart, found: Seen) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left", title=chart.title)
+    for column in ("region", "from", "to", "by"):
+        table.add_column(column)
+    table.add_column("taken", justify="right")
+    for row in _transitions(chart, found):
+        taken = Text(f"{row['taken']:,}" if row["taken"] else "never")
+        taken.stylize("" if row["taken"] else "yellow")
+        table.add_row(row["region"], row["source"], row["target"], row["rule"], taken)
+    return table
+
+
+def _summary(coverage: dict[str, tuple[set[str], set[str]]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("chart")
+    for kind in coverage:
+        table.add_column(kind.replace("_", " "), justify="right")
+    for chart in CHARTS:
+        cells = []
+        for hit, every in coverage.values():
+            mine = {name for name in every if name.startswith(f"{chart.name}:")}
+            cells.append(f"{len(hit & mine)} of {len(mine)}")
+        table.add_row(chart.name, *cells)
+    return table

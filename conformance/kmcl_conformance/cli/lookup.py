@@ -1,0 +1,115 @@
+"""Finding things in the specification by what a person types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache
+from typing import NamedTuple
+
+from kmcl_model.api import CALLBACKS, FUNCTIONS
+from kmcl_model.catalogue import (
+    Interpretation,
+    Requirement,
+    interpretations,
+    requirement_of,
+    requirements,
+)
+from kmcl_model.spec.specification import OBSERVERS
+
+__all__ = ["Found", "look_up", "rules_of"]
+
+
+class Found(NamedTuple):
+    """What matched; ``names`` are functions and callbacks."""
+
+    requirements: tuple[Requirement, ...]
+    interpretations: tuple[Interpretation, ...]
+    names: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return any(self)
+
+    @property
+    def is_one(self) -> bool:
+        """Whether it is a single thing, to be shown in full."""
+        return sum(map(len, self)) == 1
+
+
+def look_up(words: Iterable[str], status: str | None = None) -> Found:
+    """What the words name or describe.
+
+    An id (of a fact or an interpretation) and the name of a function or callback stand for
+    themselves and what belongs to them. The other words must all occur in what is found.
+    ``status`` keeps the requirements of one status, and nothing else.
+    """
+    chosen: list[Requirement] = []
+    points: list[Interpretation] = []
+    names: list[str] = []
+    others: list[str] = []
+    for word in words:
+        if (requirement := _requirement(word)) is not None:
+            chosen.append(requirement)
+        elif (point := interpretations().get(word.upper())) is not None:
+            points.append(point)
+        elif (name := _names().get(word.lower())) is not None:
+            names.append(name)
+            chosen += [r for r in requirements().values() if name in _api_words(r)]
+        else:
+            others.append(word.lower())
+    if others or not (chosen or points or names):
+        within = chosen if chosen or names else requirements().values()
+        chosen = [r for r in within if _has(_text(r), others)]
+        if not names:
+            points += [i for i in interpretations().values() if _has(_text(i), others)]
+    if status is not None:
+        return Found(tuple(r for r in chosen if r.status == status), (), ())
+    return Found(tuple(dict.fromkeys(chosen)), tuple(points), tuple(names))
+
+
+def rules_of(requirement: str) -> tuple[str, ...]:
+    """The ids of the rules that judge a requirement, in the order of the specification."""
+    return _rules().get(requirement, ())
+
+
+def _requirement(word: str) -> Requirement | None:
+    try:
+        return requirement_of(word.upper())
+    except KeyError:
+        return None
+
+
+@cache
+def _names() -> dict[str, str]:
+    """Functions and callbacks by their name in small letters, with and without the prefix."""
+    names = (*FUNCTIONS, *CALLBACKS)
+    full = {name.lower(): name for name in names}
+    short = {name.lower().removeprefix("vmb").removeprefix("channel"): name for name in names}
+    return short | full
+
+
+def _api_words(requirement: Requirement) -> set[str]:
+    return set(requirement.api.replace(",", " ").replace("/", " ").split())
+
+
+def _text(thing: Requirement | Interpretation) -> str:
+    return " ".join(map(str, thing.model_dump().values())).lower()
+
+
+def _has(text: str, words: Iterable[str]) -> bool:
+    return all(word in text for word in words)
+
+
+@cache
+def _rules() -> dict[str, tuple[str, ...]]:
+    found: dict[str, dict[str, None]] = {}
+    for observer in OBSERVERS:
+        judged = [
+            (rule.id, (*rule.shows, *(r for need in rule.needs for r in need.requirements)))
+            for rule in observer.rules
+        ]
+        judged += [(due.id, due.requirements) for due in observer.dues]
+        judged += [(silence.id, silence.requirements) for silence in observer.silences]
+        for rule_id, ids in judged:
+            for requirement in ids:
+                found.setdefault(requirement, {})[rule_id] = None
+    return {requirement: tuple(ids) for requirement, ids in found.items()}

@@ -1,0 +1,201 @@
+"""``kmcl replay`` and ``kmcl check``: one case run again, one recorded trace judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from kmcl_adapters import Adapter, AdapterError
+from kmcl_model.case import Case
+from kmcl_model.events import Event
+from kmcl_model.spec import Specification
+from kmcl_model.spec.specification import ENDPOINTS
+from kmcl_model.stimuli import Arm, Environ, Hold, Run, Settle, Stimulus
+from kmcl_model.trace import TraceError, dump_trace, event_to_json, load_trace
+
+from ..adapters import find
+from ..coverage import seen
+from ..oracle import Judge
+from ..sequence import Outcome
+from ..sequence import replay as run_again
+from .options import Json, OutFolder, Quiet
+from .output import Code, Problem, Screen, save
+from .verdict import Finding, finding_of, show_finding
+
+__all__ = ["check", "replay"]
+
+REPETITIONS: Final = 5
+"""How often a case is run on an implementation that chooses its own order."""
+
+
+def replay(
+    case_file: Annotated[Path, typer.Argument(metavar="FILE", help="A case file.")],
+    adapter: Annotated[
+        str | None,
+        typer.Option("--adapter", "-a", metavar="NAME[:ARG]", help="Default: the case's own."),
+    ] = None,
+    times: Annotated[
+        int | None,
+        typer.Option(
+            "--times",
+            min=1,
+            help="Run up to so many times until it fails. Default: 1, or "
+            f"{REPETITIONS} where the implementation chooses its own order.",
+        ),
+    ] = None,
+    out: OutFolder = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """Run a saved case again and say FIXED, FAILED or ERROR.
+
+    Exit codes: 0 fixed, 1 failed, 2 wrong usage, 3 error.
+    """
+    screen = Screen(quiet=quiet, as_json=as_json)
+    case = Case.load(case_file)
+    _must_be_sound(case, case_file)
+    implementation = _usable(adapter or case.adapter)
+    try:
+        lacking = needed(case.stimuli) - implementation.describe().capabilities
+        if lacking:
+            raise AdapterError(
+                f"{case_file} needs what {adapter or case.adapter} does not offer "
+                f"({', '.join(sorted(lacking))}); name another with --adapter"
+            )
+        outcome = _run(implementation, case, times)
+    except AdapterError as error:
+        screen.word("ERROR", good=False)
+        screen.result({"case": str(case_file), "outcome": "error", "reason": str(error)})
+        raise Problem(str(error), Code.UNJUDGED) from error
+    finally:
+        implementation.close()
+    finding = finding_of(outcome.events, outcome.failure)
+    word = "FIXED" if finding is None else "FAILED"
+    data = {
+        "case": str(case_file),
+        "adapter": adapter or case.adapter,
+        "outcome": word.lower(),
+        **_as_data(outcome.events, finding),
+    }
+    if out is not None:
+        save(out, "trace.jsonl", dump_trace(outcome.events))
+    screen.result(data)
+    show_finding(screen, outcome.events, finding)
+    _compare(screen, case, outcome, finding)
+    screen.word(word, good=finding is None)
+    return Code.CONFORMING if finding is None else Code.VIOLATIONS
+
+
+def check(
+    trace_file: Annotated[Path, typer.Argument(metavar="TRACE.jsonl", help="A recorded trace.")],
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Draw the whole trace, not its end alone.")
+    ] = False,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """Judge a trace that was recorded elsewhere."""
+    screen = Screen(quiet=quiet, as_json=as_json)
+    events = _read_trace(trace_file)
+    specification = Specification()
+    judge = Judge(specification)
+    failure = next((f for f in map(judge.feed, events) if f is not None), None)
+    finding = finding_of(events, failure)
+    exercised = sorted(id_ for id_ in seen(specification).requirements)
+    if finding is None and not exercised:
+        raise Problem(
+            f"{trace_file}: {len(events)} events, and no requirement was put to the test; "
+            "record a longer trace",
+            Code.UNJUDGED,
+        )
+    screen.result(
+        {
+            "trace": str(trace_file),
+            "verdict": "conforming" if finding is None else "violations",
+            "exercised": exercised,
+            **_as_data(events, finding),
+        }
+    )
+    if finding is not None or whole:
+        show_finding(screen, events, finding, rows=None if whole else 40)
+    screen.show(f"{len(events)} events, {len(exercised)} requirements exercised")
+    if finding is None and events[-1].kind != "quiescence":
+        screen.show("the trace does not end with quiescence: what is missing was not judged")
+    screen.word("CONFORMING" if finding is None else "VIOLATIONS", good=finding is None)
+    return Code.CONFORMING if finding is None else Code.VIOLATIONS
+
+
+def needed(stimuli: Iterable[Stimulus]) -> frozenset[str]:
+    """The capabilities without which the stimuli cannot be applied."""
+    found = set()
+    for stimulus in stimuli:
+        if not isinstance(stimulus, Run | Settle):
+            found.add(stimulus.endpoint)
+        if isinstance(stimulus, Environ):
+            found.add(stimulus.action)
+        if isinstance(stimulus, Arm) and any(isinstance(s, Hold) for s in stimulus.reaction.steps):
+            found.add("hold")
+    return frozenset(found)
+
+
+def _must_be_sound(case: Case, path: Path) -> None:
+    if not case.stimuli:
+        raise Problem(f"{path}: no stimuli; restore the file from where it was saved")
+    for number, stimulus in enumerate(case.stimuli):
+        endpoint = getattr(stimulus, "endpoint", ENDPOINTS[0])
+        if endpoint not in ENDPOINTS:
+            raise Problem(
+                f"{path}: stimuli[{number}].endpoint: {endpoint!r} is none of "
+                f"{', '.join(ENDPOINTS)}; correct it"
+            )
+
+
+def _usable(name: str) -> Adapter:
+    try:
+        return find(name)
+    except AdapterError as error:
+        raise Problem(str(error)) from error
+
+
+def _run(adapter: Adapter, case: Case, times: int | None) -> Outcome:
+    """The first run that fails, or the last."""
+    if times is None:
+        times = 1 if "schedulable" in adapter.describe().capabilities else REPETITIONS
+    specification = Specification()
+    for _ in range(times - 1):
+        outcome = run_again(adapter, specification, case.stimuli)
+        if outcome.failure is not None:
+            return outcome
+    return run_again(adapter, specification, case.stimuli)
+
+
+def _compare(screen: Screen, case: Case, outcome: Outcome, finding: Finding | None) -> None:
+    if finding is None:
+        left_out = len(case.stimuli) - len(outcome.stimuli)
+        if left_out:
+            screen.show(f"{left_out} of {len(case.stimuli)} stimuli no longer applied: left out")
+    elif case.expect is not None and case.expect.requirements:
+        saved = set(case.expect.requirements)
+        if saved.isdisjoint(finding.requirements):
+            screen.show(f"not as it was saved: then it broke {', '.join(sorted(saved))}")
+
+
+def _read_trace(path: Path) -> list[Event]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise Problem(f"{path}: {error.strerror}; name a trace file") from None
+    except UnicodeDecodeError:
+        raise Problem(f"{path}: not UTF-8 text; name a trace file") from None
+    try:
+        return load_trace(text)
+    except TraceError as error:
+        raise Problem(f"{path}: {error}") from None
+
+
+def _as_data(events: Iterable[Event], finding: Finding | None) -> dict[str, Any]:
+    found = {} if finding is None else {"failure": finding.as_data()}
+    return {**found, "trace_events": [event_to_json(event) for event in events]}

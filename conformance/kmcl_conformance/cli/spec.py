@@ -1,0 +1,226 @@
+"""``kmcl spec``: browse requirements, interpretations, functions and charts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from kmcl_model.api import CALLBACKS, FUNCTIONS
+from kmcl_model.catalogue import (
+    PAGES,
+    Interpretation,
+    Requirement,
+    catalogue_digest,
+    interpretations,
+    reentrancy,
+    requirements,
+)
+
+from .drawings import draw_charts
+from .lookup import Found, look_up, rules_of
+from .options import Json, OutFolder, Quiet
+from .output import Code, Problem, Screen, save
+
+__all__ = ["spec"]
+
+_STATUSES = ("modelled", "not-yet", "unobservable")
+
+
+def spec(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[ID|WORD]...",
+            help="A requirement (F285), an interpretation (A35), a function or callback, or words "
+            "to search for. Nothing: an overview.",
+        ),
+    ] = None,
+    status: Annotated[
+        str | None,
+        typer.Option("--status", metavar="|".join(_STATUSES), help="Only such requirements."),
+    ] = None,
+    charts: Annotated[
+        tuple[str, Path] | None,
+        typer.Option("--charts", metavar="mermaid|svg DIR", help="Draw the charts into a folder."),
+    ] = None,
+    out: OutFolder = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """Browse the specification: requirements, interpretations, functions, charts."""
+    screen = Screen(quiet=quiet, as_json=as_json)
+    if status is not None and status not in _STATUSES:
+        raise Problem(f"--status {status}: choose one of {', '.join(_STATUSES)}")
+    if charts is not None:
+        files = draw_charts(*charts)
+        screen.show(*map(str, files))
+        screen.result([str(path) for path in files])
+        return Code.CONFORMING
+    everything = not words and status is None
+    found = look_up(words or (), status)
+    if not found:
+        raise Problem(
+            f"nothing in the specification matches {' '.join(words or [status or ''])!r}; "
+            "'kmcl spec' gives an overview"
+        )
+    data = _as_data(found)
+    if out is not None:
+        save(out, "spec.json", _json(data))
+    screen.result(data)
+    screen.show(_overview() if everything else _answer(found))
+    return Code.CONFORMING
+
+
+def _json(data: Any) -> str:
+    import json
+
+    return json.dumps(data, indent=2) + "\n"
+
+
+def _as_data(found: Found) -> dict[str, Any]:
+    named = [FUNCTIONS.get(name) or CALLBACKS[name] for name in found.names]
+    return {
+        "digest": catalogue_digest(),
+        "requirements": [
+            r.model_dump(mode="json") | {"rules": list(rules_of(r.id))} for r in found.requirements
+        ],
+        "interpretations": [i.model_dump(mode="json") for i in found.interpretations],
+        "functions": [thing._asdict() for thing in named],
+    }
+
+
+# For people -------------------------------------------------------------------------------
+
+
+def _overview() -> Table:
+    counts = Counter((r.category, r.status) for r in requirements().values())
+    table = Table(box=box.SIMPLE, title_justify="left", caption_justify="left", show_footer=True)
+    table.title = Text(f"Specification {catalogue_digest()[:12]}")
+    table.caption = Text(
+        f"{len(interpretations())} interpretations.   kmcl spec F285   kmcl spec A35   "
+        "kmcl spec VmbChannelPause   kmcl spec pause callback"
+    )
+    categories = sorted({category for category, _ in counts})
+    table.add_column("requirements", footer="all")
+    for status in _STATUSES:
+        total = sum(counts[category, status] for category in categories)
+        table.add_column(status, justify="right", footer=str(total))
+    for category in categories:
+        table.add_row(category, *(str(counts[category, s] or "") for s in _STATUSES))
+    return table
+
+
+def _answer(found: Found) -> RenderableType:
+    parts: list[RenderableType] = [_function(name) for name in found.names]
+    if len(found.requirements) == 1 and not found.names:
+        parts.append(_requirement(found.requirements[0]))
+    elif found.requirements:
+        parts.append(_requirement_table(found.requirements))
+    if len(found.interpretations) == 1:
+        parts.append(_interpretation(found.interpretations[0]))
+    elif found.interpretations:
+        parts.append(_interpretation_table(found.interpretations))
+    return Group(*parts)
+
+
+def _facts(rows: dict[str, str]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in rows.items():
+        if text:
+            table.add_row(Text(name), Text(text))
+    return table
+
+
+def _heading(text: str) -> Text:
+    return Text(text, style="bold")
+
+
+def _requirement(requirement: Requirement) -> RenderableType:
+    readings = [f"{i} {interpretations()[i].title}" for i in requirement.interpretations]
+    rows = {
+        "of": f"{requirement.api}   {requirement.role}, {requirement.category}",
+        "broken by": requirement.violation,
+        "page": ", ".join((requirement.source, *requirement.also)),
+        "in": PAGES,
+        "facts": ", ".join(requirement.facts),
+        "read with": "\n".join(readings),
+        "capability": requirement.capability,
+        "status": requirement.status + (f": {requirement.reason}" if requirement.reason else ""),
+        "breach": requirement.verdict,
+        "rules": ", ".join(rules_of(requirement.id)),
+    }
+    return Group(_heading(f"{requirement.id}  {requirement.statement}"), _facts(rows))
+
+
+def _interpretation(point: Interpretation) -> RenderableType:
+    readings = {
+        f"{'' if one.name == 'reading' else one.name + ' '}{name}": text
+        + ("   (taken)" if name in one.default else "")
+        for one in point.points
+        for name, text in one.readings.items()
+    }
+    citing = [r.id for r in requirements().values() if point.id in r.interpretations]
+    rows = {
+        "gap": point.gap,
+        **readings,
+        "taken": point.taken,
+        "why": point.why,
+        "verdict": point.verdict,
+        "evidence": point.evidence,
+        "pages": ", ".join(point.pages),
+        "touches": ", ".join(citing),
+    }
+    return Group(_heading(f"{point.id}  {point.title}"), _facts(rows))
+
+
+def _function(name: str) -> RenderableType:
+    thing = FUNCTIONS.get(name) or CALLBACKS[name]
+    signature = f"{name}({', '.join(thing.parameters)})"
+    rows = {"returns": thing.returns, "role": thing.role, "capability": thing.capability}
+    function = FUNCTIONS.get(name)
+    if function is not None:
+        rows |= {
+            "outputs": ", ".join(function.outputs),
+            "waits": "it may block" if function.waits else "",
+            "in callbacks": _cells(name),
+        }
+    return Group(_heading(signature), _facts(rows), Text(""))
+
+
+def _cells(function: str) -> str:
+    """What a call of the function is inside each callback."""
+    table = reentrancy()
+    return "\n".join(
+        f"{callback.removeprefix('EvtVmbChannel')}: {table.cell(function, callback)}"
+        for callback in table.callbacks
+        if table.cell(function, callback) != "?"
+    )
+
+
+def _requirement_table(found: tuple[Requirement, ...]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in ("id", "of", "status"):
+        table.add_column(column, no_wrap=True)
+    table.add_column(f"{len(found)} requirements", overflow="fold", ratio=1)
+    for r in found:
+        table.add_row(r.id, Text(r.api), r.status, Text(r.statement))
+    return table
+
+
+def _interpretation_table(found: tuple[Interpretation, ...]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("id", no_wrap=True)
+    table.add_column("class", no_wrap=True)
+    table.add_column(f"{len(found)} interpretations", overflow="fold", ratio=1)
+    for point in found:
+        table.add_row(point.id, point.verdict_class, Text(f"{point.title}: {point.taken}"))
+    return table

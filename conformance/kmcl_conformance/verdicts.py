@@ -1,0 +1,271 @@
+"""From what a campaign has seen to the verdict on each requirement, and the certificate."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from kmcl_adapters import Description
+from kmcl_model.catalogue import (
+    Requirement,
+    catalogue_digest,
+    interpretations,
+    requirement_of,
+    requirements,
+)
+from kmcl_reports.results import (
+    Certificate,
+    Counts,
+    Coverage,
+    CoverageItem,
+    Failure,
+    Implementation,
+    InterpretationResult,
+    RequirementResult,
+    RequirementVerdict,
+    Tool,
+    Verdict,
+    Witness,
+    statement_digest,
+)
+from kmcl_reports.sequence import describe_event, sequence_rows
+
+from .coverage import Hits
+from .explain import allowed_instead
+from .generate.driver import ENABLED_ACTS
+from .oracle import Judge
+from .rulebook import rules_of
+from .sequence import Outcome
+
+if TYPE_CHECKING:
+    from .campaign import Campaign
+
+__all__ = ["Found", "certificate", "requirement_verdicts"]
+
+_SHOWN: Final = 40
+"""So many names of what was missed are listed."""
+
+_NOT_YET: Final = "this version of the specification does not model it yet"
+
+
+class Found(NamedTuple):
+    """A failure: the file name it is saved under, the sequence that showed it, its minimal run."""
+
+    file: str
+    sequence: str
+    outcome: Outcome
+    confirmed: int
+    attempts: int
+
+
+def requirement_verdicts(
+    description: Description,
+    witnesses: dict[str, int],
+    broken: dict[str, str],
+    shortest: dict[str, tuple[str, int]],
+    lost: str | None = None,
+) -> tuple[RequirementResult, ...]:
+    """One result for every requirement of the catalogue, in the order of their ids.
+
+    ``witnesses`` counts by id, ``broken`` gives the case that broke an id; ``lost`` tells why the
+    implementation was gone before more could be seen.
+    """
+    return tuple(
+        _result(requirement, description, witnesses, broken, shortest, lost)
+        for requirement in requirements().values()
+    )
+
+
+def _result(
+    requirement: Requirement,
+    description: Description,
+    witnesses: dict[str, int],
+    broken: dict[str, str],
+    shortest: dict[str, tuple[str, int]],
+    lost: str | None,
+) -> RequirementResult:
+    exercised = witnesses.get(requirement.id, 0)
+    verdict, reason = _verdict(requirement, description, exercised, broken, lost)
+    witness = shortest.get(requirement.id)
+    return RequirementResult(
+        id=requirement.id,
+        facts=requirement.facts,
+        api=requirement.api,
+        statement=requirement.statement,
+        statement_sha256=statement_digest(requirement.statement),
+        source=requirement.source,
+        role=requirement.role,
+        rules=rules_of(requirement.id),
+        verdict=verdict,
+        exercised=0 if verdict is RequirementVerdict.NOT_EXERCISED else exercised,
+        reason=reason,
+        shortest_witness=Witness(case=witness[0], steps=witness[1]) if witness else None,
+        case=f"cases/{broken[requirement.id]}.json" if requirement.id in broken else None,
+    )
+
+
+def _verdict(
+    requirement: Requirement,
+    description: Description,
+    exercised: int,
+    broken: dict[str, str],
+    lost: str | None,
+) -> tuple[RequirementVerdict, str | None]:
+    if requirement.id in broken:
+        return RequirementVerdict.FAIL, None
+    if requirement.status == "unobservable":
+        return RequirementVerdict.UNOBSERVABLE, requirement.reason
+    if requirement.status == "not-yet":
+        return RequirementVerdict.NOT_EXERCISED, _NOT_YET
+    missing = _missing_capability(requirement, description)
+    if missing:
+        return (
+            RequirementVerdict.NOT_APPLICABLE,
+            f"the implementation does not declare the capability {missing}",
+        )
+    if exercised:
+        return RequirementVerdict.PASS, None
+    if lost:
+        return RequirementVerdict.INCONCLUSIVE, lost
+    return (
+        RequirementVerdict.NOT_EXERCISED,
+        "the situation in which a violation could show never arose; try a larger budget",
+    )
+
+
+def _missing_capability(requirement: Requirement, description: Description) -> str | None:
+    for name in (requirement.role, requirement.capability):
+        if name in ("both", "core"):
+            continue
+        if name not in description.capabilities:
+            return name
+    return None
+
+
+def certificate(campaign: Campaign, seconds: float) -> Certificate:
+    """The certificate of a campaign that has come to its end."""
+    broken: dict[str, str] = {}
+    for found in campaign.found.values():
+        failure = found.outcome.failure
+        assert failure is not None
+        for id in failure.requirements:
+            if id.startswith("F"):
+                broken.setdefault(requirement_of(id).id, found.file)
+    lost = "sequences did not come to an end" if campaign.inconclusive else None
+    results = requirement_verdicts(
+        campaign.description,
+        campaign.witness_counts(),
+        broken,
+        campaign.witnesses.requirements,
+        lost,
+    )
+    verdict = _overall(campaign, results)
+    return Certificate(
+        format="kmcl-certificate/1",
+        tool=Tool(version=campaign.version, model_digest=catalogue_digest()),
+        implementation=Implementation(
+            name=campaign.description.name,
+            version=campaign.description.version,
+            adapter=campaign.options.adapter,
+            capabilities=tuple(sorted(campaign.description.capabilities)),
+        ),
+        profile=campaign.options.profile,
+        seed=campaign.options.seed,
+        verdict=verdict,
+        counts=Counts(
+            sequences=campaign.done,
+            steps=campaign.steps,
+            events=campaign.events,
+            wall_seconds=round(seconds, 3),
+            steps_per_second=round(campaign.steps / seconds, 1) if seconds else 0.0,
+        ),
+        requirements=results,
+        interpretations=_interpretations(campaign),
+        coverage=_coverage(campaign),
+        failures=tuple(_failure(campaign, found) for found in campaign.found.values()),
+        reproduce=campaign.command(),
+    )
+
+
+def _overall(campaign: Campaign, results: tuple[RequirementResult, ...]) -> Verdict:
+    if campaign.found:
+        return Verdict.VIOLATIONS
+    passed = any(result.verdict is RequirementVerdict.PASS for result in results)
+    if campaign.inconclusive or not passed:
+        return Verdict.INCONCLUSIVE
+    return Verdict.CONFORMING
+
+
+def _failure(campaign: Campaign, found: Found) -> Failure:
+    outcome = found.outcome
+    failure = outcome.failure
+    assert failure is not None
+    what = "; ".join(dict.fromkeys(broken.words for broken in failure.broken))
+    return Failure(
+        case=f"cases/{found.file}.json",
+        trace=f"traces/{found.file}.jsonl",
+        requirements=tuple(id for id in failure.requirements if id.startswith("F")),
+        summary=f"{failure.observer}: {describe_event(failure.event)}, but {what}",
+        event_index=failure.number,
+        allowed=allowed_instead(Judge(campaign.specification), outcome.events[: failure.number]),
+        last_state="; ".join(failure.state[:3]),
+        reproduce=f"kmcl replay {campaign.path(f'cases/{found.file}.json')}",
+        chart=sequence_rows(outcome.events),
+    )
+
+
+def _interpretations(campaign: Campaign) -> tuple[InterpretationResult, ...]:
+    """The way the implementation goes, wherever a run has shown it."""
+    counts = campaign.reading_counts()
+    found: dict[tuple[str, str], Counter[str]] = {}
+    for label, count in counts.items():
+        place, reading = label.split(":")
+        id, _, question = place.partition("/")
+        found.setdefault((id, question or "reading"), Counter())[reading] += count
+    results = []
+    for item in interpretations().values():
+        for point in item.points:
+            readings = found.get((item.id, point.name))
+            if not readings:
+                continue
+            names = sorted(readings)
+            evidence = ", ".join(f"{name} seen {readings[name]} times" for name in names)
+            first = campaign.witnesses.readings.get(_label(item.id, point.name, names[0]))
+            results.append(
+                InterpretationResult(
+                    id=item.id,
+                    point="" if point.name == "reading" else point.name,
+                    title=item.title,
+                    reading=" and ".join(names),
+                    text="; ".join(point.readings.get(name, name) for name in names),
+                    evidence=evidence + (f", first in {first[0]}" if first else ""),
+                    default=set(names) <= set(point.default),
+                )
+            )
+    return tuple(results)
+
+
+def _label(id: str, point: str, reading: str) -> str:
+    return f"{id}:{reading}" if point == "reading" else f"{id}/{point}:{reading}"
+
+
+def _coverage(campaign: Campaign) -> Coverage:
+    hits = campaign.coverage()
+    every = frozenset(
+        f"{endpoint}: {act} in {callback}"
+        for endpoint in ("client", "server")
+        for callback, acts in ENABLED_ACTS.items()
+        for act in acts
+    )
+    reactions = Hits(frozenset(campaign.reactions) & every, every)
+    return Coverage(
+        states=_item(hits["states"]),
+        transitions=_item(hits["transitions"]),
+        transition_pairs=_item(hits["transition_pairs"]),
+        reactions=_item(reactions),
+    )
+
+
+def _item(hits: Hits) -> CoverageItem:
+    missing = sorted(hits.all - hits.hit)
+    return CoverageItem(hit=len(hits.hit), total=len(hits.all), missing=tuple(missing[:_SHOWN]))

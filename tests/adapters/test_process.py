@@ -1,0 +1,337 @@
+"""The line protocol from both sides, and processes that do not keep it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kmcl_adapters.interface import Adapter, AdapterError, Description
+from kmcl_adapters.lines import (
+    PROTOCOL,
+    ProtocolError,
+    description_from_json,
+    description_to_json,
+    serve,
+)
+from kmcl_adapters.process import BATCH, ProcessAdapter, create
+from kmcl_model.case import stimulus_to_json
+from kmcl_model.events import Call, Event, Lost, Quiescence, Return
+from kmcl_model.stimuli import Invoke, Settle, Stimulus
+
+SETTLE = Settle("settle")
+ENABLE = Invoke("invoke", "client", "t0", "VmbChannelEnable")
+CALL = Call("call", "client", "t0", "VmbChannelEnable", ())
+RETURN = Return("return", "client", "t0", "VmbChannelEnable", 0, ())
+SILENCE = Quiescence("quiescence", True)
+TOY = Description("toy", "1", "toy", frozenset({"client"}), True, 0.0)
+
+# A server that keeps the protocol; tests replace what it does for a request.
+SERVER = """
+import json, os, signal, sys
+
+def say(**message):
+    sys.stdout.write(json.dumps(message) + "\\n")
+    sys.stdout.flush()
+
+HELLO = {hello!r}
+say(**HELLO)
+for line in sys.stdin:
+    request = json.loads(line)
+    number, do = request["request"], request["do"]
+    stimuli = request.get("stimuli", [])
+{body}
+    say(reply=number, runnable=2)
+"""
+
+
+class ToySession:
+    """Every call succeeds at once."""
+
+    def __init__(self, record: Callable[[Event], None]) -> None:
+        self.record = record
+        self.late: list[Event] = []
+        self.closed = False
+
+    def apply(self, stimulus: Stimulus) -> None:
+        if isinstance(stimulus, Settle):
+            self.late.append(SILENCE)
+            return
+        assert isinstance(stimulus, Invoke)
+        self.record(CALL)
+        self.late.append(RETURN)
+
+    def runnable(self) -> int:
+        return 3
+
+    def take(self) -> list[Event]:
+        events, self.late = self.late, []
+        return events
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class ToyService:
+    def __init__(self) -> None:
+        self.sessions: list[ToySession] = []
+
+    def describe(self) -> Description:
+        return TOY
+
+    def open(self, record: Callable[[Event], None]) -> ToySession:
+        self.sessions.append(ToySession(record))
+        return self.sessions[-1]
+
+
+def conversation(*requests: dict[str, Any], **options: bool) -> list[dict[str, Any]]:
+    lines = [
+        json.dumps({"request": number, **request}).encode()
+        for number, request in enumerate(requests, start=1)
+    ]
+    said: list[bytes] = []
+    serve(ToyService(), lines, said.append, **options)
+    return [json.loads(line) for line in said]
+
+
+def server(
+    tmp_path: Path, body: str = "    pass", hello: dict[str, Any] | None = None, **options: Any
+) -> ProcessAdapter:
+    path = tmp_path / "server.py"
+    hello = hello or {
+        "protocol": PROTOCOL,
+        "sessions": "many",
+        "description": description_to_json(TOY),
+    }
+    path.write_text(SERVER.format(hello=hello, body=body), encoding="utf-8")
+    return ProcessAdapter([sys.executable, "-S", str(path)], "process:server", **options)
+
+
+def fate(adapter: Adapter, *stimuli: Stimulus) -> list[Event]:
+    """What a session shows; afterwards the process is gone or idle."""
+    session = adapter.open()
+    for stimulus in stimuli:
+        session.apply(stimulus)
+    events = session.take()
+    session.close()
+    return events
+
+
+def test_serving_says_what_happens_as_it_happens() -> None:
+    apply = {"do": "apply", "stimuli": [stimulus_to_json(ENABLE), stimulus_to_json(SETTLE)]}
+    hello, opened, *events, applied, closed = conversation({"do": "open"}, apply, {"do": "close"})
+
+    assert hello == {
+        "protocol": PROTOCOL,
+        "sessions": "many",
+        "description": description_to_json(TOY),
+    }
+    assert [line["event"] for line in events] == ["call", "return", "quiescence"]
+    assert (opened, applied) == ({"reply": 1, "runnable": 3}, {"reply": 2, "runnable": 3})
+    assert closed == {"reply": 3, "runnable": 0}
+
+
+def test_serving_refuses_what_it_does_not_understand() -> None:
+    _, no_session, unknown, bad = conversation(
+        {"do": "apply", "stimuli": []},
+        {"do": "dance"},
+        {"do": "apply", "stimuli": []},
+    )
+
+    assert "no session" in no_session["error"]
+    assert "'dance'" in unknown["error"]
+    assert bad["reply"] == 3
+
+
+def test_a_bad_stimulus_is_refused_in_one_line() -> None:
+    *_, answer = conversation({"do": "open"}, {"do": "apply", "stimuli": [{"stimulus": "jump"}]})
+
+    assert answer["reply"] == 2
+    assert "jump" in answer["error"]
+
+
+def test_serving_one_session_only_comes_back_with_the_request_to_close() -> None:
+    said: list[bytes] = []
+    lines = [b'{"request":1,"do":"open"}', b'{"request":2,"do":"close"}', b"never read"]
+
+    assert serve(ToyService(), lines, said.append, hello=False, once=True) == 2
+    assert [json.loads(line) for line in said] == [{"reply": 1, "runnable": 3}]
+
+
+def test_a_new_session_and_the_end_close_the_one_before() -> None:
+    service = ToyService()
+    serve(service, [b'{"request":1,"do":"open"}'] * 2, lambda _: None)
+
+    assert [session.closed for session in service.sessions] == [True, True]
+
+
+def test_a_service_that_cannot_serve_says_so() -> None:
+    class Broken(ToyService):
+        def describe(self) -> Description:
+            raise AdapterError("out of order")
+
+    said: list[bytes] = []
+    serve(Broken(), [], said.append)
+
+    assert [json.loads(line) for line in said] == [{"protocol": PROTOCOL, "error": "out of order"}]
+
+
+def test_a_description_survives_the_way() -> None:
+    assert description_from_json(description_to_json(TOY), "toy") == TOY
+    with pytest.raises(ProtocolError, match="no proper description"):
+        description_from_json({"name": "toy"}, "toy")
+
+
+def test_events_and_runnable_steps_come_from_the_process(tmp_path: Path) -> None:
+    event = '{"event": "environment", "endpoint": "client", "action": "spurious"}'
+    adapter = server(tmp_path, f"    for _ in stimuli: say(**{event})")
+    session = adapter.open()
+
+    assert adapter.describe() == TOY._replace(adapter="process:server")
+    session.apply(ENABLE)
+    assert session.runnable() == 2
+    assert [e.kind for e in session.take()] == ["environment"]
+    assert session.take() == []
+    session.close()
+    assert fate(adapter, *[ENABLE] * (BATCH + 1)) != []
+    adapter.close()
+
+
+def test_batches_larger_than_a_pipe_pass(tmp_path: Path) -> None:
+    adapter = server(
+        tmp_path,
+        '    say(event="environment", endpoint=str(len(line)), action="x" * 300000) '
+        "if stimuli else None",
+    )
+    send = Invoke("invoke", "client", "t0", "VmbPacketSend", ("p0", bytes(range(256)) * 16, 0))
+    session = adapter.open()
+    for _ in range(BATCH):
+        session.apply(send)
+    (event,) = session.take()
+
+    assert int(event[1]) > 8192 * BATCH  # type: ignore[arg-type]
+    adapter.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "detail"),
+    [
+        ("print('tell me', file=sys.stderr); os._exit(3)", "crash", "exit code 3: tell me"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "crash", "SIGKILL"),
+        ("os.close(1); signal.pause()", "crash", "the process closed its output"),
+        ("signal.pause()", "hang", "no answer within 0.5 s"),
+        ("print('oops')", "garbage", "not a JSON object: 'oops'"),
+        ("print('\\x1b[31m' * 40)", "garbage", "not a JSON object: '\\x1b[31m"),
+        ("say(hello=1)", "garbage", "neither an event nor our reply"),
+        ("say(event='call')", "garbage", "endpoint: is missing"),
+        ("sys.stdout.write('x' * 5000000)", "garbage", "a line of more than"),
+        ("say(reply=number, error='cannot'); continue", "garbage", "cannot"),
+        (
+            "[say(event='environment', endpoint='e', action='a') for _ in range(50)]",
+            "flood",
+            "more than 30 events for 2 stimuli",
+        ),
+        ("say(event='lost', reason='flood', detail='of tears')", "flood", "of tears"),
+    ],
+)
+def test_what_becomes_of_a_process_that_misbehaves(
+    tmp_path: Path, body: str, reason: str, detail: str
+) -> None:
+    mark = tmp_path / "was here"
+    adapter = server(
+        tmp_path,
+        f"    if do == 'apply' and not os.path.exists({str(mark)!r}):\n"
+        f"        open({str(mark)!r}, 'w').close()\n"
+        f"        {body}",
+        limit=0.5,
+        flood=10,
+    )
+    adapter.describe()
+    session = adapter.open()
+    session.apply(ENABLE)
+    session.apply(SETTLE)
+    *_, lost = session.take()
+
+    assert isinstance(lost, Lost)
+    assert lost.reason == reason
+    assert lost.detail.startswith(detail)
+    assert lost.detail.isprintable()
+    session.apply(SETTLE)
+    assert (session.take(), session.runnable()) == ([], 0)
+    session.close()
+    assert fate(adapter, ENABLE) == []  # a new process, and it behaves
+    adapter.close()
+
+
+def test_a_process_may_play_one_session_only(tmp_path: Path) -> None:
+    hello = {"protocol": PROTOCOL, "sessions": "one", "description": description_to_json(TOY)}
+    adapter = server(
+        tmp_path,
+        "    if do == 'apply': say(event='environment', endpoint=str(os.getpid()), action='a')",
+        hello,
+    )
+    first, second = fate(adapter, ENABLE), fate(adapter, ENABLE)
+
+    assert len({*first, *second}) == 2
+    adapter.close()
+
+
+@pytest.mark.parametrize(
+    ("hello", "message"),
+    [
+        ({"protocol": "kmcl-line/9"}, "it speaks 'kmcl-line/9', not 'kmcl-line/1'"),
+        ({"protocol": PROTOCOL, "error": "no library"}, "process:server: no library"),
+        ({"protocol": PROTOCOL}, "the hello has no proper description"),
+    ],
+)
+def test_a_hello_that_cannot_be_used(tmp_path: Path, hello: dict[str, Any], message: str) -> None:
+    with pytest.raises(AdapterError, match=message):
+        server(tmp_path, hello=hello).describe()
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        ("", "needs a command"),
+        ("'", "No closing quotation"),
+        ("/no/such/program --serve", "cannot start it: No such file or directory"),
+        (shlex.join([sys.executable, "-c", ""]), "crash: exit code 0"),
+        (shlex.join([sys.executable, "-c", "print('hi')"]), "garbage: not a JSON object: 'hi'"),
+    ],
+)
+def test_a_command_that_cannot_be_used(command: str, message: str) -> None:
+    with pytest.raises(AdapterError, match=message):
+        create(command)
+
+
+def test_a_session_that_is_refused(tmp_path: Path) -> None:
+    adapter = server(tmp_path, "    say(reply=number, error='busy'); continue")
+    with pytest.raises(AdapterError, match="process:server: busy"):
+        adapter.open()
+    adapter.close()
+
+
+def test_a_process_that_dies_between_sessions(tmp_path: Path) -> None:
+    adapter = server(tmp_path, "    if do == 'open': os._exit(1)")
+    with pytest.raises(AdapterError, match="crash: exit code 1"):
+        adapter.open()
+    adapter.close()
+
+
+def test_nothing_is_left_of_a_process_that_was_closed(tmp_path: Path) -> None:
+    adapter = server(
+        tmp_path, "    say(event='environment', endpoint=str(os.getpid()), action='a')"
+    )
+    adapter.flood = 100
+    (event, *_) = fate(adapter, ENABLE)
+    adapter.close()
+    adapter.close()
+
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(event[1]), 0)  # type: ignore[arg-type]
