@@ -30,6 +30,7 @@ __all__ = ["ProcessAdapter", "ProcessSession", "create"]
 
 BATCH: Final = 64
 """So many stimuli wait at most until they are sent together."""
+_STARTING_SECONDS = 30.0
 _LONGEST_LINE = 1 << 22
 _KEPT_COMPLAINTS = 4096
 _CHUNK = 1 << 16
@@ -295,14 +296,17 @@ class ProcessAdapter:
         return self._description
 
     def open(self) -> ProcessSession:
-        """A session over a fresh implementation."""
-        if self._child is None:
-            self._start()
+        """A session over a fresh implementation; a process that has died meanwhile is replaced."""
         try:
             reply = self.request({"do": "open"}, lambda _: None)
-        except _Gone as gone:
+        except _Gone:
             self.kill()
-            raise AdapterError(f"{self._name}: {gone.reason}: {gone.detail}") from None
+            self._start()
+            try:
+                reply = self.request({"do": "open"}, lambda _: None)
+            except _Gone as gone:
+                self.kill()
+                raise AdapterError(f"{self._name}: {gone.reason}: {gone.detail}") from None
         if "error" in reply:
             raise AdapterError(f"{self._name}: {reply['error']}")
         return ProcessSession(self)
@@ -341,7 +345,7 @@ class ProcessAdapter:
         except OSError as error:
             raise AdapterError(f"{self._name}: cannot start it: {error.strerror}") from error
         try:
-            hello = self._child.hello(self._limit)
+            hello = self._child.hello(max(self._limit, _STARTING_SECONDS))
             if (protocol := hello.get("protocol")) != PROTOCOL:
                 raise ProtocolError(f"it speaks {protocol!r}, not {PROTOCOL!r}")
             if "error" in hello:

@@ -383,7 +383,7 @@ class Judge:
         self._endpoint(endpoint, event)
         name = self._context[endpoint].pop(context, None)
         sender = peer_of(endpoint)
-        if name is not None:
+        if name is not None and name in self.packets[sender]:
             buffer = self._buffer[sender].get(name)
             seen = arguments[2] if function == "VmbChannelPacketComplete" else None
             current = self._carrier[sender].get(tag_of(buffer)) == name
@@ -404,7 +404,10 @@ class Judge:
     def _quiescence(self) -> None:
         facts = {name: self._facts(name) for name in ENDPOINTS}
         for name in ENDPOINTS:
-            waiting = any(True in t.node.summary for t in self.packets[name].values())
+            carried: Any = self.flow[peer_of(name)].node.summary
+            waiting = any(under_way for *_, under_way in carried) or any(
+                True in t.node.summary for t in self.packets[name].values()
+            )
             self._endpoint(name, _quiet(("waiting",) if waiting else ()))
         for name in ENDPOINTS:
             peer = peer_of(name)
@@ -433,7 +436,7 @@ class Judge:
         if facts is None:
             facts = node.notes["facts"] = _endpoint_facts(node)
         flows: Any = self.flow[name].node.summary
-        standing = any(stopped or (blocked and waits) for _, waits, stopped, blocked in flows)
+        standing = any(stopped or (blocked and waits) for _, waits, stopped, blocked, _ in flows)
         return facts | {"standing"} if standing else facts
 
 

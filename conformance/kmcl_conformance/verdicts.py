@@ -161,7 +161,7 @@ def certificate(campaign: Campaign, seconds: float) -> Certificate:
     )
     verdict = _overall(campaign, results)
     return Certificate(
-        format="kmcl-certificate/1",
+        schema="kmcl-certificate/1",
         tool=Tool(version=campaign.version, model_digest=catalogue_digest()),
         implementation=Implementation(
             name=campaign.description.name,

@@ -114,6 +114,8 @@ class _Sheet:
         centre = (DRIVER["client"] + DRIVER["server"]) / 2
         draw(group, "line", "rule", x1=NUMBERS + 8, x2=centre - reach, y1=middle, y2=middle)
         draw(group, "line", "rule", x1=centre + reach, x2=WIDTH, y1=middle, y2=middle)
+        top, height = self.y + 1, LINE * len(lines) + 1
+        draw(group, "rect", "label", x=centre - reach, y=top, width=2 * reach, height=height)
         self._lines(group, lines, centre, "mono middle")
 
     def _note(self, group: ET.Element, row: ChartRow) -> None:
@@ -126,7 +128,10 @@ class _Sheet:
         level = row.depth + (row.kind == "exit")
         driver = DRIVER[row.endpoint] + inwards * (level - 0.5 if level else 0.0) * BAR
         library = LIBRARY[row.endpoint]
-        label_at = driver + inwards * 8
+        # A label stands clear of every bar it would cross.
+        open_levels = [key.depth + 1 for key in self._open if key.endpoint == row.endpoint]
+        outermost = max([level, *open_levels])
+        label_at = DRIVER[row.endpoint] + inwards * (max(outermost - 0.5, 0) * BAR + 8)
         style = "mono" if row.endpoint == "client" else "mono end"
         self._lines(group, _wrapped(row.label, abs(library - label_at) - 8), label_at, style)
         self.y += 3

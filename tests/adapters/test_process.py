@@ -215,7 +215,7 @@ def test_batches_larger_than_a_pipe_pass(tmp_path: Path) -> None:
         session.apply(send)
     (event,) = session.take()
 
-    assert int(event[1]) > 8192 * BATCH  # type: ignore[arg-type]
+    assert int(event[1]) > 8192 * BATCH
     adapter.close()
 
 
@@ -317,10 +317,17 @@ def test_a_session_that_is_refused(tmp_path: Path) -> None:
     adapter.close()
 
 
-def test_a_process_that_dies_between_sessions(tmp_path: Path) -> None:
+def test_a_process_that_dies_when_a_session_is_opened(tmp_path: Path) -> None:
     adapter = server(tmp_path, "    if do == 'open': os._exit(1)")
     with pytest.raises(AdapterError, match="crash: exit code 1"):
         adapter.open()
+    adapter.close()
+
+
+def test_a_process_that_died_after_a_session_is_started_again(tmp_path: Path) -> None:
+    adapter = server(tmp_path, "    if do == 'close': say(reply=number); os._exit(1)")
+
+    assert fate(adapter, ENABLE) == fate(adapter, ENABLE) == []
     adapter.close()
 
 
@@ -334,4 +341,4 @@ def test_nothing_is_left_of_a_process_that_was_closed(tmp_path: Path) -> None:
     adapter.close()
 
     with pytest.raises(ProcessLookupError):
-        os.kill(int(event[1]), 0)  # type: ignore[arg-type]
+        os.kill(int(event[1]), 0)

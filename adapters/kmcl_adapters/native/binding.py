@@ -1,4 +1,4 @@
-"""The KMCL table of a shared library as a Python object, by the rules of ``kmcl_adapters.shim``.
+"""The KMCL table of a shared library as a Python object, by the rules of ``kmcl_adapters.driver``.
 
 The layout is that of ``adapters/native/kmcl.h``; a test compares the two.
 """

@@ -22,7 +22,7 @@ from kmcl_model.api import (
     SUSPEND,
 )
 from kmcl_model.events import Argument, Event
-from kmcl_model.payload import Payload, payload_bytes
+from kmcl_model.payload import TAGS, Payload, payload_bytes
 from kmcl_model.status import STATUS_UNSUCCESSFUL
 from kmcl_model.stimuli import (
     HOLD,
@@ -85,7 +85,7 @@ ODD: Final[tuple[tuple[str, tuple[Argument, ...]], ...]] = (
     ("VmbPacketInitialize", ("m0", "sizeof")),
     ("VmbPacketInitialize", ("m1", "maximum+pointer")),
     ("VmbPacketInitialize", ("m2", MAXIMUM + 20)),
-    ("VmbPacketInitialize", ("m3", MAXIMUM + 500)),
+    ("VmbPacketInitialize", ("m3", "sizeof")),
     ("VmbPacketGetChannel", ("m3",)),
     ("VmbPacketSetCompletionRoutine", ("m3",)),
     ("VmbPacketSend", ("m3", b"from memory", 1)),
@@ -106,6 +106,7 @@ class _Walk:
     def __init__(self, session: Session, seed: int) -> None:
         self.session = session
         self.random = Random(seed)
+        self.tag = 0
 
     def apply(self, *stimuli: Stimulus) -> None:
         for stimulus in stimuli:
@@ -142,8 +143,12 @@ class _Walk:
         if dice.random() < 0.5:
             reaction = Reaction((COMPLETE,), sticky=True)
             self.apply(Arm("arm", endpoint, PROCESS_PACKET, reaction))
+        if dice.random() < 0.25:
+            self.react(endpoint)
         if dice.random() < 0.15:
             self.call(endpoint, "VmbChannelPause")
+            if dice.random() < 0.3:
+                self.call(endpoint, "VmbChannelStart")
 
     def enable(self) -> None:
         calls = [("server", "VmbChannelEnable"), ("client", "VmbChannelEnable")]
@@ -163,8 +168,13 @@ class _Walk:
     def send(self, endpoint: str, by: str = "t0") -> None:
         dice = self.random
         number = dice.randrange(PACKETS)
-        data = payload_bytes(Payload(dice.randrange(16), dice.choice(LENGTHS)))
+        data = self.payload(dice.choice(LENGTHS))
         self.call(endpoint, "VmbPacketSend", f"p{number}", data, dice.randrange(2), by=by)
+
+    def payload(self, length: int) -> bytes:
+        """Bytes with the next tag: neighbours in the ring can be told apart."""
+        self.tag = (self.tag + 1) % TAGS
+        return payload_bytes(Payload(self.tag, length))
 
     def burst(self, endpoint: str) -> None:
         for _ in range(self.random.randrange(2, PACKETS)):
@@ -172,8 +182,8 @@ class _Walk:
 
     def flood(self, endpoint: str) -> None:
         for number in range(PACKETS):
-            data = payload_bytes(Payload(number, MAXIMUM))
-            self.call(endpoint, "VmbPacketSend", f"p{number}", data, self.random.randrange(2))
+            flags = self.random.randrange(2)
+            self.call(endpoint, "VmbPacketSend", f"p{number}", self.payload(MAXIMUM), flags)
 
     def complete(self, endpoint: str) -> None:
         dice = self.random
@@ -186,7 +196,8 @@ class _Walk:
 
     def react(self, endpoint: str) -> None:
         dice = self.random
-        send = Act("VmbPacketSend", (f"p{dice.randrange(PACKETS)}", b"from inside", 1))
+        send = Act("VmbPacketSend", (f"p{dice.randrange(PACKETS)}", self.payload(11), 1))
+        again = Act("VmbPacketSend", ("this", self.payload(5), 1))
         own = Act("VmbChannelPacketComplete", (f"c{dice.randrange(3)}", b"later", None))
         callback, reaction = dice.choice(
             (
@@ -205,7 +216,7 @@ class _Walk:
                 (PROCESS_PACKET, Reaction((Act("VmbChannelPacketFail", ("this",)),))),
                 (PROCESSING_COMPLETE, Reaction((HOLD,))),
                 (COMPLETION_ROUTINE, Reaction((HOLD,))),
-                (COMPLETION_ROUTINE, Reaction((Act("VmbPacketSend", ("this", b"again", 1)),))),
+                (COMPLETION_ROUTINE, Reaction((again,))),
                 (COMPLETION_ROUTINE, Reaction((send,))),
             )
         )
@@ -215,7 +226,7 @@ class _Walk:
         for name in self.random.sample(SHORT, 4):
             self.apply(Release("release", endpoint, name))
 
-    def run(self, _: str) -> None:
+    def run(self, endpoint: str) -> None:
         for _ in range(self.random.randrange(1, 5)):
             self.apply(Run("run", self.random.randrange(8)))
 
@@ -227,6 +238,8 @@ class _Walk:
                 "VmbChannelStart",
                 "VmbChannelStart",
                 "VmbChannelDisable",
+                "VmbChannelDisable",
+                "VmbChannelEnable",
                 "VmbChannelEnable",
                 "VmbChannelEnable",
             )
@@ -234,7 +247,7 @@ class _Walk:
         self.call(endpoint, function, by=self.random.choice(("t0", "t0", "t1")))
 
     def quota(self, endpoint: str) -> None:
-        self.call(endpoint, "VmbChannelSetTransactionQuota", self.random.randrange(1, 5))
+        self.call(endpoint, "VmbChannelSetTransactionQuota", self.random.randrange(1, 4))
 
     def fault(self, endpoint: str) -> None:
         action = self.random.choice(("spurious", "spurious", "malformed", "crash"))

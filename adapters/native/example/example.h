@@ -110,6 +110,7 @@ struct _VMBCHANNEL {
     bool paused;      /* the wish: Pause and Start change it, at any time */
     bool keep_paused; /* the wish was made while disabled and outlives Enable */
     bool stop;        /* a Pause wants its Suspend, whatever Start says meanwhile */
+    bool halting;     /* no further packet is delivered: Suspend is next */
     UINT64 stops;     /* how often the end has been suspended and drained */
 
     struct ring ring;
@@ -161,15 +162,22 @@ bool await_rest(VMBCHANNEL end);
 void hang_up(VMBCHANNEL end);
 void *run_control(void *end);
 
+/* ring.c */
+size_t padded(size_t length);
+bool prepare_ring(struct ring *ring, UINT32 pages, UINT32 maximum_packet);
+bool ring_is_empty(const struct ring *ring);
+bool ring_put(struct ring *ring, const struct message *message, const void *data);
+VMBPACKETCOMPLETION ring_take(struct ring *ring);
+void clear_list(struct packet_list *list);
+void append(struct packet_list *list, VMBPACKET packet);
+VMBPACKET take_first(struct packet_list *list);
+VMBPACKET take_transaction(struct packet_list *list, UINT64 transaction);
+
 /* packet.c */
 void attach(VMBCHANNEL end);
-void clear_list(struct packet_list *list);
 void cancel(VMBCHANNEL end, struct packet_list *list);
 bool completions_done(const void *end);
 void transmit(VMBCHANNEL end);
-bool prepare_ring(struct ring *ring, UINT32 pages, UINT32 maximum_packet);
-bool ring_is_empty(const struct ring *ring);
-bool quota_is_used(const struct _VMBCHANNEL *end);
 void free_packets(VMBCHANNEL end);
 void *run_receive(void *end);
 void *run_completion(void *end);

@@ -186,10 +186,11 @@ static bool drained(const void *what)
 
 static void suspend(VMBCHANNEL end)
 {
-    end->activity = SUSPENDING;
-    end->stop = false;
+    end->halting = true;
     if (!await(not_receiving, end))
         return;
+    end->activity = SUSPENDING;
+    end->halting = end->stop = false;
     call_state_handler(end, end->configuration.state.EvtChannelSuspend);
     if (!await(drained, end))
         return;

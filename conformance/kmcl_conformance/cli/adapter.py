@@ -11,6 +11,9 @@ from typing import Annotated, NamedTuple
 import typer
 
 from kmcl_adapters import Adapter, AdapterError, Session
+from kmcl_conformance.adapters import find, known
+from kmcl_conformance.generate import prelude
+from kmcl_conformance.oracle import Judge
 from kmcl_model.events import Call, Event, Lost, Quiescence, Return
 from kmcl_model.spec import Specification
 from kmcl_model.spec.specification import ENDPOINTS
@@ -18,9 +21,6 @@ from kmcl_model.stimuli import Invoke, Settle
 from kmcl_model.trace import TraceError, event_from_json, event_to_json
 from kmcl_reports.sequence import describe_event
 
-from ..adapters import find, known
-from ..generate import prelude
-from ..oracle import Judge
 from .options import Json, Quiet, Seed
 from .output import Code, Problem, Screen
 
@@ -76,7 +76,9 @@ def adapter(
     try:
         for check in _checks(checked, seed):
             checks.append(check)
-            mark = f"FAILED  {check.rule}: {check.wrong}" if check.wrong else f"ok      {check.rule}"
+            mark = (
+                f"FAILED  {check.rule}: {check.wrong}" if check.wrong else f"ok      {check.rule}"
+            )
             screen.show(mark)
     finally:
         checked.close()
@@ -143,9 +145,7 @@ def _check_session(session: Session, exact: bool, seed: int) -> Iterator[Check]:
     yield Check("settle ends with quiescence", "" if quiet else f"it ended with: {last}")
     if quiet:
         wrong = [e for e in events if isinstance(e, Quiescence) and e.exact is not exact]
-        yield Check(
-            "quiescence is exact as described", "the event says otherwise" if wrong else ""
-        )
+        yield Check("quiescence is exact as described", "the event says otherwise" if wrong else "")
     judge = Judge(Specification())
     failure = next((f for f in map(judge.feed, events) if f is not None), None)
     why = "" if failure is None else f"{describe_event(failure.event)}: {failure.broken[0].words}"
@@ -173,8 +173,9 @@ def _check_calls(events: list[Event]) -> Check:
     for event in events:
         if isinstance(event, Call):
             open_calls[event.endpoint, event.by] = event.function
-        elif isinstance(event, Return):
-            if open_calls.pop((event.endpoint, event.by), None) != event.function:
+        if isinstance(event, Return):
+            function = open_calls.pop((event.endpoint, event.by), None)
+            if function != event.function:
                 return Check(rule, f"{describe_event(event)} has no call")
     called = any(isinstance(event, Call) for event in events)
     return Check(rule, "" if called else "no call was recorded")

@@ -71,7 +71,9 @@ def _start(
 
 def _application() -> Any:
     application = typer.Typer(
-        name="kmcl", pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]}
+        name="kmcl",
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
     )
     application.callback(invoke_without_command=True)(_start)
     for command in _COMMANDS:
@@ -84,8 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    if os.getcwd() not in sys.path:
-        sys.path.append(os.getcwd())  # so that python:my_module:factory is found
+    if os.curdir not in sys.path:
+        sys.path.append(os.curdir)  # so that python:my_module:factory is found
     try:
         code = _application().main(arguments, prog_name="kmcl", standalone_mode=False)
         sys.stdout.flush()
@@ -99,7 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(str(error))
         return Code.UNJUDGED
     except _UsageError as error:
-        complain(f"{error.format_message()} See kmcl --help.")  # type: ignore[attr-defined]
+        complain(f"{error.format_message().rstrip('.')}; see kmcl --help")  # type: ignore[attr-defined]
         return Code.USAGE
     except BrokenPipeError:
         # Whoever read the output has seen enough; nothing may be written at exit either.

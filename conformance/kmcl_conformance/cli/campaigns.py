@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import os
+import json
+import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from kmcl_adapters import Adapter, AdapterError
-from kmcl_reports.certificate import certificate_json
+from kmcl_conformance.adapters import find
+from kmcl_conformance.campaign import Campaign, CampaignError, Options, Progress
+from kmcl_conformance.campaign import certify as run_campaign
+from kmcl_conformance.generate.tours import TOURS
+from kmcl_conformance.verdicts import certificate
+from kmcl_reports.certificate import certificate_json, seal
 from kmcl_reports.results import Certificate, Verdict
 
-from ..adapters import find
-from ..campaign import BUDGETS, Campaign, CampaignError, Options
-from ..campaign import certify as run_campaign
+from .budget import sequences_of
 from .certificates import show_certificate, write_certificate
 from .options import AdapterName, Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
@@ -26,7 +30,7 @@ from .waivers import read_waivers, unneeded, waive
 __all__ = ["certify", "fuzz"]
 
 DEFAULT_OUT: Final = Path("kmcl-out")
-FAULTS: Final = ("crash", "malformed", "spurious")
+FAULTS: Final = Options().faults
 ENDLESS: Final = 10**12
 """Sequences of a campaign that only Ctrl-C ends."""
 
@@ -71,12 +75,12 @@ def certify(
             adapter=adapter,
             profile=profile,
             seed=seed,
-            sequences=_sequences(budget, implementation),
+            sequences=sequences_of(budget, implementation.describe()),
             out=_folder(out, resume),
             resume=resume is not None,
         )
-        with Meter(silent=not screen.is_for_people) as meter:
-            found = run_campaign(implementation, options, meter.report)
+        with Meter(_total(options), "sequences", silent=not screen.is_for_people) as meter:
+            found = run_campaign(implementation, options, lambda p: meter.show(p.done, _text(p)))
     except CampaignError as error:
         raise Problem(str(error)) from error
     except KeyboardInterrupt:
@@ -122,12 +126,15 @@ def fuzz(
             adapter=adapter,
             profile=profile,
             seed=seed,
-            sequences=ENDLESS if budget is None else _sequences(budget, implementation),
+            sequences=ENDLESS
+            if budget is None
+            else sequences_of(budget, implementation.describe()),
             out=_folder(out, resume),
             resume=resume is not None,
             faults=chosen,
         )
-        with Meter(endless=budget is None, silent=not screen.is_for_people) as meter:
+        total = None if budget is None else _total(options)
+        with Meter(total, "sequences", silent=not screen.is_for_people) as meter:
             found = _run_until_stopped(implementation, options, meter)
     except CampaignError as error:
         raise Problem(str(error)) from error
@@ -146,10 +153,79 @@ def _conclude(
     """Write and show the certificate; its exit code."""
     assert options.out is not None
     stale = unneeded(found, reasons)
-    found = waive(found, reasons)
-    files = write_certificate(found, options.out)
+    found = seal(waive(found, reasons))
+    write_certificate(found, options.out)
     screen.result(certificate_json(found))
-    show_certificate(screen, found, options.out, files)
+    show_certificate(screen, found, options.out)
     if stale:
         raise Problem(f"{waivers}: {', '.join(stale)} did not fail: remove the waiver")
     return CODES[found.verdict]
+
+
+def _run_until_stopped(adapter: Adapter, options: Options, meter: Meter) -> Certificate:
+    """The certificate of what was run when the budget is used up or Ctrl-C comes."""
+    campaign = _begin(adapter, options)
+    started = time.perf_counter()
+    try:
+        for progress in campaign.run():
+            meter.show(progress.done, _text(progress))
+    except KeyboardInterrupt:
+        pass
+    finally:
+        campaign.keep()
+    return certificate(campaign, time.perf_counter() - started)
+
+
+def _begin(adapter: Adapter, options: Options) -> Campaign:
+    """A campaign from its beginning or from where it was left."""
+    kept = None
+    if options.resume and options.out is not None:
+        file = options.out / "campaign.json"
+        try:
+            kept = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise CampaignError(f"{file}: nothing to resume: {error}") from None
+    campaign = Campaign(adapter, options, kept)
+    campaign.keep()
+    return campaign
+
+
+def _usable(name: str) -> Adapter:
+    """The adapter, known to describe itself."""
+    try:
+        adapter = find(name)
+        adapter.describe()
+    except AdapterError as error:
+        raise Problem(str(error)) from error
+    return adapter
+
+
+def _folder(out: Path | None, resume: Path | None) -> Path:
+    if out is not None and resume is not None and out != resume:
+        raise Problem("--resume goes on in the folder it names: leave out --out")
+    return resume or out or DEFAULT_OUT
+
+
+def _faults(wanted: str) -> tuple[str, ...]:
+    if wanted in ("all", "none"):
+        return FAULTS if wanted == "all" else ()
+    chosen = tuple(name.strip() for name in wanted.split(","))
+    if unknown := [name for name in chosen if name not in FAULTS]:
+        raise Problem(f"--faults {unknown[0]}: choose from {', '.join(FAULTS)}, all, none")
+    return chosen
+
+
+def _total(options: Options) -> int:
+    return len(TOURS) + options.sequences
+
+
+def _text(progress: Progress) -> str:
+    failing = f", {progress.failures} failing" if progress.failures else ""
+    return f"{progress.steps:,} steps, {progress.requirements} requirements exercised{failing}"
+
+
+def _again(command: str, adapter: str, profile: str, seed: int, budget: str) -> str:
+    return (
+        f"kmcl {command} --adapter {shlex.quote(adapter)} --profile {shlex.quote(profile)} "
+        f"--seed {seed} --budget {shlex.quote(budget)}"
+    )

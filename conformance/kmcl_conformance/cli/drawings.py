@@ -119,7 +119,9 @@ def _draw_arrow(
     across = ((y2 - y1) / length, (x1 - x2) / length)
     middle = ((x1 + x2) / 2 + across[0] * BEND, (y1 + y2) / 2 + across[1] * BEND)
     start, end = _edge_of(places[source], middle), _edge_of(places[target], middle)
-    path = f"M{start[0]:.1f},{start[1]:.1f} Q{middle[0]:.1f},{middle[1]:.1f} {end[0]:.1f},{end[1]:.1f}"
+    path = (
+        f"M{start[0]:.1f},{start[1]:.1f} Q{middle[0]:.1f},{middle[1]:.1f} {end[0]:.1f},{end[1]:.1f}"
+    )
     draw(root, "path", "invoke", d=path, fill="none")
     arrow_head(root, end, (end[0] - middle[0], end[1] - middle[1]), "tip")
     for line, rule in enumerate(rules):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich import box
@@ -10,18 +10,21 @@ from rich.table import Table
 from rich.text import Text
 
 from kmcl_adapters import AdapterError
+from kmcl_conformance.adapters import find
+from kmcl_conformance.coverage import Hits, Seen, chart_coverage, seen
+from kmcl_conformance.oracle import Pair
+from kmcl_conformance.sequence import Outcome, walk
 from kmcl_model.spec import Specification
 from kmcl_model.spec.charts import CHARTS, Chart, chart_moves
 
-from ..adapters import find
-from ..coverage import Seen, chart_coverage, seen
-from ..oracle import Pair
-from ..sequence import Outcome, walk
 from .options import AdapterName, Json, Quiet, Seed
 from .output import Code, Problem, Screen
-from .verdict import finding_of, show_finding
+from .verdict import finding_of, show_chart, show_finding
 
 __all__ = ["explore"]
+
+LAST: Final = 40
+"""Events that are drawn of a walk that fails."""
 
 
 def explore(
@@ -45,30 +48,33 @@ def explore(
     specification, pairs = Specification(), set[Pair]()
     outcomes = _walk(adapter, specification, pairs, seed, sequences, length)
     found = seen(specification)
-    coverage = chart_coverage(found, pairs)
+    coverage = chart_coverage(set(found.moves), pairs)
     screen.result(
         {
             "seed": seed,
             "sequences": len(outcomes),
             "steps": sum(outcome.steps for outcome in outcomes),
             "coverage": {
-                kind: {"hit": len(hit), "total": len(every)}
-                for kind, (hit, every) in coverage.items()
+                kind: {"hit": len(hits.hit), "total": len(hits.all)}
+                for kind, hits in coverage.items()
             },
             "transitions": [row for one in chosen for row in _transitions(one, found)],
         }
     )
     if trace:
         first = outcomes[0]
-        show_finding(screen, first.events, finding_of(first.events, first.failure))
+        show_chart(screen, first.events, finding_of(first.events, first.failure), whole=False)
     if chart is not None:
         screen.show(*(_table(one, found) for one in chosen))
     screen.show(_summary(coverage))
     failed = next((one for one in outcomes if one.failure is not None), None)
     if failed is None:
         return Code.CONFORMING
+    finding = finding_of(failed.events, failed.failure)
+    assert finding is not None
     if not trace or failed is not outcomes[0]:
-        show_finding(screen, failed.events, finding_of(failed.events, failed.failure))
+        show_chart(screen, failed.events, finding, whole=False, last=LAST)
+    show_finding(screen, finding)
     return Code.VIOLATIONS
 
 
@@ -130,15 +136,15 @@ def _table(chart: Chart, found: Seen) -> Table:
     return table
 
 
-def _summary(coverage: dict[str, tuple[set[str], set[str]]]) -> Table:
+def _summary(coverage: dict[str, Hits]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("chart")
     for kind in coverage:
         table.add_column(kind.replace("_", " "), justify="right")
     for chart in CHARTS:
         cells = []
-        for hit, every in coverage.values():
-            mine = {name for name in every if name.startswith(f"{chart.name}:")}
-            cells.append(f"{len(hit & mine)} of {len(mine)}")
+        for hits in coverage.values():
+            mine = {name for name in hits.all if name.startswith(f"{chart.name}:")}
+            cells.append(f"{len(hits.hit & mine)} of {len(mine)}")
         table.add_row(chart.name, *cells)
     return table

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cache
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from kmcl_model.api import CALLBACKS, FUNCTIONS
 from kmcl_model.catalogue import (
@@ -14,9 +15,10 @@ from kmcl_model.catalogue import (
     requirement_of,
     requirements,
 )
-from kmcl_model.spec.specification import OBSERVERS
 
-__all__ = ["Found", "look_up", "rules_of"]
+__all__ = ["Found", "look_up"]
+
+_PREFIX: Final = re.compile("^(Evt)?(Vmb)?(Channel)?")
 
 
 class Found(NamedTuple):
@@ -46,12 +48,14 @@ def look_up(words: Iterable[str], status: str | None = None) -> Found:
     points: list[Interpretation] = []
     names: list[str] = []
     others: list[str] = []
+    words = tuple(words)
+    names_of = _names(short=len(words) == 1)
     for word in words:
         if (requirement := _requirement(word)) is not None:
             chosen.append(requirement)
         elif (point := interpretations().get(word.upper())) is not None:
             points.append(point)
-        elif (name := _names().get(word.lower())) is not None:
+        elif (name := names_of.get(word.lower())) is not None:
             names.append(name)
             chosen += [r for r in requirements().values() if name in _api_words(r)]
         else:
@@ -66,11 +70,6 @@ def look_up(words: Iterable[str], status: str | None = None) -> Found:
     return Found(tuple(dict.fromkeys(chosen)), tuple(points), tuple(names))
 
 
-def rules_of(requirement: str) -> tuple[str, ...]:
-    """The ids of the rules that judge a requirement, in the order of the specification."""
-    return _rules().get(requirement, ())
-
-
 def _requirement(word: str) -> Requirement | None:
     try:
         return requirement_of(word.upper())
@@ -79,12 +78,13 @@ def _requirement(word: str) -> Requirement | None:
 
 
 @cache
-def _names() -> dict[str, str]:
-    """Functions and callbacks by their name in small letters, with and without the prefix."""
+def _names(short: bool) -> dict[str, str]:
+    """Functions and callbacks by their name in small letters; if ``short``, also without prefix."""
     names = (*FUNCTIONS, *CALLBACKS)
     full = {name.lower(): name for name in names}
-    short = {name.lower().removeprefix("vmb").removeprefix("channel"): name for name in names}
-    return short | full
+    if not short:
+        return full
+    return {_PREFIX.sub("", name).lower(): name for name in names} | full
 
 
 def _api_words(requirement: Requirement) -> set[str]:
@@ -97,19 +97,3 @@ def _text(thing: Requirement | Interpretation) -> str:
 
 def _has(text: str, words: Iterable[str]) -> bool:
     return all(word in text for word in words)
-
-
-@cache
-def _rules() -> dict[str, tuple[str, ...]]:
-    found: dict[str, dict[str, None]] = {}
-    for observer in OBSERVERS:
-        judged = [
-            (rule.id, (*rule.shows, *(r for need in rule.needs for r in need.requirements)))
-            for rule in observer.rules
-        ]
-        judged += [(due.id, due.requirements) for due in observer.dues]
-        judged += [(silence.id, silence.requirements) for silence in observer.silences]
-        for rule_id, ids in judged:
-            for requirement in ids:
-                found.setdefault(requirement, {})[rule_id] = None
-    return {requirement: tuple(ids) for requirement, ids in found.items()}

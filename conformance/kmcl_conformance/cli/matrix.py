@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from functools import partial
 from random import Random
 from statistics import median
-from typing import Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final
 
 import typer
 from rich import box
@@ -19,13 +18,15 @@ from rich.text import Text
 
 from kmcl_adapters.mutants import MUTANTS
 from kmcl_adapters.variants import VARIANTS, compatible
+from kmcl_conformance.adapters import find
+from kmcl_reports.results import MutantResult
+from kmcl_reports.terminal import kill_matrix
 
-from ..campaign import Options
-from ..hunt import Hunted, hunt
 from .budget import sequences_of
+from .hunt import Hunted, Target, hunt_all
 from .options import Budget, Json, OutFolder, Quiet, Seed
 from .output import Code, Problem, Screen, save
-from .progress import Counter
+from .progress import Meter
 
 __all__ = ["mutants", "variants"]
 
@@ -36,7 +37,8 @@ Only = Annotated[
     str | None, typer.Option("--only", metavar="GLOB", help="Only the names that match.")
 ]
 Jobs = Annotated[
-    int | None, typer.Option("--jobs", "-j", min=1, help="Processes. Default: one a processor.")
+    int | None,
+    typer.Option("--jobs", "-j", min=1, help="Processes to use. Default: one a processor."),
 ]
 
 
@@ -55,32 +57,26 @@ def mutants(
     """
     screen = Screen(quiet=quiet, as_json=as_json)
     names = _matching(MUTANTS, only, "mutant")
+    runs = [(f"mutant:{name}", seed) for name in names]
     results = [
-        {
-            "name": name,
-            "stands_for": MUTANTS[name].stands_for,
-            "killed": bool(hunted.signature),
-            "sequences": hunted.sequences,
-            "steps": hunted.steps,
-            "requirements": list(hunted.requirements),
-        }
-        for name, hunted in zip(
-            names,
-            _hunt_all([f"mutant:{n}" for n in names], seed, budget, jobs, screen),
-            strict=True,
+        MutantResult(
+            name=name,
+            stands_for=MUTANTS[name].stands_for,
+            killed=bool(hunted.why),
+            sequences=hunted.sequences,
+            steps=hunted.steps,
+            requirements=hunted.requirements,
         )
+        for name, hunted in zip(names, _run(screen, runs, budget, jobs), strict=True)
     ]
-    if out is not None:
-        save(out, "mutants.json", json.dumps(results, indent=2) + "\n")
-    screen.result(results)
-    living = [row["name"] for row in results if not row["killed"]]
-    screen.show(_kill_matrix(results))
-    steps = median(row["steps"] for row in results)
-    screen.show(
-        f"{len(results) - len(living)} of {len(results)} killed, median {steps:,.0f} steps to kill"
-    )
-    screen.word("ALIVE" if living else "ALL KILLED", good=not living)
-    return Code.VIOLATIONS if living else Code.CONFORMING
+    _give(screen, out, "mutants.json", [result.model_dump(mode="json") for result in results])
+    killed = [result for result in results if result.killed]
+    screen.show(kill_matrix(results))
+    if killed:
+        screen.show(f"median {median(r.steps for r in killed):,.0f} steps to the kill")
+    alive = len(killed) < len(results)
+    screen.word("SOME LIVE" if alive else "ALL KILLED", good=not alive)
+    return Code.VIOLATIONS if alive else Code.CONFORMING
 
 
 def variants(
@@ -105,29 +101,97 @@ def variants(
     names = _matching(VARIANTS, only, "variant")
     if only is None:
         names += _combinations(seed, combinations)
-    runs = [(name, seed + n) for name in names for n in range(seeds)]
-    hunted = _hunt_all(
-        [f"variant:{name}" for name, _ in runs], [s for _, s in runs], budget, jobs, screen
-    )
+    runs = [(f"variant:{name}", seed + n) for name in names for n in range(seeds)]
     results = [
-        {
-            "name": name,
-            "seed": run_seed,
-            "alarm": bool(found.signature),
-            "why": found.why,
-            "sequences": found.sequences,
-            "steps": found.steps,
-            "requirements": list(found.requirements),
-            "expected": [f"{VARIANTS[n].interpretation} {VARIANTS[n].reading}" for n in name.split("+")],
-            "readings": list(found.readings),
-        }
-        for (name, run_seed), found in zip(runs, hunted, strict=True)
+        _variant_row(name.removeprefix("variant:"), run_seed, hunted)
+        for (name, run_seed), hunted in zip(runs, _run(screen, runs, budget, jobs), strict=True)
     ]
-    if out is not None:
-        save(out, "variants.json", json.dumps(results, indent=2) + "\n")
-    screen.result(results)
+    _give(screen, out, "variants.json", results)
     alarms = [row for row in results if row["alarm"]]
-    screen.show(_alarm_table(results))
-    screen.show(f"{len(results)} runs of {len(names)} variants, {len(alarms)} false alarms")
+    screen.show(
+        _alarm_table(results),
+        f"{len(results)} runs of {len(names)} variants, {len(alarms)} false alarms",
+    )
     screen.word("FALSE ALARM" if alarms else "NO ALARM", good=not alarms)
     return Code.VIOLATIONS if alarms else Code.CONFORMING
+
+
+def _matching(every: Mapping[str, object], pattern: str | None, what: str) -> list[str]:
+    names = [name for name in every if pattern is None or fnmatchcase(name, pattern)]
+    if not names:
+        near = get_close_matches(str(pattern), every, n=5, cutoff=0)
+        raise Problem(
+            f"--only {pattern}: no {what} has such a name; the nearest: {', '.join(near)}"
+        )
+    return names
+
+
+def _combinations(seed: int, wanted: int) -> list[str]:
+    """Different random combinations of variants that do not exclude each other."""
+    rng = Random(seed)
+    found: dict[str, None] = {}
+    while len(found) < wanted:
+        names = tuple(sorted(rng.sample(list(VARIANTS), JOINED)))
+        if compatible(names):
+            found["+".join(names)] = None
+    return list(found)
+
+
+def _run(
+    screen: Screen, runs: Sequence[tuple[str, int]], budget: str, jobs: int | None
+) -> list[Hunted]:
+    sequences = sequences_of(budget, find(runs[0][0]).describe())
+    targets = [Target(adapter, seed, sequences) for adapter, seed in runs]
+    done: list[Hunted] = []
+    try:
+        with Meter(len(runs), "runs", silent=not screen.is_for_people) as meter:
+            for hunted in hunt_all(targets, min(jobs or os.cpu_count() or 1, len(targets))):
+                done.append(hunted)
+                failing = sum(1 for one in done if one.why)
+                meter.show(len(done), f"{failing} failing")
+    except KeyboardInterrupt:
+        raise Problem(
+            f"interrupted after {len(done)} of {len(runs)} runs; choose some with --only",
+            Code.UNJUDGED,
+        ) from None
+    return done
+
+
+def _give(screen: Screen, out: Any, name: str, data: list[dict[str, Any]]) -> None:
+    if out is not None:
+        save(out, name, json.dumps(data, indent=2) + "\n")
+    screen.result(data)
+
+
+def _variant_row(name: str, seed: int, hunted: Hunted) -> dict[str, Any]:
+    taken = [VARIANTS[part] for part in name.split("+")]
+    return {
+        "name": name,
+        "seed": seed,
+        "alarm": bool(hunted.why),
+        "why": hunted.why,
+        "sequences": hunted.sequences,
+        "steps": hunted.steps,
+        "requirements": list(hunted.requirements),
+        "takes": [f"{variant.interpretation}:{variant.reading}" for variant in taken],
+        "seen": list(hunted.readings),
+    }
+
+
+def _alarm_table(results: Sequence[dict[str, Any]]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("variant", overflow="fold", ratio=2)
+    table.add_column("seed", justify="right")
+    table.add_column("takes", overflow="fold")
+    table.add_column("steps", justify="right")
+    table.add_column("", overflow="fold", ratio=3)
+    for row in results:
+        why = Text(f"{row['why']} ({' '.join(row['requirements'])})", style="bold red")
+        table.add_row(
+            row["name"],
+            str(row["seed"]),
+            " ".join(row["takes"]),
+            f"{row['steps']:,}",
+            why if row["alarm"] else Text("no alarm"),
+        )
+    return table

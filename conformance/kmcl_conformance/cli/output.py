@@ -42,9 +42,16 @@ class Problem(Exception):
         self.code = code
 
 
+class _Console(Console):
+    """A console that leaves it to the caller to notice that nobody reads on."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 def plain_console(*, stderr: bool = False) -> Console:
     """A console that takes text literally; 100 columns where nobody is looking."""
-    console = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
+    console = _Console(stderr=stderr, markup=False, highlight=False, emoji=False)
     if not console.is_terminal:
         console.width = _WIDTH_OF_A_FILE
     return console
@@ -72,12 +79,16 @@ class Screen:
 
     def show(self, *things: RenderableType) -> None:
         """Print for people. A string keeps its lines whole; control characters are escaped."""
-        if self.is_for_people:
-            for thing in things:
-                whole = isinstance(thing, str)
-                self.console.print(
-                    Text(printable(thing)) if isinstance(thing, str) else thing, soft_wrap=whole
-                )
+        if not self.is_for_people:
+            return
+        for thing in things:
+            if isinstance(thing, str):
+                self.console.print(Text(printable(thing).rstrip("\n")), soft_wrap=True)
+            else:
+                with self.console.capture() as captured:
+                    self.console.print(thing)
+                lines = captured.get().splitlines()
+                self.console.file.write("\n".join(line.rstrip() for line in lines) + "\n")
 
     def word(self, word: str, *, good: bool) -> None:
         """Print a verdict of one word."""

@@ -6,10 +6,8 @@ import sys
 from types import TracebackType
 from typing import Self
 
-from rich.progress import BarColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.progress import Progress as RichProgress
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..campaign import Progress
 from .output import plain_console
 
 __all__ = ["Meter"]
@@ -18,34 +16,31 @@ _LINES = 10
 
 
 class Meter:
-    """Shows how far a campaign is; ``report`` is what ``certify`` calls.
+    """Shows how far something is. ``total`` None: there is no end to count towards."""
 
-    ``endless``: there is no total worth showing. ``silent``: nothing is shown.
-    """
-
-    def __init__(self, *, endless: bool = False, silent: bool = False) -> None:
+    def __init__(self, total: int | None, unit: str, *, silent: bool = False) -> None:
         console = plain_console(stderr=True)
+        self._total = total
+        self._unit = unit
         self._silent = silent
-        self._endless = endless
         self._lines_said = 0
-        self._bar: RichProgress | None = None
-        self._task = TaskID(0)
+        self._bar: Progress | None = None
         if not silent and console.is_terminal:
-            self._bar = RichProgress(
-                TextColumn("  {task.fields[what]}"),
+            self._bar = Progress(
+                TextColumn("  {task.description}"),
                 BarColumn(bar_width=24),
-                TextColumn("{task.fields[found]}"),
-                TimeElapsedColumn() if endless else TimeRemainingColumn(compact=True),
-                TextColumn("" if endless else "left"),
+                TextColumn("{task.fields[text]}"),
+                TimeElapsedColumn() if total is None else TimeRemainingColumn(compact=True),
+                TextColumn("" if total is None else "left"),
                 console=console,
                 transient=True,
                 refresh_per_second=8,
             )
+            self._task = self._bar.add_task("starting", total=total, text="")
 
     def __enter__(self) -> Self:
         if self._bar is not None:
             self._bar.start()
-            self._task = self._bar.add_task("", total=None, what="starting", found="")
         return self
 
     def __exit__(
@@ -57,36 +52,17 @@ class Meter:
         if self._bar is not None:
             self._bar.stop()
 
-    def report(self, progress: Progress) -> None:
-        """Show this."""
+    def show(self, done: int, text: str) -> None:
+        """So much is done; ``text`` says what came of it."""
+        if self._silent:
+            return
+        of = "" if self._total is None else f" of {self._total:,}"
+        amount = f"{done:,}{of} {self._unit}"
         if self._bar is not None:
-            self._bar.update(
-                self._task,
-                completed=progress.done,
-                total=None if self._endless else progress.total,
-                what=_amount(progress, self._endless),
-                found=_found(progress),
-            )
-        elif not self._silent:
-            self._say(progress)
-
-    def _say(self, progress: Progress) -> None:
-        """A line at every tenth; without a total, whenever the count has doubled."""
-        if self._endless:
-            due = progress.done.bit_length()
-        else:
-            due = progress.done * _LINES // max(progress.total, 1)
+            self._bar.update(self._task, completed=done, description=amount, text=text)
+            return
+        # A line at every tenth; without a total, whenever the count has doubled.
+        due = done.bit_length() if self._total is None else done * _LINES // max(self._total, 1)
         if due > self._lines_said:
             self._lines_said = due
-            line = f"  {_amount(progress, self._endless)}   {_found(progress)}"
-            print(line, file=sys.stderr, flush=True)
-
-
-def _amount(progress: Progress, endless: bool) -> str:
-    total = "" if endless else f" of {progress.total:,}"
-    return f"{progress.done:,}{total} sequences, {progress.steps:,} steps"
-
-
-def _found(progress: Progress) -> str:
-    failures = f", {progress.failures} failing" if progress.failures else ""
-    return f"{progress.requirements} requirements exercised{failures}"
+            print(f"  {amount}   {text}", file=sys.stderr, flush=True)

@@ -9,6 +9,11 @@ from typing import Annotated, Any, Final
 import typer
 
 from kmcl_adapters import Adapter, AdapterError
+from kmcl_conformance.adapters import find
+from kmcl_conformance.coverage import seen
+from kmcl_conformance.oracle import Judge
+from kmcl_conformance.sequence import Outcome
+from kmcl_conformance.sequence import replay as run_again
 from kmcl_model.case import Case
 from kmcl_model.events import Event
 from kmcl_model.spec import Specification
@@ -16,19 +21,20 @@ from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_model.stimuli import Arm, Environ, Hold, Run, Settle, Stimulus
 from kmcl_model.trace import TraceError, dump_trace, event_to_json, load_trace
 
-from ..adapters import find
-from ..coverage import seen
-from ..oracle import Judge
-from ..sequence import Outcome
-from ..sequence import replay as run_again
 from .options import Json, OutFolder, Quiet
 from .output import Code, Problem, Screen, save
-from .verdict import Finding, finding_of, show_finding
+from .verdict import Finding, finding_of, show_chart, show_finding
 
 __all__ = ["check", "replay"]
 
 REPETITIONS: Final = 5
 """How often a case is run on an implementation that chooses its own order."""
+
+
+LAST: Final = 40
+"""Events of a recorded trace that are drawn."""
+
+Whole = Annotated[bool, typer.Option("--whole", help="Draw the trace from its first event.")]
 
 
 def replay(
@@ -46,6 +52,7 @@ def replay(
             f"{REPETITIONS} where the implementation chooses its own order.",
         ),
     ] = None,
+    whole: Whole = False,
     out: OutFolder = None,
     quiet: Quiet = False,
     as_json: Json = False,
@@ -83,7 +90,9 @@ def replay(
     if out is not None:
         save(out, "trace.jsonl", dump_trace(outcome.events))
     screen.result(data)
-    show_finding(screen, outcome.events, finding)
+    show_chart(screen, outcome.events, finding, whole=whole)
+    if finding is not None:
+        show_finding(screen, finding)
     _compare(screen, case, outcome, finding)
     screen.word(word, good=finding is None)
     return Code.CONFORMING if finding is None else Code.VIOLATIONS
@@ -91,9 +100,7 @@ def replay(
 
 def check(
     trace_file: Annotated[Path, typer.Argument(metavar="TRACE.jsonl", help="A recorded trace.")],
-    whole: Annotated[
-        bool, typer.Option("--whole", help="Draw the whole trace, not its end alone.")
-    ] = False,
+    whole: Whole = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
@@ -120,7 +127,9 @@ def check(
         }
     )
     if finding is not None or whole:
-        show_finding(screen, events, finding, rows=None if whole else 40)
+        show_chart(screen, events, finding, whole=whole, last=LAST)
+    if finding is not None:
+        show_finding(screen, finding)
     screen.show(f"{len(events)} events, {len(exercised)} requirements exercised")
     if finding is None and events[-1].kind != "quiescence":
         screen.show("the trace does not end with quiescence: what is missing was not judged")

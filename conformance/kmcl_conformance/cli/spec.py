@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final
 
 import typer
 from rich import box
@@ -12,6 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from kmcl_conformance.rulebook import rules_of
 from kmcl_model.api import CALLBACKS, FUNCTIONS
 from kmcl_model.catalogue import (
     PAGES,
@@ -24,11 +27,21 @@ from kmcl_model.catalogue import (
 )
 
 from .drawings import draw_charts
-from .lookup import Found, look_up, rules_of
+from .lookup import Found, look_up
 from .options import Json, OutFolder, Quiet
 from .output import Code, Problem, Screen, save
 
 __all__ = ["spec"]
+
+CELLS: Final[Mapping[str, str]] = {
+    "ok": "must work in",
+    "e": "expected to work in",
+    "q": "accepted and queued in",
+    "D": "deadlocks in",
+    "X": "not allowed in",
+    "n/a": "cannot arise in",
+}
+"""The cells of the re-entrancy table in words; those that are open are left out."""
 
 _STATUSES = ("modelled", "not-yet", "unobservable")
 
@@ -72,16 +85,10 @@ def spec(
         )
     data = _as_data(found)
     if out is not None:
-        save(out, "spec.json", _json(data))
+        save(out, "spec.json", json.dumps(data, indent=2) + "\n")
     screen.result(data)
     screen.show(_overview() if everything else _answer(found))
     return Code.CONFORMING
-
-
-def _json(data: Any) -> str:
-    import json
-
-    return json.dumps(data, indent=2) + "\n"
 
 
 def _as_data(found: Found) -> dict[str, Any]:
@@ -100,7 +107,8 @@ def _as_data(found: Found) -> dict[str, Any]:
 
 
 def _overview() -> Table:
-    counts = Counter((r.category, r.status) for r in requirements().values())
+    counts: Counter[tuple[str, str]] = Counter()
+    counts.update((r.category, r.status) for r in requirements().values())
     table = Table(box=box.SIMPLE, title_justify="left", caption_justify="left", show_footer=True)
     table.title = Text(f"Specification {catalogue_digest()[:12]}")
     table.caption = Text(
@@ -199,10 +207,11 @@ def _function(name: str) -> RenderableType:
 def _cells(function: str) -> str:
     """What a call of the function is inside each callback."""
     table = reentrancy()
+    kinds: dict[str, list[str]] = {}
+    for callback in table.callbacks:
+        kinds.setdefault(table.cell(function, callback), []).append(callback)
     return "\n".join(
-        f"{callback.removeprefix('EvtVmbChannel')}: {table.cell(function, callback)}"
-        for callback in table.callbacks
-        if table.cell(function, callback) != "?"
+        f"{words}: {', '.join(kinds[cell])}" for cell, words in CELLS.items() if cell in kinds
     )
 
 

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from itertools import takewhile
+from typing import Any, Final, NamedTuple
 
-from kmcl_model.catalogue import requirement_of
+from rich.table import Table
+from rich.text import Text
+
+from kmcl_conformance.explain import allowed_instead
+from kmcl_conformance.oracle import Failure, Judge
+from kmcl_model.catalogue import interpretations, requirement_of
 from kmcl_model.events import Event
+from kmcl_model.spec import Specification
 from kmcl_reports.chart_text import render_rows
-from kmcl_reports.sequence import describe_event, sequence_rows
+from kmcl_reports.sequence import ChartRow, describe_event, sequence_rows
+from kmcl_reports.text import inline
 
-from ..alternatives import allowed_instead
-from ..oracle import Failure
 from .output import Screen
 
-__all__ = ["Finding", "finding_of", "show_finding"]
+__all__ = ["Finding", "configuration_rows", "finding_of", "show_chart", "show_finding"]
+
+ENOUGH: Final = 4
+"""So many rows of configuration at the beginning are still drawn."""
+
+_CONFIGURES: Final = re.compile("VmbChannelAllocate|InitSet|VmbChannelSetTransactionQuota")
 
 
 class Finding(NamedTuple):
-    """A failure, explained. ``index`` is the place of the refused event in the trace."""
+    """A failure, explained. ``number`` is the place of the refused event in the trace."""
 
-    index: int
+    number: int
     event: str
     why: tuple[str, ...]
     requirements: tuple[str, ...]
@@ -41,32 +53,61 @@ def finding_of(events: Sequence[Event], failure: Failure | None) -> Finding | No
         describe_event(failure.event),
         tuple(dict.fromkeys(broken.words for broken in failure.broken)),
         failure.requirements,
-        allowed_instead(events[: failure.number]),
+        allowed_instead(Judge(Specification()), events[: failure.number]),
         failure.state,
     )
 
 
-def show_finding(
-    screen: Screen, events: Sequence[Event], finding: Finding | None, *, rows: int | None = None
+def show_chart(
+    screen: Screen, events: Sequence[Event], finding: Finding | None, *, whole: bool, last: int = 0
 ) -> None:
-    """Print the chart, its last ``rows`` lines or all, and under it what was broken."""
-    chart = sequence_rows(events)
-    if finding is None:
-        screen.show(render_rows(chart[-rows:] if rows else chart, width=screen.chart_width))
-        return
-    chart = chart[: finding.index + 1]
-    screen.show(
-        render_rows(
-            chart[-rows:] if rows else chart,
-            finding.index,
-            finding.allowed,
-            width=screen.chart_width,
-        )
-    )
+    """Print the sequence chart up to the failure.
+
+    Unless ``whole``, the configuration at the beginning is left out, and with ``last`` everything
+    but so many events.
+    """
+    rows = sequence_rows(events if finding is None else events[: finding.number + 1])
+    left_out = 0
+    if not whole:
+        left_out = max(configuration_rows(rows), len(rows) - last if last else 0)
+    if left_out:
+        screen.show(f"events 0 to {left_out - 1} are left out; --whole shows them")
+    number = None if finding is None else finding.number
+    allowed = () if finding is None else finding.allowed
+    screen.show(render_rows(rows[left_out:], number, allowed, width=screen.chart_width))
+
+
+def show_finding(screen: Screen, finding: Finding) -> None:
+    """Print why the event was refused, what it breaks, and what was known before it."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="dim")
+    table.add_column(no_wrap=True, style="bold red")
+    table.add_column(overflow="fold")
     for words in finding.why:
-        screen.show(f"why         {words}")
-    for requirement in finding.requirements:
-        one = requirement_of(requirement)
-        screen.show(f"broken      {requirement}  {one.statement}  ({one.source})")
+        table.add_row("why", "", inline(words))
+    for name in finding.requirements:
+        table.add_row("broken", name, Text(_statement(name)))
     for state in finding.last_state:
-        screen.show(f"last state  {state}")
+        table.add_row("last state", "", Text(inline(state)))
+    screen.show(table)
+
+
+def _statement(name: str) -> str:
+    """What a requirement says and where; some rules cite an interpretation instead."""
+    if name in interpretations():
+        return f"{interpretations()[name].title}: {interpretations()[name].taken}"
+    requirement = requirement_of(name)
+    return f"{requirement.statement} ({requirement.source})"
+
+
+def configuration_rows(rows: Sequence[ChartRow]) -> int:
+    """How many rows at the beginning may be left out of a chart: those that do nothing but
+    allocate and configure, successfully."""
+    number = sum(1 for _ in takewhile(_configures, rows))
+    return number if ENOUGH < number < len(rows) else 0
+
+
+def _configures(row: ChartRow) -> bool:
+    if row.kind not in ("call", "return") or _CONFIGURES.search(row.label) is None:
+        return False
+    return row.kind == "call" or row.label.endswith((" = STATUS_SUCCESS", " returned"))

@@ -90,7 +90,7 @@ def prelude(rng: Random) -> list[Stimulus]:
                 _invoke(endpoint, "VmbClientChannelInitSetTargetPnp", TYPE, INSTANCE, True),
                 _invoke(endpoint, "VmbClientChannelInitSetRingBufferPageCount", 1, 1),
             ]
-        if rng.random() < 0.4:
+        if rng.random() < 0.6:
             quota = rng.choice((1, 1, 2, 3))
             stimuli.append(_invoke(endpoint, "VmbChannelSetTransactionQuota", quota))
     return stimuli
@@ -367,6 +367,7 @@ _HARMLESS: Final = (
     ("VmbChannelInitSetMaximumPacketSize", (0,)),
     ("VmbChannelInitSetStateChangeCallbacks", (2, "size", ())),
     ("VmbChannelInitSetStateChangeCallbacks", (1, 8, ())),
+    ("VmbChannelInitSetStateChangeCallbacks", (1, 4096, ())),
     ("VmbChannelInitSetStateChangeCallbacks", (0, "size", ())),
     ("VmbServerChannelInitSetFlags", (0,)),
     ("VmbServerChannelInitSetFlags", (0x80000000,)),
@@ -380,6 +381,7 @@ _HARMLESS: Final = (
     ("VmbClientChannelInitSetTargetPnp", (TYPE, INSTANCE, True)),
     ("VmbClientChannelInitSetTargetPnp", (TYPE, None, False)),
     ("VmbClientChannelInitSetRingBufferPageCount", (1, 1)),
+    ("VmbClientChannelInitSetRingBufferPageCount", (0, 0)),
 )
 
 _ENABLED_ONLY: Final = (

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import cache, lru_cache
 from itertools import product
 from random import Random
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -35,7 +35,7 @@ from kmcl_model.api import (
 )
 from kmcl_model.events import Event
 from kmcl_model.payload import Payload, payload_bytes
-from kmcl_model.spec import Specification
+from kmcl_model.spec import Node, Specification
 from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_model.status import STATUS_UNSUCCESSFUL
 from kmcl_model.stimuli import (
@@ -59,6 +59,8 @@ from .explorer import _ENABLED_ONLY, _HARMLESS, ANSWERS, MAXIMUM, PACKETS, epilo
 __all__ = ["ConformanceError", "ConformanceMachine", "machine"]
 
 Choice: TypeAlias = tuple[Any, ...]
+T = TypeVar("T")
+M = TypeVar("M", bound="ConformanceMachine")
 
 SHAPES: Final = tuple(product((8, 13, 1, 64, MAXIMUM, 0, MAXIMUM + 8), (True, False)))
 """Length in bytes of a message, and whether to wait for its completion."""
@@ -144,7 +146,7 @@ def _one_of(choices: tuple[Any, ...]) -> st.SearchStrategy[Any]:
     return st.sampled_from(choices)
 
 
-def _from(attribute: str) -> Any:
+def _from(attribute: str) -> st.SearchStrategy[Any]:
     """A choice among the values that an attribute of the machine holds at that moment."""
     return st.runner().flatmap(lambda it: _one_of(getattr(it, attribute)))
 
@@ -155,8 +157,10 @@ def _with(choices: tuple[Choice, ...], more: tuple[Choice, ...]) -> tuple[Choice
     return tuple((*c, *m) for m in more for c in choices)
 
 
-def _any(attribute: str) -> Any:
-    return precondition(lambda it: getattr(it, attribute))
+def _any(attribute: str) -> Callable[[T], T]:
+    """The rule applies while there is something to choose from."""
+    decorate: Callable[[T], T] = precondition(lambda it: getattr(it, attribute))
+    return decorate
 
 
 @lru_cache(maxsize=1024)
@@ -223,13 +227,18 @@ class ConformanceMachine(RuleBasedStateMachine):
         self.session.close()
 
     def steps(self, *stimuli: Stimulus) -> None:
-        """Apply stimuli and judge what they show; raises ConformanceError."""
-        run = self.course
+        """Apply stimuli, judge what they show, look at what is enabled then.
+
+        Raises ConformanceError.
+        """
         for stimulus in stimuli:
-            failure = run.step(stimulus)
-            if failure is not None:
-                raise ConformanceError(failure, run.stimuli, run.events)
+            self._apply(stimulus)
         self.look()
+
+    def _apply(self, stimulus: Stimulus) -> None:
+        failure = self.course.step(stimulus)
+        if failure is not None:
+            raise ConformanceError(failure, self.course.stimuli, self.course.events)
 
     def look(self) -> None:
         """Find out what is enabled; rules choose from these attributes."""
@@ -243,37 +252,30 @@ class ConformanceMachine(RuleBasedStateMachine):
         self.disables = get("VmbChannelDisable", ())
         self.pauses = get("VmbChannelPause", ())
         self.starts = get("VmbChannelStart", ())
-        self.allocations = get("VmbChannelAllocate", ())
         self.cleanups = tuple(
             end
             for end in get("VmbChannelCleanup", ())
             if is_enabled(judge, self.names, self._invocation(end, "VmbChannelCleanup"))
         )
-        self.alive = tuple(end for end in ENDPOINTS if _is_alive(nodes[end]))
+        self.alive = tuple([end for end in ENDPOINTS if _is_alive(nodes[end])])
         new, idle, ready, held = [], [], [], []
         for end in self.alive:
-            packets, aside, sends = judge.packets[end], self.names.packets(end), None
+            packets, aside = judge.packets[end], self.names.packets(end)
+            sends = may_send(nodes[end])
             for name in PACKETS:
                 track = packets.get(name)
-                if track is None:
+                use = "new" if track is None else _use(track.node)
+                if not use or name in aside:
+                    continue
+                if use == "new":
                     new.append((end, name))
-                    continue
-                if name in aside:
-                    continue
-                calls = packet_calls(track.node)
-                if "VmbPacketFree" in calls:
+                else:
                     idle.append((end, name))
-                    if sends is None:
-                        sends = may_send(nodes[end])
-                    if sends and "VmbPacketSend" in calls:
+                    if sends and use == "ready":
                         ready.append((end, name))
-                elif "VmbPacketAllocate" in calls:
-                    new.append((end, name))
-            held += [
-                (end, name)
-                for name, track in judge.incoming[end].items()
-                if all(s.status != "free" and not s.calls for s in track.node.states)
-            ]
+            for name, track in judge.incoming[end].items():
+                if _is_held(track.node):
+                    held.append((end, name))
         self.new, self.idle, self.ready, self.held = map(tuple, (new, idle, ready, held))
         armed = self.names.armed
         self.reactions = _reactions(
@@ -308,12 +310,6 @@ class ConformanceMachine(RuleBasedStateMachine):
         """Allocate and configure both channels."""
         self.steps(*_preludes()[variation])
 
-    @_any("allocations")
-    @rule(end=_from("allocations"))
-    def set_up_again(self, end: str) -> None:
-        """Allocate and configure a channel that was cleaned up."""
-        self.steps(*(s for s in _preludes()[0] if isinstance(s, Invoke) and s.endpoint == end))
-
     @_any("enables")
     @rule(end=_from("enables"))
     def enable(self, end: str) -> None:
@@ -337,7 +333,9 @@ class ConformanceMachine(RuleBasedStateMachine):
     @_any("cleanups")
     @rule(end=_from("cleanups"))
     def clean_up(self, end: str) -> None:
-        self.call(end, "VmbChannelCleanup")
+        """Clean up a disabled channel, then allocate and configure another one."""
+        self._apply(self._invocation(end, "VmbChannelCleanup"))
+        self.steps(*(s for s in _preludes()[0] if isinstance(s, Invoke) and s.endpoint == end))
 
     @_any("alive")
     @rule(
@@ -450,13 +448,6 @@ class ConformanceMachine(RuleBasedStateMachine):
         end, activation = handler
         self.steps(Release("release", end, activation))
 
-    @_any("faults")
-    @rule(what=_from("faults"))
-    def fault(self, what: Choice) -> None:
-        end, action = what
-        if end in self.alive:
-            self.steps(Environ("environment", end, action))
-
     @_any("reactions")
     @rule(what=_from("reactions"))
     def react(self, what: Choice) -> None:
@@ -498,24 +489,60 @@ class ConformanceMachine(RuleBasedStateMachine):
     def wind_down(self) -> None:
         """Bring everything to an orderly end: no handler held, no packet kept, both disabled."""
         for _ in range(60):
-            self.steps(SETTLE)
+            self._apply(SETTLE)
             stimulus = epilogue(self.judge)
             if stimulus is None:
                 break
-            self.steps(stimulus)
+            self._apply(stimulus)
+        self.look()
+
+
+class _Faulty:
+    """The rule that a machine has if the world may act."""
+
+    @rule(what=_from("faults"))
+    def fault(self, what: Choice) -> None:
+        end, action = what
+        if end in self.alive:
+            self.steps(Environ("environment", end, action))
 
 
 def _answer(length: int) -> bytes | None:
     return next(a for a in ANSWERS if len(a or b"") == length)
 
 
-def _is_alive(node: Any) -> bool:
-    alive: bool | None = node.notes.get("alive")
-    if alive is None:
-        alive = node.notes["alive"] = not any(
-            s.connection in ("none", "crashed") for s in node.states
-        )
-    return alive
+def _is_alive(node: Node) -> bool:
+    """Whether the end has a channel for sure."""
+    found: bool | None = node.notes.get("alive")
+    if found is None:
+        states: Any = node.states
+        found = node.notes["alive"] = not any(s.connection in ("none", "crashed") for s in states)
+    return found
+
+
+def _is_held(node: Node) -> bool:
+    """Whether the driver holds the packet of a context for sure."""
+    found: bool | None = node.notes.get("held")
+    if found is None:
+        states: Any = node.states
+        found = node.notes["held"] = all(s.status != "free" and not s.calls for s in states)
+    return found
+
+
+def _use(node: Node) -> str:
+    """What can be done with a packet object: make it (``new``), change or send it (``ready``),
+    change it (``idle``), or nothing of these."""
+    found: str | None = node.notes.get("use")
+    if found is None:
+        calls = packet_calls(node)
+        if "VmbPacketAllocate" in calls:
+            found = "new"
+        elif "VmbPacketSend" in calls:
+            found = "ready"
+        else:
+            found = "idle" if "VmbPacketFree" in calls else ""
+        node.notes["use"] = found
+    return found
 
 
 def machine(
@@ -523,18 +550,20 @@ def machine(
     specification: Specification | None = None,
     *,
     faults: Sequence[str] = (),
-) -> type[ConformanceMachine]:
+    base: type[M] = ConformanceMachine,  # type: ignore[assignment]
+) -> type[M]:
     """A state machine class for one kind of implementation.
 
     Its examples share one adapter and one specification, whose automata grow; ``faults`` are
-    environment actions that the adapter declares. Raises nothing before it is run; then
-    ConformanceError for a violation, AdapterError where no implementation can be had.
+    environment actions that the adapter declares; ``base`` may be a class of one's own with more
+    rules. Raises nothing before it is run; then ConformanceError for a violation, AdapterError
+    where no implementation can be had.
     """
     return type(
-        "ConformanceMachine",
-        (ConformanceMachine,),
+        base.__name__,
+        (_Faulty, base) if faults else (base,),
         {
-            "__module__": __name__,
+            "__module__": base.__module__,
             "adapter_maker": staticmethod(adapter_maker),
             "adapter": None,
             "specification": specification or Specification(),

@@ -234,7 +234,12 @@ def _rules_of(setter: Setter) -> list[Rule]:
     def fails(e: Any, *statuses: int | None) -> bool:
         return not is_success(e.status) and (None in statuses or e.status in statuses)
 
+    def repeated(s: State, e: Any) -> bool:
+        return setter.function in s.done and not is_success(e.status)
+
     def good(s: State, e: Any) -> bool:
+        if repeated(s, e):
+            return False
         return not (
             wrong_role(s, e) or enabled(s, e) or between(s, e) or bad(s, e) or undecided(s, e)
         )
@@ -260,6 +265,14 @@ def _rules_of(setter: Setter) -> list[Rule]:
             ),
             lambda s, e: _end(_apply(s, e), e),
             when=good,
+        ),
+        # Configuration may be once only (A29).
+        Rule(
+            f"CF-{setter.function}-repeated",
+            returned,
+            (),
+            lambda s, e: _end(s, e)._replace(assumed=() if bad(s, e) else ("A29:R2",)),
+            when=lambda s, e: repeated(s, e) and not (wrong_role(s, e) or not_disabled(s, e)),
         ),
         Rule(
             f"CF-{setter.function}-undecided",
@@ -347,6 +360,12 @@ def _note(s: State, interpretation: str, first: bool) -> State:
 def _note_a08(s: State, status: int) -> State:
     reading = "R3" if is_success(status) else "R1" if status == STATUS_INVALID_PARAMETER_1 else "R2"
     return s._replace(assumed=(f"A08:{reading}",))
+
+
+def _note_a21(s: State, e: Any) -> State:
+    if e.function != "VmbClientChannelInitSetRingBufferPageCount":
+        return s
+    return s._replace(assumed=(f"A21/zero-pages:{'R2' if is_success(e.status) else 'R1'}",))
 
 
 def _apply(s: State, e: Any) -> State:

@@ -11,7 +11,9 @@ What the state holds beyond the two regions:
   at some hidden moment between its call and its return.
 * ``invited`` counts the occasions for Opened that the peer has given and that were not yet used;
   ``cause`` tells whether the peer has given reason to close (1: it may close, 2: it must);
-  ``failed``: the peer has rejected the open, and nothing more comes of this Enable (A46, A52).
+  ``failed``: the peer has rejected the open, and nothing more comes of this Enable (A46, A52);
+  ``told``: PnpFailure said so.
+* ``ran``: Started was called in this session; ``extra_suspended``: the extra Suspend of A59 came.
 * ``indicated`` counts running ProcessPacket handlers, ``outstanding`` the packets handed to the
   driver and not yet given back.
 """
@@ -71,12 +73,14 @@ class Phase(NamedTuple):
     """What the rest of the specification is told of an endpoint.
 
     ``stance`` is its connection as the peer may know it, ``connection`` and ``run`` are its own;
-    ``leaving``: its session is ending or may be; ``over``: Disable has returned.
+    ``stopping``: it is being paused or closed; ``leaving``: its session is ending or may be;
+    ``over``: Disable has returned.
     """
 
     stance: str
     connection: str
     run: str
+    stopping: bool
     leaving: bool
     over: bool
 
@@ -98,10 +102,12 @@ class EndpointState(NamedTuple):
     peer: str = "away"
     accepted: bool = False
     failed: bool = False
+    told: bool = False
     invited: int = 0
     cause: int = 0
     over: bool = False
-    extra_suspend: bool = False
+    ran: bool = False
+    extra_suspended: bool = False
     early_started: int = 0
     handlers: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
@@ -166,7 +172,8 @@ def _stance(s: State) -> str:
 def phase(s: State) -> Phase:
     """The part of the state that other observers see."""
     run = s.run if s.connection == OPEN else PAUSED
-    return Phase(_stance(s), s.connection, run, _may_close(s), s.over)
+    stopping = _pausing(s) or _may_close(s)
+    return Phase(_stance(s), s.connection, run, stopping, _may_close(s), s.over)
 
 
 def _connection_region(s: State) -> str:
@@ -224,14 +231,18 @@ def _after_enable(s: State, e: Event) -> list[State]:
         over=False,
         accepted=False,
         failed=False,
-        extra_suspend=False,
-        invited=0 if s.peer in ("away", "rejected") else 1,
+        told=False,
+        ran=False,
+        extra_suspended=False,
+        invited=0 if s.peer == "away" else 1,
         wish="unset",
         assumed=(),
     )
     paused, active = base._replace(want=PAUSED), base._replace(want=ACTIVE)
     if s.wish == "paused":
-        return [paused]
+        return [paused._replace(wish="paused")]
+    if s.wish == "was wished":
+        return [_assume(paused._replace(wish="paused"), "A35:R1"), _assume(active, "A35:R2")]
     if s.wish == "started":
         if s.endpoint == "server":
             return [paused, active]
@@ -261,7 +272,8 @@ def _after_disable(s: State, e: Event) -> State:
         invited=0,
         cause=0,
         over=True,
-        extra_suspend=False,
+        ran=False,
+        extra_suspended=False,
         assumed=(),
     )
 
@@ -270,11 +282,13 @@ def _memory(s: State) -> str:
     """What the pause part was when the channel ceased to be enabled (A39)."""
     if s.connection == DISABLED:
         return s.wish
+    if s.wish == "paused" and s.want == PAUSED:
+        return "was wished"
     return "was paused" if s.want == PAUSED else "was active"
 
 
 def _after_closed(s: State, _e: Event) -> list[State]:
-    s = s._replace(cause=0, accepted=False, extra_suspend=False, early_started=0)
+    s = s._replace(cause=0, accepted=False, ran=False, extra_suspended=False, early_started=0)
     if s.endpoint == "client":
         return [s._replace(connection=DISABLED, wish=_memory(s), invited=0)]
     kept = s._replace(connection=ENABLED)
@@ -544,7 +558,7 @@ _OPENING = (
 
 def _closing(s: State) -> State:
     after = s._replace(connection=CLOSING, run=PAUSED, post_due=False)
-    if s.run == PAUSED and s.extra_suspend and s.want == PAUSED:
+    if s.run == PAUSED and s.want == PAUSED and not s.extra_suspended:
         return _assume(after, "A59:R1")
     if s.run == STARTED_:
         return _assume(after, "A57:R1")
@@ -584,7 +598,7 @@ _RUNNING = (
             ),
             need("Started runs at PASSIVE_LEVEL", "F107", lambda s, e: not e.irql),
         ),
-        lambda s, e: s._replace(run=STARTING, extra_suspend=True),
+        lambda s, e: s._replace(run=STARTING, ran=True),
         when=lambda s, e: s.want == ACTIVE or not _literal_started(s),
         shows=("F097", "F229", "F467"),
         moves=(Move("activity", "paused", "starting"),),
@@ -594,7 +608,7 @@ _RUNNING = (
         "EP-started-while-paused",
         ("enter", STARTED),
         (),
-        lambda s, e: _assume(s._replace(early_started=1, extra_suspend=True), "A53:R1"),
+        lambda s, e: _assume(s._replace(early_started=1), "A53:R1"),
         when=lambda s, e: s.want == PAUSED and _literal_started(s),
     ),
     Rule(
@@ -675,7 +689,7 @@ _RUNNING = (
         "EP-suspend-again",
         ("enter", SUSPEND),
         (),
-        lambda s, e: _assume(s._replace(run=SUSPENDING, extra_suspend=False), "A59:R2"),
+        lambda s, e: _assume(s._replace(run=SUSPENDING, extra_suspended=True), "A59:R2"),
         when=lambda s, e: _extra_suspend(s),
     ),
     Rule(
@@ -694,7 +708,7 @@ def _literal_started(s: State) -> bool:
 
 
 def _extra_suspend(s: State) -> bool:
-    return s.connection == OPEN and s.run == PAUSED and s.extra_suspend and _may_close(s)
+    return s.connection == OPEN and s.run == PAUSED and not s.extra_suspended and _may_close(s)
 
 
 def _note_overlap(s: State) -> State:
@@ -704,6 +718,11 @@ def _note_overlap(s: State) -> State:
 
 
 # Pause and Start --------------------------------------------------------------------------
+
+
+def _closes_unsuspended(s: State) -> bool:
+    """A client that is being closed need not be suspended first, and Pause not wait (A57)."""
+    return s.endpoint == "client" and s.run == STARTED_ and s.cause > 0 and not s.indicated
 
 
 def _take_effect(s: State) -> list[State]:
@@ -717,8 +736,10 @@ def _take_effect(s: State) -> list[State]:
         changed = s._replace(calls=calls)
         if s.connection == DISABLED:
             after.append(changed._replace(wish="paused" if pause else "started"))
+        elif pause:
+            after.append(changed._replace(want=PAUSED))
         else:
-            after.append(changed._replace(want=PAUSED if pause else ACTIVE))
+            after.append(changed._replace(want=ACTIVE, wish="unset"))
     return after
 
 
@@ -737,7 +758,7 @@ _PAUSING = (
             need(
                 "Pause returns when Suspend has been called and has returned",
                 "F124 F285 F113",
-                lambda s, e: s.run == PAUSED or s.want == ACTIVE,
+                lambda s, e: s.run == PAUSED or s.want == ACTIVE or _closes_unsuspended(s),
             ),
             need(
                 "Pause returns when no incoming packet is outstanding",
@@ -944,7 +965,9 @@ _FAILURE = (
                 lambda s, e: not is_success(e.arguments[1]),
             ),
         ),
-        lambda s, e: s._replace(others=s.others + 1, failed=s.connection == ENABLED),
+        lambda s, e: _assume(
+            s._replace(others=s.others + 1, failed=s.connection == ENABLED, told=True), "A46:R1"
+        ),
     ),
     Rule(
         "EP-pnp-failure-exit",
@@ -1126,9 +1149,7 @@ _SILENCES = (
     Silence(
         "EP-quiet-auto-paused",
         ("F287",),
-        lambda s, q: (
-            s.connection == OPEN and s.want == PAUSED and s.run == PAUSED and not s.extra_suspend
-        ),
+        lambda s, q: s.connection == OPEN and s.want == PAUSED and s.run == PAUSED and not s.ran,
     ),
     Silence("EP-quiet-rejected", ("F016", "F024"), lambda s, q: s.connection == REJECTED),
     Silence(
@@ -1168,7 +1189,9 @@ def _settle(s: State, q: Quiet) -> State:
         and s.run == PAUSED
     ):
         s = _assume(s, "A64:R2")
-    if _literal_started(s) and not s.extra_suspend and STARTED in s.handlers:
+    if s.failed and s.peer == "rejected" and s.connection == ENABLED and not s.others:
+        s = _assume(s, "A46:R3") if not s.told else s
+    if _literal_started(s) and not s.ran and STARTED in s.handlers:
         s = _assume(s, "A53:R2")
     return s
 

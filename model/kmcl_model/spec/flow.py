@@ -48,9 +48,11 @@ class Entry(NamedTuple):
 class FlowState(NamedTuple):
     """One explanation of what was seen of one direction.
 
-    ``ending``: the sender's session may be ending. ``outstanding`` and ``large`` count the packets
-    that the receiver's driver holds, in all and from LARGE on. ``quota`` 0: never set. ``blocked`` and ``stopped``: 0 no, 1 maybe, 2 certainly;
-    blocked by the quota, stopped by PacketFail or a broken packet. ``batch`` counts deliveries
+    ``ending``: the sender's session may be ending; ``send_running``: the sender surely runs;
+    ``stopping``: the receiver may be being paused or closed.
+    ``outstanding`` and ``large`` count the packets that the receiver's driver holds, in all and
+    from LARGE on. ``quota`` 0: never set. ``blocked`` and ``stopped``: 0 no, 1 maybe, 2 certainly;
+    blocked by the quota, stopped by PacketFail or a ``broken`` packet. ``batch`` counts deliveries
     since the last ProcessingComplete.
     """
 
@@ -60,14 +62,17 @@ class FlowState(NamedTuple):
     sending: str = "none"
     send_open: bool = False
     ending: bool = False
+    send_running: bool = False
     connection: str = "none"
     run: str = "paused"
+    stopping: bool = False
     outstanding: int = 0
     large: int = 0
     quota: int = 0
     quota_calls: tuple[tuple[str, int], ...] = ()
     blocked: int = 0
     stopped: int = 0
+    broken: bool = False
     batch: int = 0
     reports: bool = False
     maximum: int = 0
@@ -162,6 +167,7 @@ def _fits(s: State, e: Any) -> bool:
         or not mine.buffer
         or s.sending != "open"
         or s.ending
+        or not s.send_running
         or not has_room(s)
     )
 
@@ -234,7 +240,9 @@ def _deliver(s: State, e: Event) -> State:
         blocked=1 if 0 < _limit(s) <= outstanding else s.blocked,
     )
     if s.stopped == 1:
-        after = _assume(after, "A81/restart:R2")
+        after = _assume(after, "A153:R2" if s.broken else "A81/restart:R2")
+    if not entry.buffer:
+        after = _assume(after, "A97:R1")
     if len(entry.buffer) > s.maximum:
         after = _assume(after, "A98/above:R2")
     if len(entry.buffer) % 8:
@@ -304,7 +312,7 @@ _DELIVERY = (
         "FL-malformed",
         ("environment", "malformed"),
         (),
-        lambda s, e: s._replace(stopped=max(s.stopped, 1)),
+        lambda s, e: s._replace(stopped=max(s.stopped, 1), broken=True),
     ),
     Rule(
         "FL-processing-complete",
@@ -330,7 +338,9 @@ _DELIVERY = (
 def _report(s: State) -> State:
     after = s._replace(batch=0)
     waiting = any(entry.sure and not entry.optional for entry in s.entries)
-    if waiting and 0 < s.quota <= s.outstanding and not s.quota_calls:
+    if waiting and s.stopping and s.run == "started":
+        return _assume(after, "A75:R1")
+    if waiting and 0 < s.quota <= s.outstanding and not (s.quota_calls or s.stopping):
         return _assume(after, "A73:R2")
     return after
 
@@ -372,13 +382,18 @@ def _hear_sender(s: State, e: Shadow) -> list[State]:
     sending = phases[0].connection if len(phases) == 1 else "open" if opened else "enabled"
     entries = s.entries
     ending = any(p.leaving or p.connection in ("disabled", "rejected", "closing") for p in phases)
+    running = all(p.connection == "open" and p.run in ("starting", "started") for p in phases)
     if ending:
         entries = tuple(x._replace(optional=True) if x.silent else x for x in entries)
     if opened and not s.send_open:
         entries = tuple(x._replace(launched=True, sure=False) for x in entries if not x.over)
     elif s.send_open and not opened:
         entries = tuple(x._replace(optional=True) if x.launched else x for x in entries)
-    return [s._replace(sending=sending, send_open=opened, ending=ending, entries=entries)]
+    return [
+        s._replace(
+            sending=sending, send_open=opened, ending=ending, send_running=running, entries=entries
+        )
+    ]
 
 
 def _hear_receiver(s: State, e: Shadow) -> list[State]:
@@ -391,7 +406,8 @@ def _hear_receiver(s: State, e: Shadow) -> list[State]:
         connection = connections.pop() if len(connections) == 1 else "unknown"
     else:
         run, connection = phases[0].run, phases[0].connection
-    after = s._replace(run=run, connection=connection)
+    stopping = any(p.stopping for p in phases)
+    after = s._replace(run=run, connection=connection, stopping=stopping)
     if s.connection == "open" and connection not in ("open", "unknown"):
         after = after._replace(
             entries=tuple(
@@ -402,9 +418,12 @@ def _hear_receiver(s: State, e: Shadow) -> list[State]:
                 if not x.over
             ),
             stopped=0,
+            broken=False,
             blocked=0,
             batch=0,
         )
+        if s.quota and not s.quota_calls:
+            return [after, _assume(after._replace(quota=0), "A87/lifetime:R2")]
     if run == "started" and s.run != "started":
         after = after._replace(
             blocked=int(0 < s.quota <= s.outstanding), stopped=min(after.stopped, 1)
@@ -443,7 +462,7 @@ def _delivery_due(s: State, q: Quiet) -> bool:
     if first.optional or not first.launched:
         return False
     flowing = s.sending == "open" and "sender running" in q.facts and has_room(s)
-    return (first.sure or flowing) and (s.quota == 0 or s.outstanding < s.quota)
+    return (first.sure or flowing) and s.outstanding < max(1, s.quota)
 
 
 def _report_due(s: State, q: Quiet) -> bool:
@@ -498,14 +517,18 @@ def _settle(s: State, q: Quiet) -> State:
     entries = s.entries
     if s.sending == "open" and "sender running" in q.facts and has_room(s):
         entries = tuple(x._replace(sure=x.launched and not x.optional) for x in entries)
-    if _running(s, q) and not s.blocked and not s.stopped:
+    if _running(s, q) and not s.blocked and not s.stopped and "sender running" in q.facts:
         entries = tuple(x for x in entries if not x.optional)
     if s.connection not in ("open", "opening", "unknown") or s.sending in ("none", "crashed"):
         entries = tuple(x for x in entries if not x.over)
     blocked = s.blocked
     if _running(s, q) and any(x.sure for x in entries) and 0 < s.quota <= s.outstanding:
         blocked = 2
-    return s._replace(entries=entries, blocked=blocked)
+    s = s._replace(entries=entries, blocked=blocked)
+    waiting = bool(entries) and entries[0].sure and not s.stopped and not s.quota
+    if _running(s, q) and waiting and s.outstanding:
+        s = _assume(s, "A87/initial:R2")
+    return s
 
 
 FLOW = Rules(
@@ -514,6 +537,12 @@ FLOW = Rules(
     dues=_DUES,
     silences=_SILENCES,
     settle=_settle,
-    summary=lambda s: (has_room(s), bool(s.entries), bool(s.stopped), 0 < s.quota <= s.outstanding),
+    summary=lambda s: (
+        has_room(s),
+        bool(s.entries),
+        bool(s.stopped),
+        0 < max(1, s.quota) <= s.outstanding,
+        bool(s.entries or s.outstanding),
+    ),
 )
 """The rules of one direction."""

@@ -48,6 +48,7 @@ class PacketState(NamedTuple):
     length: int = 0
     maximum: int = 0
     connection: str = "none"
+    run: str = "paused"
     can_place: bool = False
     enabled: bool = False
     leaving: bool = False
@@ -130,7 +131,10 @@ def _region(s: State) -> str:
 def _after_allocate(s: State, e: Event) -> State:
     assert isinstance(e, Return)
     s = _end(s, e)
-    return _fresh(s)._replace(status=IDLE) if e.outputs[0] else s
+    if not e.outputs[0]:
+        return _assume(s, "A121/before-enable:R2")
+    s = _fresh(s)._replace(status=IDLE)
+    return _assume(s, "A121/before-enable:R1") if s.connection == "disabled" else s
 
 
 def _bad_count(e: Call) -> bool:
@@ -144,7 +148,13 @@ _OBJECT = (
     Rule(
         "PK-allocated",
         ("return", "VmbPacketAllocate"),
-        (need("a packet can be allocated", "F368 F369", lambda s, e: e.outputs[0] is True),),
+        (
+            need(
+                "a packet can be allocated",
+                "F368 F369",
+                lambda s, e: e.outputs[0] is True or s.connection == "disabled",
+            ),
+        ),
         _after_allocate,
         moves=(Move("packet", "freed", "allocated"),),
     ),
@@ -278,7 +288,9 @@ def _refused(s: State, e: Event) -> State:
         return _assume(after, "A90:R2")
     if s.length == 0:
         return _assume(after, "A97:R2")
-    return _assume(after, "A89:R2") if s.connection == "open" and not s.cancel else after
+    if s.connection != "open" or s.cancel:
+        return after
+    return _assume(after, "A89:R2" if s.run in ("starting", "started") else "A66:R3")
 
 
 def _may_refuse(s: State, e: Event) -> bool:
@@ -296,6 +308,8 @@ def _completed(s: State, e: Event) -> State:
     after = _landed(s)
     if s.status == SENDING:
         after = _assume(after, "A95:R1")
+    if s.connection == "open" and s.run in ("paused", "suspended"):
+        after = _assume(after, "A65:R1")
     if isinstance(seen, bytes) and len(s.answer) % 8:
         after = _assume(after, "A105/length:R1" if len(seen) == len(s.answer) else "A105/length:R2")
     return after
@@ -463,15 +477,15 @@ def _hear(s: State, e: Shadow) -> State:
         for p in phases
     )
     ended = leaving or (s.connection == "open" and not opened)
-    certain = all(p.connection == "open" for p in phases)
     return s._replace(
         connection=phases[0].connection if len(phases) == 1 else "open" if opened else "enabled",
+        run=phases[0].run if len(phases) == 1 else "unknown",
         can_place=opened,
         enabled=all(
             p.connection not in ("disabled", "none", "crashed", "rejected") for p in phases
         ),
         leaving=leaving,
-        cancel=ended or (s.cancel and not certain),
+        cancel=ended or s.cancel,
         over=all(p.over for p in phases),
     )
 
@@ -588,6 +602,13 @@ _SILENCES = (
 def _settle(s: State, q: Quiet) -> State:
     if s.status == FLYING and not s.placed and s.connection in ("enabled", "disabled") and s.cancel:
         return _assume(s, "A91:R2")
+    if s.status == FLYING and s.answered and s.wait and s.connection == "open":
+        if s.run == "paused" and "peer paused" not in q.facts:
+            s = _assume(s, "A65:R2")
+        elif s.run == "started" and "standing" not in q.facts and not s.cancel:
+            s = _assume(s, "A83/while-paused:R2")
+    if s.connection == "open" and not s.leaving:
+        s = s._replace(cancel=False)
     return s
 
 

@@ -1,52 +1,34 @@
-"""The driver's side of one end: names for handles, and how each function is called.
+"""How each function is called: from names to handles, and back from what it returns.
 
-An *implementation* here is any object whose methods carry the header's names, with these
-conventions, the same for Python implementations and for the binding of a native library:
-
-* A handle is any hashable object. Statuses are integers, signed or unsigned. Buffers are
-  passed as ``bytes``; what is received may be anything that ``bytes()`` reads, and is read again
-  when the packet is completed.
-* Outputs are returned: ``VmbChannelAllocate(is_server) -> (status, channel)`` and
-  ``VmbPacketInitialize(channel, memory, byte_count) -> (status, packet)``, where ``memory`` is a
-  bytearray of the harness that lives as long as the session.
-* ``VmbChannelInitSetStateChangeCallbacks(channel, version, size, handlers)`` takes a mapping
-  from the callbacks' names to functions; ``size`` is in bytes as on a 64-bit target.
-* ``VmbPacketSend(packet, buffer, flags)`` has no external data yet.
-* Handlers are called as the header says, a buffer and its length being one argument.
-
-A method that is missing is a function not offered: calls of it are skipped.
-
-What makes no sense is skipped and leaves no event, by the same rules as in the harness of the
-reference, so that a case runs the same everywhere.
+Whoever prepares a call makes it: what it takes from the driver (a context, a packet to be freed)
+is gone from that moment on, because the implementation may reuse it before the call returns.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple, TypeAlias
 
-from kmcl_model.api import CALLBACKS, COMPLETION_ROUTINE, FUNCTIONS, PNP_FAILURE, PROCESS_PACKET
-from kmcl_model.api import PROCESSING_COMPLETE as BATCH
+from kmcl_model.api import (
+    COMPLETION_ROUTINE,
+    FUNCTIONS,
+    PNP_FAILURE,
+    PROCESS_PACKET,
+    PROCESSING_COMPLETE,
+)
 from kmcl_model.events import Argument
 from kmcl_model.status import is_success
-from kmcl_model.stimuli import Reaction
 
-__all__ = ["POINTER_SIZE", "TABLE_SIZE", "UNKNOWN", "End", "Packet", "Prepared", "short_name"]
+from .end import UNKNOWN, End, Packet, buffer_bytes, unsigned
+
+__all__ = ["POINTER_SIZE", "TABLE_SIZE", "Prepared", "prepare"]
 
 POINTER_SIZE: Final = 8
 TABLE_SIZE: Final = 48
 """Bytes of VMB_CHANNEL_STATE_CHANGE_CALLBACKS: version, size and five pointers (D07)."""
 
-UNKNOWN: Final = "?"
-"""What a handle is called that the harness never saw."""
-
-_STATUS_MASK: Final = 0xFFFFFFFF
-_NO_REACTION: Final = Reaction()
-
 Arguments: TypeAlias = tuple[Any, ...]
 Returned: TypeAlias = tuple[int | None, tuple[Argument, ...]]
-Handler: TypeAlias = Callable[..., int]
 
 
 class Prepared(NamedTuple):
@@ -57,173 +39,19 @@ class Prepared(NamedTuple):
     finish: Callable[[Any], Returned]
 
 
-class Packet:
-    """An outgoing packet the tester has named; ``sends`` counts what was sent with it."""
-
-    __slots__ = ("allocated", "handle", "in_flight", "name", "routine", "sends")
-
-    def __init__(self, name: str, handle: Any, allocated: bool) -> None:
-        self.name = name
-        self.handle = handle
-        self.allocated = allocated
-        self.routine = False
-        self.in_flight = False
-        self.sends = 0
-
-
-class Received(NamedTuple):
-    """A packet the driver owns."""
-
-    handle: Any
-    buffer: Any
-
-
-class End:
-    """What the harness knows of one end. Used under the session's lock."""
-
-    def __init__(self, endpoint: str, handlers: Mapping[str, Handler]) -> None:
-        self.endpoint = endpoint
-        self.handlers = handlers
-        self.activations: dict[str, Any] = {}
-        self.calls = 0  # in progress, from driver threads and from handlers
-        self.dead = False
-        self.kept: list[object] = []  # what the implementation may still read
-        self._armed: dict[str, deque[Reaction]] = {}
-        self._forget_channel()
-
-    def _forget_channel(self) -> None:
-        self.allocated = False
-        self.channel: Any = None
-        self.disabled = True
-        self.open = False
-        self.maximum: int | None = None
-        self.sizeof: int | None = None
-        self.packets: dict[str, Packet] = {}
-        self.by_handle: dict[Any, Packet] = {}
-        self.contexts: dict[str, Received] = {}
-        self.pointers: dict[str, Argument] = {}
-
-    # Reactions
-
-    def arm(self, callback: str, reaction: Reaction) -> None:
-        """Queue a reaction; it takes the place of a sticky one."""
-        queue = self._armed.setdefault(callback, deque())
-        if queue and queue[-1].sticky:
-            queue.pop()
-        queue.append(reaction)
-
-    def reaction(self, callback: str) -> Reaction:
-        """What the handler that was just entered does."""
-        queue = self._armed.get(callback)
-        if not queue:
-            return _NO_REACTION
-        return queue[0] if queue[0].sticky else queue.popleft()
-
-    def activation_name(self, callback: str) -> str:
-        """The callback's short name, numbered while another run of it goes on."""
-        short = _SHORT[callback]
-        name, number = short, 2
-        while name in self.activations:
-            name, number = f"{short}.{number}", number + 1
-        return name
-
-    # Calls
-
-    def prepare(self, function: str, arguments: Arguments, this: str | None) -> Prepared | None:
-        """The call with its handles, or None where it makes no sense."""
-        if self.dead or self.allocated == (function == "VmbChannelAllocate"):
-            return None
-        return _PREPARE.get(function, _plain)(self, function, arguments, this)
-
-    def left(self, callback: str, status: int | None) -> None:
-        """A handler returns: what that tells of the channel's state."""
-        if callback == "EvtVmbChannelOpened":
-            self.open = is_success(status or 0)
-            self.disabled |= not self.open and self.endpoint == "client"
-        elif callback == "EvtVmbChannelClosed":
-            self.open = False
-            self.disabled |= self.endpoint == "client"
-
-    # Callbacks: the arguments as events show them, and what ``this`` means
-
-    def entered(
-        self, callback: str, passed: Arguments, endpoint_of: Callable[[Any], str]
-    ) -> tuple[tuple[Argument, ...], str | None]:
-        """Translate the arguments of a handler. Raises ValueError or TypeError for unfit ones."""
-        if callback == COMPLETION_ROUTINE:
-            handle, status, buffer = passed
-            packet = self.by_handle.get(handle)
-            name = packet.name if packet else UNKNOWN
-            if packet:
-                packet.in_flight = False
-            return (name, _status(status), _bytes(buffer) or None), name
-        channel = endpoint_of(passed[0])
-        if callback == PROCESS_PACKET:
-            name = self._name_context(passed[1], passed[2])
-            return (channel, name, _bytes(passed[2]), int(passed[3])), name
-        if callback == BATCH:
-            return (channel, int(passed[1])), None
-        if callback == PNP_FAILURE:
-            return (channel, _status(passed[1])), None
-        return (channel,), None
-
-    def _name_context(self, handle: Any, buffer: Any) -> str:
-        for name, received in self.contexts.items():
-            if received.handle == handle:
-                return name
-        number = 0
-        while (name := f"c{number}") in self.contexts:
-            number += 1
-        self.contexts[name] = Received(handle, buffer)
-        return name
-
-    def packet(self, name: Argument, this: str | None) -> Packet | None:
-        """The live packet of this name; ``this`` stands for the one just completed."""
-        return self.packets.get(str(this if name == "this" and this else name))
-
-    def add_packet(self, packet: Packet) -> None:
-        """The tester's name for a new packet object."""
-        self.packets[packet.name] = packet
-        self.by_handle[packet.handle] = packet
-
-    def drop_packet(self, packet: Packet) -> None:
-        """The object behind the name is gone, or will free itself."""
-        if self.packets.get(packet.name) is packet:
-            del self.packets[packet.name]
-        if self.by_handle.get(packet.handle) is packet:
-            del self.by_handle[packet.handle]
-
-
-def short_name(callback: str) -> str:
-    """A callback's name without its prefix: ``Opened``, ``CompletionRoutine``."""
-    for prefix in ("EvtVmbChannel", "EvtVmbPacket", "EvtChannel"):
-        callback = callback.removeprefix(prefix)
-    return callback
-
-
-_SHORT: Final = {name: short_name(name) for name in CALLBACKS}
-
-
-# Results ----------------------------------------------------------------------------------
-
-
-def _bytes(buffer: Any) -> bytes:
-    return b"" if buffer is None else bytes(buffer)
-
-
-def _status(value: Any) -> int:
-    return int(value) & _STATUS_MASK
+def prepare(end: End, function: str, arguments: Arguments, this: str | None) -> Prepared | None:
+    """The call with its handles, or None where it makes no sense. ``this``: see ``Act``."""
+    if end.dead or end.allocated == (function == "VmbChannelAllocate"):
+        return None
+    return _PREPARE.get(function, _plain)(end, function, arguments, this)
 
 
 def _returned_status(result: Any) -> Returned:
-    return _status(result), ()
+    return unsigned(result), ()
 
 
 def _returned_nothing(_: Any) -> Returned:
     return None, ()
-
-
-# How each function is called ----------------------------------------------------------------
 
 
 def _plain(end: End, function: str, arguments: Arguments, _: str | None) -> Prepared:
@@ -236,9 +64,9 @@ def _plain(end: End, function: str, arguments: Arguments, _: str | None) -> Prep
 def _allocate(end: End, _f: str, arguments: Arguments, _t: str | None) -> Prepared | None:
     def finish(result: Any) -> Returned:
         status, channel = result
-        if is_success(_status(status)):
+        if is_success(unsigned(status)):
             end.channel, end.allocated = channel, True
-        return _status(status), ()
+        return unsigned(status), ()
 
     if bool(arguments[0]) != (end.endpoint == "server"):
         return None
@@ -247,7 +75,7 @@ def _allocate(end: End, _f: str, arguments: Arguments, _t: str | None) -> Prepar
 
 def _cleanup(end: End, _f: str, arguments: Arguments, _t: str | None) -> Prepared | None:
     def finish(_: Any) -> Returned:
-        end._forget_channel()
+        end.forget_channel()
         return None, ()
 
     if not end.disabled or end.calls or end.activations:
@@ -259,9 +87,9 @@ def _enable(end: End, _f: str, arguments: Arguments, _t: str | None) -> Prepared
     was_disabled, end.disabled = end.disabled, False
 
     def finish(result: Any) -> Returned:
-        if not is_success(_status(result)):
+        if not is_success(unsigned(result)):
             end.disabled |= was_disabled
-        return _status(result), ()
+        return unsigned(result), ()
 
     return Prepared(arguments, (end.channel,), finish)
 
@@ -276,15 +104,15 @@ def _disable(end: End, _f: str, arguments: Arguments, _t: str | None) -> Prepare
 
 def _maximum_packet_size(end: End, _f: str, arguments: Arguments, _t: str | None) -> Prepared:
     def finish(result: Any) -> Returned:
-        if is_success(_status(result)):
+        if is_success(unsigned(result)):
             end.maximum = arguments[0]
-        return _status(result), ()
+        return unsigned(result), ()
 
     return Prepared(arguments, (end.channel, *arguments), finish)
 
 
 def _process_packet_callbacks(end: End, _f: str, arguments: Arguments, _t: str | None) -> Prepared:
-    names = (PROCESS_PACKET, BATCH)
+    names = (PROCESS_PACKET, PROCESSING_COMPLETE)
     chosen = (end.handlers[n] if a else None for n, a in zip(names, arguments, strict=True))
     return Prepared(arguments, (end.channel, *chosen), _returned_status)
 
@@ -361,10 +189,10 @@ def _packet_initialize(end: End, _f: str, arguments: Arguments, _t: str | None) 
 
     def finish(result: Any) -> Returned:
         status, handle = result
-        if is_success(_status(status)):
+        if is_success(unsigned(status)):
             end.pointers.pop(name, None)
             end.add_packet(Packet(name, handle, allocated=False))
-        return _status(status), ()
+        return unsigned(status), ()
 
     return Prepared(arguments, (end.channel, memory, size), finish)
 
@@ -428,7 +256,7 @@ def _packet_send(end: End, _f: str, arguments: Arguments, this: str | None) -> P
     this_one = packet.sends
 
     def finish(result: Any) -> Returned:
-        status = _status(result)
+        status = unsigned(result)
         if is_success(status):
             if not packet.routine:
                 end.drop_packet(packet)  # the default routine frees it
@@ -444,7 +272,7 @@ def _packet_complete(end: End, _f: str, arguments: Arguments, this: str | None) 
     received = end.contexts.pop(name, None)
     if received is None:
         return None
-    shown = (name, arguments[1], _bytes(received.buffer))
+    shown = (name, arguments[1], buffer_bytes(received.buffer))
     return Prepared(shown, (received.handle, arguments[1]), _returned_nothing)
 
 

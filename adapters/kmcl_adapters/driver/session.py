@@ -1,0 +1,375 @@
+"""A session over an implementation whose callbacks may come from any thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
+from typing import Any, Final
+
+from kmcl_model.api import CALLBACKS, FUNCTIONS
+from kmcl_model.events import (
+    Argument,
+    Call,
+    Enter,
+    Environment,
+    Event,
+    Exit,
+    Lost,
+    Quiescence,
+    Return,
+)
+from kmcl_model.stimuli import Act, Arm, Environ, Invoke, Reaction, Release, Settle, Step, Stimulus
+
+from .calls import Prepared, prepare
+from .end import UNKNOWN, End
+
+__all__ = ["ACTIONS", "ENDPOINTS", "ThreadedSession"]
+
+ENDPOINTS: Final = ("server", "client")
+ACTIONS: Final = frozenset({"crash", "malformed", "spurious"})
+
+_BLOCKING_PATIENCE = 0.002
+_PATIENCE = 0.1
+"""Seconds to wait for a call to return before the next stimulus may come; a call that is allowed
+to block gets the first."""
+_WAIT_IDLE_MILLISECONDS = 100
+_CLOSING_SECONDS = 1.0
+
+
+class _Activation:
+    """A handler between its entry and its exit."""
+
+    __slots__ = ("held", "name", "thread")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.held = False
+        self.thread = threading.get_ident()
+
+
+class _DriverThread(threading.Thread):
+    """A thread of the driver; ``busy`` while a call of it is in progress."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name, daemon=True)
+        self.busy = False
+        self.jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self.start()
+
+    def run(self) -> None:
+        while (job := self.jobs.get()) is not None:
+            job()
+
+
+class ThreadedSession:
+    """One fresh implementation with the driver around it.
+
+    ``on_event`` gets each event as it is recorded, under the lock; events are then not kept
+    for ``take``. ``idle_seconds`` counts where the implementation has no ``WaitIdle``.
+    ``limit`` is the longest time ``Settle`` may take, in seconds, before the implementation
+    counts as hanging. ``on_close`` ends what the implementation runs.
+    """
+
+    def __init__(
+        self,
+        implementation: Any,
+        *,
+        on_event: Callable[[Event], None] | None = None,
+        on_close: Callable[[], object] | None = None,
+        idle_seconds: float = 0.02,
+        limit: float = 5.0,
+    ) -> None:
+        self._implementation = implementation
+        self._on_close = on_close
+        self._idle_seconds = idle_seconds
+        self._limit = limit
+        self._wait_idle = getattr(implementation, "WaitIdle", None)
+        self._events: list[Event] = []
+        self._emit = on_event or self._keep
+        self._lock = threading.Condition(threading.Lock())
+        self._threads: dict[tuple[str, str], _DriverThread] = {}
+        self._ends = {
+            name: End(name, {c: partial(self._handle, name, c) for c in CALLBACKS})
+            for name in ENDPOINTS
+        }
+        # Under the lock:
+        self._over = False
+        self._changes = 0  # counts everything that happens
+        self._calls = 0  # inside the implementation
+        self._callbacks = 0  # handlers entered and not yet left
+        self._running = 0  # handlers that go on by themselves: not held, not in a call
+        self._holding: set[int] = set()  # threads that stand in a held handler
+
+    # The session --------------------------------------------------------------------------
+
+    def apply(self, stimulus: Stimulus) -> None:
+        """Start a stimulus; see ``kmcl_adapters.interface``."""
+        match stimulus:
+            case Invoke():
+                self._invoke(stimulus)
+            case Settle():
+                self._settle()
+            case Arm():
+                with self._lock:
+                    if (end := self._ends.get(stimulus.endpoint)) is not None:
+                        end.arm(stimulus.callback, stimulus.reaction)
+            case Release():
+                self._release(stimulus)
+            case Environ():
+                self._act(stimulus)
+            case _:
+                pass  # a Run: threads choose for themselves
+
+    def runnable(self) -> int:
+        """Not schedulable: threads choose for themselves."""
+        return 0
+
+    def take(self) -> list[Event]:
+        """The events since the last call."""
+        with self._lock:
+            events, self._events = self._events, []
+        return events
+
+    def close(self) -> None:
+        """Let every held handler go and the threads end. A thread that does not come back from the
+        implementation is left behind: it is a daemon."""
+        with self._lock:
+            self._over = True
+            on_close, self._on_close = self._on_close, None
+            self._lock.notify_all()
+        for thread in self._threads.values():
+            thread.jobs.put(None)
+        if on_close is not None:
+            last = threading.Thread(target=on_close, name="closing", daemon=True)
+            last.start()
+            last.join(_CLOSING_SECONDS)
+
+    # Recording ----------------------------------------------------------------------------
+
+    def _keep(self, event: Event) -> None:
+        self._events.append(event)
+
+    def _record(self, event: Event) -> None:
+        self._changes += 1
+        self._emit(event)
+
+    def _lose(self, reason: str, detail: str) -> None:
+        if not self._over:
+            self._record(Lost("lost", reason, detail))
+            self._over = True
+            self._lock.notify_all()
+
+    # Calls --------------------------------------------------------------------------------
+
+    def _invoke(self, stimulus: Invoke) -> None:
+        key = stimulus.endpoint, stimulus.by
+        with self._lock:
+            end = self._ends.get(stimulus.endpoint)
+            thread = self._threads.get(key)
+            if end is None or (thread is not None and thread.busy):
+                return
+            prepared = self._begin(end, stimulus.by, stimulus.function, stimulus.arguments, None)
+            if prepared is None:
+                return
+            if thread is None:
+                thread = self._threads[key] = _DriverThread(stimulus.by)
+            thread.busy = True
+        thread.jobs.put(partial(self._call, end, stimulus.by, stimulus.function, prepared, thread))
+        patience = _BLOCKING_PATIENCE if FUNCTIONS[stimulus.function].waits else _PATIENCE
+        with self._lock:
+            self._lock.wait_for(
+                lambda: not thread.busy or self._over or thread.ident in self._holding, patience
+            )
+
+    def _begin(
+        self, end: End, by: str, function: str, arguments: tuple[Argument, ...], this: str | None
+    ) -> Prepared | None:
+        """Record a call that is about to be made; None where there is nothing to call."""
+        if self._over or getattr(self._implementation, function, None) is None:
+            return None
+        prepared = prepare(end, function, arguments, this)
+        if prepared is not None:
+            end.calls += 1
+            self._calls += 1
+            self._record(Call("call", end.endpoint, by, function, prepared.shown))
+        return prepared
+
+    def _call(
+        self,
+        end: End,
+        by: str,
+        function: str,
+        prepared: Prepared,
+        thread: _DriverThread | None = None,
+    ) -> None:
+        """Make the call and record its return; a ``thread`` is free again then."""
+        problem: Exception | None = None
+        result = None
+        try:
+            result = getattr(self._implementation, function)(*prepared.passed)
+        except Exception as error:
+            problem = error
+        with self._lock:
+            end.calls -= 1
+            self._calls -= 1
+            if thread is None:
+                self._running += 1
+            else:
+                thread.busy = False
+            if not self._over and problem is None:
+                try:
+                    status, outputs = prepared.finish(result)
+                    self._record(Return("return", end.endpoint, by, function, status, outputs))
+                except Exception as error:
+                    problem = error
+            if problem is not None:
+                self._lose("crash", f"{function}: {type(problem).__name__}: {problem}")
+            self._lock.notify_all()
+
+    # Callbacks ----------------------------------------------------------------------------
+
+    def _handle(self, endpoint: str, callback: str, *passed: Any) -> int:
+        """The handler of one callback at one end; runs on whatever thread calls it."""
+        end = self._ends[endpoint]
+        with self._lock:
+            if self._over:
+                return 0
+            try:
+                arguments, this = end.entered(callback, passed, self._endpoint_of)
+            except Exception as error:
+                self._lose("crash", f"{callback} was called with unfit arguments: {error}")
+                return 0
+            name = end.activation_name(callback)
+            self._record(Enter("enter", endpoint, name, callback, arguments))
+            reaction = end.reaction(callback)
+            if not reaction.steps:
+                return self._leave(end, name, callback, reaction)
+            activation = end.activations[name] = _Activation(name)
+            self._callbacks += 1
+            self._running += 1
+        for step in reaction.steps:
+            self._take_step(end, activation, step, this)
+        with self._lock:
+            del end.activations[name]
+            self._callbacks -= 1
+            self._running -= 1
+            status = self._leave(end, name, callback, reaction)
+            self._lock.notify_all()
+        return status
+
+    def _leave(self, end: End, name: str, callback: str, reaction: Reaction) -> int:
+        status = reaction.status if CALLBACKS[callback].returns == "status" else None
+        end.left(callback, status)
+        if not self._over:
+            self._record(Exit("exit", end.endpoint, name, callback, status))
+        return status or 0
+
+    def _take_step(self, end: End, activation: _Activation, step: Step, this: str | None) -> None:
+        if isinstance(step, Act):
+            with self._lock:
+                prepared = self._begin(end, activation.name, step.function, step.arguments, this)
+                if prepared is None:
+                    return
+                self._running -= 1
+                self._lock.notify_all()
+            self._call(end, activation.name, step.function, prepared)
+            return
+        with self._lock:
+            if self._over:
+                return
+            activation.held = True
+            self._running -= 1
+            self._changes += 1
+            self._holding.add(activation.thread)
+            self._lock.notify_all()
+            self._lock.wait_for(lambda: not activation.held or self._over)
+            self._holding.discard(activation.thread)
+            if activation.held:  # let go because the session is over
+                activation.held = False
+                self._running += 1
+
+    def _release(self, stimulus: Release) -> None:
+        with self._lock:
+            end = self._ends.get(stimulus.endpoint)
+            activation = end.activations.get(stimulus.activation) if end else None
+            if activation is not None and activation.held:
+                activation.held = False
+                self._running += 1
+                self._changes += 1
+                self._lock.notify_all()
+
+    def _endpoint_of(self, channel: Any) -> str:
+        """The end whose handle this is; known once VmbChannelAllocate has returned."""
+        for end in self._ends.values():
+            if end.allocated and end.channel == channel:
+                return end.endpoint
+        return UNKNOWN
+
+    # The world ------------------------------------------------------------------------------
+
+    def _act(self, stimulus: Environ) -> None:
+        act = getattr(self._implementation, "Act", None)
+        with self._lock:
+            end = self._ends.get(stimulus.endpoint)
+            possible = act is not None and stimulus.action in ACTIONS and not self._over
+            if end is None or not possible or not end.allocated or end.dead:
+                return
+            if stimulus.action == "malformed" and not end.open:
+                return
+            end.dead = stimulus.action == "crash"
+            self._record(Environment("environment", end.endpoint, stimulus.action))
+            channel = end.channel
+        assert act is not None
+        act(channel, stimulus.action)
+
+    # Quiescence -----------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        end_of_patience = time.monotonic() + self._limit
+        settled = self._settled_exactly if self._wait_idle is not None else self._settled_idle
+        while not settled():
+            if time.monotonic() >= end_of_patience:
+                with self._lock:
+                    self._lose("hang", f"no rest within {self._limit:g} s")
+
+    def _settled_exactly(self) -> bool:
+        """Ask the implementation, and believe it only if it counts the same calls and callbacks
+        as we do: otherwise one is just on its way in or out."""
+        assert self._wait_idle is not None
+        with self._lock:
+            if self._over:
+                return True
+            if self._running:
+                self._lock.wait_for(lambda: not self._running or self._over, 0.1)
+            before = self._changes
+        inside = self._wait_idle(_WAIT_IDLE_MILLISECONDS)
+        with self._lock:
+            if self._over:
+                return True
+            if (
+                inside == (self._calls, self._callbacks)
+                and not self._running
+                and before == self._changes
+            ):
+                self._record(Quiescence("quiescence", True))
+                return True
+            if before == self._changes:
+                self._lock.wait(0.001)
+            return False
+
+    def _settled_idle(self) -> bool:
+        """Whether the idle time passes without anything happening."""
+        with self._lock:
+            before = self._changes
+            if self._over:
+                return True
+            moved = self._lock.wait_for(
+                lambda: self._over or self._changes != before, self._idle_seconds
+            )
+            if moved or self._running:
+                return self._over
+            self._record(Quiescence("quiescence", False))
+            return True

@@ -1,0 +1,52 @@
+"""A certificate in every form: shown in the terminal, written to files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from kmcl_reports.html import render_html
+
+from kmcl_reports.certificate import certificate_json
+from kmcl_reports.junit import render_junit
+from kmcl_reports.markdown import render_markdown
+from kmcl_reports.results import Certificate
+from kmcl_reports.terminal import print_failure, print_summary
+
+from .output import Screen, save
+from .verdict import configuration_rows
+
+__all__ = ["FORMS", "show_certificate", "write_certificate"]
+
+FORMS: Final[Mapping[str, Callable[[Certificate], str]]] = {
+    "report.html": render_html,
+    "report.md": render_markdown,
+    "junit.xml": render_junit,
+    "certificate.json": certificate_json,
+}
+"""The files of a run, and what makes the text of each."""
+
+DRAWN: Final = 3
+"""Failures that are shown with their sequence chart; the others have a line each."""
+
+
+def write_certificate(found: Certificate, folder: Path) -> list[Path]:
+    """Write every form into a folder. Raises Problem where that cannot be done."""
+    return [save(folder, name, render(found)) for name, render in FORMS.items()]
+
+
+def show_certificate(screen: Screen, found: Certificate, folder: Path) -> None:
+    """Print the failures, the summary with the verdict, and where the files are."""
+    if not screen.is_for_people:
+        return
+    for failure in found.failures[:DRAWN]:
+        rows = failure.chart[configuration_rows(failure.chart) :]
+        print_failure(found, failure.model_copy(update={"chart": rows}), screen.console)
+        screen.show("")
+    more = len(found.failures) - DRAWN
+    if more > 0:
+        screen.show(f"{more} more: kmcl replay draws each, see the table", "")
+    print_summary(found, screen.console)
+    listed = [*FORMS, *(f"{kind}/" for kind in ("cases", "traces") if (folder / kind).is_dir())]
+    screen.show(f"{folder}/: {', '.join(listed)}")

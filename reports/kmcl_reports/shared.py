@@ -1,0 +1,98 @@
+"""What several renderers say in the same words."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from .results import (
+    Certificate,
+    Counts,
+    Coverage,
+    CoverageItem,
+    Failure,
+    RequirementResult,
+    RequirementVerdict,
+    Verdict,
+)
+
+__all__ = [
+    "COVERAGE_NAMES",
+    "PAGES_URL",
+    "VERDICT_SENTENCES",
+    "by_api",
+    "confirmation_text",
+    "counts_text",
+    "coverage_items",
+    "percent",
+    "replay_command",
+    "tally",
+]
+
+VERDICT_SENTENCES: Final = {
+    Verdict.CONFORMING: "Every requirement that was exercised holds.",
+    Verdict.VIOLATIONS: "At least one requirement is broken; each failure below can be replayed.",
+    Verdict.INCONCLUSIVE: "The run could not judge: too little was shown, or too much was lost.",
+}
+
+COVERAGE_NAMES: Final = {
+    "states": "states",
+    "transitions": "transitions",
+    "transition_pairs": "transition pairs",
+    "reactions": "reactions",
+}
+
+PAGES_URL: Final = (
+    "https://github.com/MicrosoftDocs/windows-driver-docs-ddi/blob/staging/"
+    "wdk-ddi-src/content/vmbuskernelmodeclientlibapi/"
+)
+"""Where the source page of a requirement is published."""
+
+
+def tally(requirements: Iterable[RequirementResult]) -> dict[RequirementVerdict, int]:
+    """How many requirements have each verdict, in the order of the verdicts."""
+    counted = Counter(requirement.verdict for requirement in requirements)
+    return {verdict: counted[verdict] for verdict in RequirementVerdict}
+
+
+def by_api(requirements: Iterable[RequirementResult]) -> dict[str, list[RequirementResult]]:
+    """The requirements under the function, callback or structure they speak of."""
+    groups: dict[str, list[RequirementResult]] = {}
+    for requirement in requirements:
+        groups.setdefault(requirement.api or requirement.source, []).append(requirement)
+    return groups
+
+
+def coverage_items(coverage: Coverage) -> dict[str, CoverageItem]:
+    """The kinds of coverage under the names that reports give them."""
+    return {title: getattr(coverage, name) for name, title in COVERAGE_NAMES.items()}
+
+
+def percent(item: CoverageItem) -> str:
+    """Coverage as a percentage that is 100 only where nothing is missing."""
+    if not item.total:
+        return "-"
+    if item.hit == item.total:
+        return "100 %"
+    return f"{min(100 * item.hit / item.total, 99.9):.1f} %"
+
+
+def counts_text(counts: Counts) -> str:
+    """The counts of a run in one line."""
+    text = f"{counts.sequences:,} sequences, {counts.steps:,} steps, {counts.events:,} events"
+    if not counts.wall_seconds:
+        return text
+    return f"{text} in {counts.wall_seconds:,.1f} s ({counts.steps_per_second:,.0f} steps/s)"
+
+
+def confirmation_text(failure: Failure) -> str:
+    """How often the failure came back, or nothing where that was not tried."""
+    if failure.confirmation is None:
+        return ""
+    return f"confirmed {failure.confirmation.confirmed} of {failure.confirmation.attempts} times"
+
+
+def replay_command(certificate: Certificate, failure: Failure) -> str:
+    """The command that runs a failure again."""
+    return failure.reproduce or f"{certificate.tool.name} replay {failure.case}"
