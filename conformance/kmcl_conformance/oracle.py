@@ -410,6 +410,11 @@ class Judge:
             )
             self._endpoint(name, _quiet(("waiting",) if waiting else ()))
         for name in ENDPOINTS:
+            flow: list[str] = [f for f in ("busy",) if f in facts[name]]
+            if "running" in facts[peer_of(name)]:
+                flow.append("sender running")
+            self._take(self.flow[name], _quiet(tuple(flow)))
+        for name in ENDPOINTS:
             peer = peer_of(name)
             mine, theirs = facts[name], facts[peer]
             packets: list[str] = [f for f in ("busy", "standing") if f in mine]
@@ -418,13 +423,11 @@ class Judge:
                 packets.append("full")
             if "running" not in theirs:
                 packets.append("peer paused")
+            elif "running" in mine and "busy" not in theirs and not any(o[1] or o[2] for o in out):
+                packets.append("drained")
             quiet = _quiet(tuple(packets))
             for track in self.packets[name].values():
                 self._take(track, quiet)
-            flow: list[str] = [f for f in ("busy",) if f in mine]
-            if "running" in theirs:
-                flow.append("sender running")
-            self._take(self.flow[name], _quiet(tuple(flow)))
             for track in self.incoming[name].values():
                 self._take(track, _quiet(()))
             self._take(self.configuration[name], _quiet(()))

@@ -12,9 +12,10 @@ from kmcl_adapters.mutants import AREAS, MUTANTS, create, parts_of
 from kmcl_adapters.reference import SOUND
 from kmcl_adapters.reference import create as create_reference
 from kmcl_adapters.reference.exercise import walk
-from kmcl_model.api import STATE_CHANGE_CALLBACKS
+from kmcl_model.api import PROCESS_PACKET, STATE_CHANGE_CALLBACKS
 from kmcl_model.events import Argument, Event
-from kmcl_model.stimuli import Invoke, Settle, Stimulus
+from kmcl_model.payload import Payload, payload_bytes
+from kmcl_model.stimuli import HOLD, Arm, Invoke, Reaction, Settle, Stimulus
 
 SEEDS = range(150)
 SETTLE = Settle("settle")
@@ -32,6 +33,7 @@ def opened() -> list[Stimulus]:
             call(endpoint, "VmbChannelAllocate", endpoint == "server"),
             call(endpoint, "VmbChannelInitSetMaximumPacketSize", 2000),
             call(endpoint, "VmbChannelInitSetProcessPacketCallbacks", True, True),
+            call(endpoint, "VmbChannelSetTransactionQuota", 16),
             call(
                 endpoint,
                 "VmbChannelInitSetStateChangeCallbacks",
@@ -55,19 +57,10 @@ def opened() -> list[Stimulus]:
     return stimuli
 
 
-def sends(endpoint: str, flags: int = 0, length: int = 8) -> list[Stimulus]:
+def sends(endpoint: str, flags: int = 0, length: int = 8, first: int = 0) -> list[Stimulus]:
     return [
-        call(endpoint, "VmbPacketSend", name, bytes([65 + place]) * length, flags)
-        for place, name in enumerate(("p0", "p1", "p2"))
-    ]
-
-
-def reopened() -> list[Stimulus]:
-    return [
-        call("client", "VmbChannelDisable"),
-        SETTLE,
-        call("client", "VmbChannelEnable"),
-        SETTLE,
+        call(endpoint, "VmbPacketSend", name, payload_bytes(Payload(tag, length)), flags)
+        for tag, name in enumerate(("p0", "p1", "p2"), first)
     ]
 
 
@@ -77,6 +70,19 @@ def completed(endpoint: str, *contexts: str, answer: bytes | None = None) -> lis
             call(endpoint, "VmbChannelPacketComplete", context, answer, None, by="t1")
             for context in contexts
         ),
+        SETTLE,
+    ]
+
+
+def full_ring() -> list[Stimulus]:
+    """More than the ring holds, sent to a paused server that is then started."""
+    return [
+        *opened(),
+        call("server", "VmbChannelPause"),
+        SETTLE,
+        *sends("client", length=2000),
+        SETTLE,
+        call("server", "VmbChannelStart"),
         SETTLE,
     ]
 
@@ -92,7 +98,7 @@ DIRECTED: dict[str, list[Stimulus]] = {
         SETTLE,
         *completed("server", "c0"),
         call("client", "VmbChannelEnable"),
-        *sends("client"),
+        *sends("client", first=3),
         SETTLE,
     ],
     # Two batches with a pause between them.
@@ -115,11 +121,64 @@ DIRECTED: dict[str, list[Stimulus]] = {
         SETTLE,
         call("client", "VmbChannelPause"),
         SETTLE,
-        *sends("server", length=2000),
+        *sends("server", length=2000, first=3),
         *completed("server", "c0", "c1", "c2", answer=bytes(2000)),
-        *reopened(),
+        call("client", "VmbChannelDisable", by="t2"),
+        SETTLE,
+        call("client", "VmbChannelEnable"),
+        *sends("client", flags=1, first=6),
+        SETTLE,
+    ],
+    # The same, and the client goes on in the same period.
+    "answer-lost-in-full-ring": [
+        *opened(),
         *sends("client", flags=1),
         SETTLE,
+        call("client", "VmbChannelPause"),
+        SETTLE,
+        *sends("server", length=2000, first=3),
+        *completed("server", "c0", "c1", "c2", answer=bytes(2000)),
+        call("client", "VmbChannelStart"),
+        SETTLE,
+    ],
+    "answer-after-suspend-dropped": [
+        *opened(),
+        *sends("client", flags=1),
+        SETTLE,
+        call("server", "VmbChannelPause"),
+        SETTLE,
+        *completed("server", "c0", "c1", "c2"),
+        call("server", "VmbChannelStart"),
+        SETTLE,
+    ],
+    "quota-raise-wakes-queue": [
+        *opened(),
+        call("server", "VmbChannelSetTransactionQuota", 1),
+        *sends("client"),
+        SETTLE,
+        call("server", "VmbChannelSetTransactionQuota", 2),
+        SETTLE,
+    ],
+    "ring-space-lost-when-full": full_ring(),
+    "no-wakeup-when-room": full_ring(),
+    # Two packets are outstanding, and the handler of the second has not returned.
+    "suspend-while-processing-second-packet": [
+        *opened(),
+        *sends("client")[:1],
+        SETTLE,
+        Arm("arm", "server", PROCESS_PACKET, Reaction((HOLD,))),
+        *sends("client")[1:2],
+        SETTLE,
+        call("server", "VmbChannelPause"),
+        SETTLE,
+    ],
+    "only-first-waiter-returns": [
+        *opened(),
+        *sends("client"),
+        SETTLE,
+        call("server", "VmbChannelPause"),
+        call("server", "VmbChannelPause", by="t2"),
+        *completed("server", "c0", "c1", "c2"),
     ],
 }
 

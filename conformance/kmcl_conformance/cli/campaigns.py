@@ -31,6 +31,7 @@ __all__ = ["certify", "fuzz"]
 
 DEFAULT_OUT: Final = Path("kmcl-out")
 FAULTS: Final = Options().faults
+PROFILES: Final = (Options().profile,)
 ENDLESS: Final = 10**12
 """Sequences of a campaign that only Ctrl-C ends."""
 
@@ -73,7 +74,7 @@ def certify(
     try:
         options = Options(
             adapter=adapter,
-            profile=profile,
+            profile=_profile(profile),
             seed=seed,
             sequences=sequences_of(budget, implementation.describe()),
             out=_folder(out, resume),
@@ -124,7 +125,7 @@ def fuzz(
     try:
         options = Options(
             adapter=adapter,
-            profile=profile,
+            profile=_profile(profile),
             seed=seed,
             sequences=ENDLESS
             if budget is None
@@ -213,6 +214,12 @@ def _faults(wanted: str) -> tuple[str, ...]:
     if unknown := [name for name in chosen if name not in FAULTS]:
         raise Problem(f"--faults {unknown[0]}: choose from {', '.join(FAULTS)}, all, none")
     return chosen
+
+
+def _profile(wanted: str) -> str:
+    if wanted not in PROFILES:
+        raise Problem(f"--profile {wanted}: choose {', '.join(PROFILES)}")
+    return wanted
 
 
 def _total(options: Options) -> int:

@@ -97,6 +97,8 @@ def _control_calls(node: Node, endpoint: str) -> tuple[str, ...]:
             calls.append("VmbChannelDisable")
     elif not any(s.connection == "disabled" for s in states):
         calls.append("VmbChannelDisable")
+        if pausing and all(len(s.calls) == 1 for s in states):
+            calls.append("VmbChannelPause")  # it waits for the first one (A37)
         if not pausing and not any(s.connection == "rejected" for s in states):
             calls += ["VmbChannelPause", "VmbChannelStart"]
             if calm and all(s.connection in ("enabled", "open") for s in states):

@@ -18,6 +18,7 @@ from random import Random
 from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
 from hypothesis import strategies as st
+from hypothesis.core import TestFunc
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from kmcl_adapters import Adapter
@@ -59,7 +60,6 @@ from .explorer import _ENABLED_ONLY, _HARMLESS, ANSWERS, MAXIMUM, PACKETS, epilo
 __all__ = ["ConformanceError", "ConformanceMachine", "machine"]
 
 Choice: TypeAlias = tuple[Any, ...]
-T = TypeVar("T")
 M = TypeVar("M", bound="ConformanceMachine")
 
 SHAPES: Final = tuple(product((8, 13, 1, 64, MAXIMUM, 0, MAXIMUM + 8), (True, False)))
@@ -157,10 +157,9 @@ def _with(choices: tuple[Choice, ...], more: tuple[Choice, ...]) -> tuple[Choice
     return tuple((*c, *m) for m in more for c in choices)
 
 
-def _any(attribute: str) -> Callable[[T], T]:
+def _any(attribute: str) -> Callable[[TestFunc], TestFunc]:
     """The rule applies while there is something to choose from."""
-    decorate: Callable[[T], T] = precondition(lambda it: getattr(it, attribute))
-    return decorate
+    return precondition(lambda it: getattr(it, attribute))
 
 
 @lru_cache(maxsize=1024)
@@ -191,6 +190,13 @@ def _reactions(
         if kind != "send" or end in sending
         if kind != "complete all" or end in holding
     )
+
+
+@cache
+def _settings(alive: tuple[str, ...], enabled: tuple[str, ...]) -> tuple[Choice, ...]:
+    """Settings to try; an enabled channel must refuse some that would else change it."""
+    harmless = _with(tuple((end,) for end in alive), _HARMLESS)
+    return harmless + _with(tuple((end,) for end in enabled), _ENABLED_ONLY)
 
 
 @cache
@@ -283,6 +289,9 @@ class ConformanceMachine(RuleBasedStateMachine):
             frozenset([end for end, _ in ready]),
             frozenset([end for end, _ in held]),
         )
+        self.settings = _settings(
+            self.alive, tuple([end for end in self.alive if not may_reset(nodes[end])])
+        )
         self.handlers = tuple(judge.handlers)
         self.runnable = self.session.runnable()
 
@@ -337,19 +346,12 @@ class ConformanceMachine(RuleBasedStateMachine):
         self._apply(self._invocation(end, "VmbChannelCleanup"))
         self.steps(*(s for s in _preludes()[0] if isinstance(s, Invoke) and s.endpoint == end))
 
-    @_any("alive")
-    @rule(
-        what=st.runner().flatmap(
-            lambda it: _one_of(
-                _with(tuple((e,) for e in it.alive), tuple(_HARMLESS + _ENABLED_ONLY))
-            )
-        )
-    )
+    @_any("settings")
+    @rule(what=_from("settings"))
     def configure(self, what: Choice) -> None:
         """A setting that changes nothing a walk relies on."""
         end, function, arguments = what
-        if not may_reset(self.judge.endpoint[end].node) or (function, arguments) in _HARMLESS:
-            self.call(end, function, *arguments)
+        self.call(end, function, *arguments)
 
     # Packets
 
@@ -497,7 +499,7 @@ class ConformanceMachine(RuleBasedStateMachine):
         self.look()
 
 
-class _Faulty:
+class _FaultyMachine(ConformanceMachine):
     """The rule that a machine has if the world may act."""
 
     @rule(what=_from("faults"))
@@ -561,7 +563,7 @@ def machine(
     """
     return type(
         base.__name__,
-        (_Faulty, base) if faults else (base,),
+        (_FaultyMachine, base) if faults else (base,),
         {
             "__module__": base.__module__,
             "adapter_maker": staticmethod(adapter_maker),

@@ -40,7 +40,8 @@ __all__ = ["TOURS", "Tour"]
 
 WAIT = 1
 SETTLE = Settle("settle")
-SMALL, ODD, BIG = 8, 13, MAXIMUM
+SMALL, ODD, BIG, FILLER = 8, 13, MAXIMUM, 888
+"""Three of BIG and one of FILLER leave little room in a ring of one page."""
 DONE = Act("VmbChannelPacketComplete", ("this", None, None))
 
 
@@ -56,8 +57,9 @@ def _call(endpoint: str, function: str, *arguments: Any, by: str = "t0") -> Stim
     return Invoke("invoke", endpoint, by, function, arguments)
 
 
-def _control(endpoint: str, verb: str, by: str = "t0") -> Stimulus:
-    return _call(endpoint, f"VmbChannel{verb}", by=by)
+def _control(endpoint: str, verb: str, by: str = "") -> Stimulus:
+    """Disable is called from a thread of its own, so that others can end its wait."""
+    return _call(endpoint, f"VmbChannel{verb}", by=by or ("t1" if verb == "Disable" else "t0"))
 
 
 def _quota(endpoint: str, quota: int) -> Stimulus:
@@ -160,6 +162,18 @@ def _quota_lowered(me: str) -> Iterator[Stimulus]:
     yield from _close()
 
 
+def _quota_one_by_one(me: str) -> Iterator[Stimulus]:
+    peer = peer_of(me)
+    yield from _running()
+    yield _quota(peer, 2)
+    yield from _sends(me, 4)
+    yield SETTLE
+    for context in ("c0", "c1", "c0", "c1"):
+        yield _complete(peer, context, ODD)
+        yield SETTLE
+    yield from _close()
+
+
 def _quota_over_sessions(me: str) -> Iterator[Stimulus]:
     peer = peer_of(me)
     yield from _running()
@@ -167,6 +181,7 @@ def _quota_over_sessions(me: str) -> Iterator[Stimulus]:
     yield from _sends(me, 3)
     yield SETTLE
     yield _control("client", "Disable")
+    yield SETTLE
     yield _complete(peer, "c0")
     yield SETTLE
     yield _quota(peer, 1)
@@ -227,19 +242,53 @@ def _full_ring(me: str) -> Iterator[Stimulus]:
     yield from _close()
 
 
+def _fill(sender: str) -> Iterator[Stimulus]:
+    """Fill the ring from ``sender``: its peer holds one packet and may hold no other."""
+    yield _quota(peer_of(sender), 1)
+    yield from _sends(sender, 1, SMALL, 0)
+    yield SETTLE
+    yield _send(sender, "p0", 8, BIG, 0)
+    yield from _sends(sender, 2, BIG, 0, first=1)
+    yield from _sends(sender, 1, FILLER, 0, first=3)
+    yield SETTLE
+
+
+def _queue_at_close(me: str) -> Iterator[Stimulus]:
+    """What the ring had no room for when the session ended is sent in the next one, or fails."""
+    peer = peer_of(me)
+    yield from _running()
+    yield _control(peer, "Pause")
+    yield from _sends(me, 4, BIG)
+    yield SETTLE
+    for end in ("client", "server"):
+        yield _control(end, "Disable")
+        yield SETTLE
+        yield _control(end, "Enable")
+        yield _control("client", "Enable")
+        yield _control("server", "Start")
+        yield _control("client", "Start")
+        yield SETTLE
+        for context in ("c0", "c1", "c2", "c3"):
+            yield _complete(peer, context)
+        yield SETTLE
+        yield _control(peer, "Pause")
+        for i in range(4):
+            yield _send(me, f"p{i}", 5 + i, BIG)
+        yield SETTLE
+    yield from _close()
+
+
 def _full_ring_of_answers(me: str) -> Iterator[Stimulus]:
     """The ring towards the sender is full when its packets are completed."""
     peer = peer_of(me)
     yield from _running()
     yield from _sends(me, 2)
     yield SETTLE
-    yield _quota(me, 1)
-    yield from _sends(peer, 4, BIG, 0)
+    yield from _fill(peer)
+    yield _complete(peer, "c0", 200)
+    yield _complete(peer, "c1", 203)
     yield SETTLE
-    yield _complete(peer, "c0", 24)
-    yield _complete(peer, "c1", ODD)
-    yield SETTLE
-    for _ in range(4):
+    for _ in range(5):
         yield _complete(me, "c0")
         yield SETTLE
     yield from _close()
@@ -251,11 +300,9 @@ def _answers_wait_at_close(me: str) -> Iterator[Stimulus]:
     yield from _running()
     yield from _sends(me, 2)
     yield SETTLE
-    yield _quota(me, 1)
-    yield from _sends(peer, 4, BIG, 0)
-    yield SETTLE
-    yield _complete(peer, "c0", 24)
-    yield _complete(peer, "c1", ODD)
+    yield from _fill(peer)
+    yield _complete(peer, "c0", 200)
+    yield _complete(peer, "c1", 203)
     yield _control("client", "Disable")
     yield _complete(me, "c0")
     yield SETTLE
@@ -334,13 +381,13 @@ def _caller_memory(me: str) -> Iterator[Stimulus]:
     yield _send(me, "p0", 2)
     yield _send(me, "p1", 3)
     yield SETTLE
-    yield _control("server", "Disable", "t1")
+    yield _control("server", "Disable")
     yield _complete(peer, "c0")
     yield _complete(peer, "c1")
     yield SETTLE
     yield _control("server", "Enable")
     yield _send("server", "p0", 4)
-    yield _control("server", "Disable", "t1")
+    yield _control("server", "Disable")
     yield SETTLE
     yield _control("server", "Enable")
     yield _control("server", "Start")
@@ -348,7 +395,7 @@ def _caller_memory(me: str) -> Iterator[Stimulus]:
     yield SETTLE
     yield _send(me, "p0", 5)
     yield SETTLE
-    yield _control("client", "Disable", "t1")
+    yield _control("client", "Disable")
     yield SETTLE
     yield _complete(peer, "c0")
     yield SETTLE
@@ -403,14 +450,23 @@ def _two_packets_then_pause(me: str) -> Iterator[Stimulus]:
 
 
 def _two_waiters(me: str) -> Iterator[Stimulus]:
-    """Pause and Disable wait for the same packet."""
+    """Two calls of Pause, then Pause and Disable wait for the same packet."""
     peer = peer_of(me)
     yield from _running()
     yield from _sends(me, 1)
     yield SETTLE
     yield _control(peer, "Pause", "t1")
+    yield _control(peer, "Pause", "t2")
     yield SETTLE
-    yield _control(peer, "Disable", "t2")
+    yield _complete(peer, "c0", SMALL)
+    yield SETTLE
+    yield _control(peer, "Start")
+    yield SETTLE
+    yield _send(me, "p0", 1)
+    yield SETTLE
+    yield _control(peer, "Pause", "t2")
+    yield SETTLE
+    yield _control(peer, "Disable")
     yield SETTLE
     yield _complete(peer, "c0", SMALL)
     yield SETTLE
@@ -454,7 +510,7 @@ def _sends_in_callbacks(me: str) -> Iterator[Stimulus]:
         yield _control("server", "Start")
         yield _control("client", "Enable")
         yield SETTLE
-        yield _control(end, "Disable", "t1")
+        yield _control(end, "Disable")
         yield SETTLE
     yield _control("server", "Enable")
     yield _control("server", "Start")
@@ -480,7 +536,7 @@ def _work_in_flight(me: str) -> Iterator[Stimulus]:
             yield _send(me, f"p{i}", tag + i, BIG if i == 2 else SMALL)
         yield SETTLE
         yield _complete(peer, "c0", ODD)
-        yield _control(end, "Disable", "t1")
+        yield _control(end, "Disable")
         yield SETTLE
         for i in range(4):
             yield _complete(peer, f"c{i}", SMALL)
@@ -505,11 +561,11 @@ def _held_everywhere(me: str) -> Iterator[Stimulus]:
         yield _react(me, callback, HOLD)
         yield _control("client", "Enable")
         yield SETTLE
-        yield _control(peer, "Disable", "t1")
+        yield _control(peer, "Disable")
         yield SETTLE
         yield _let_go(me, name)
         yield SETTLE
-        yield _control(me, "Disable", "t1")
+        yield _control(me, "Disable")
         yield SETTLE
     yield from _close()
 
@@ -642,9 +698,11 @@ def _completion_reactions(me: str) -> Iterator[Stimulus]:
 _CONVERSATIONS = (
     ("quota raised", _quota_raised),
     ("quota lowered", _quota_lowered),
+    ("quota one by one", _quota_one_by_one),
     ("quota over sessions", _quota_over_sessions),
     ("blocked over a pause", _blocked_over_pause),
     ("full ring", _full_ring),
+    ("queue at close", _queue_at_close),
     ("full ring of answers", _full_ring_of_answers),
     ("answers wait at close", _answers_wait_at_close),
     ("out of order", _out_of_order),

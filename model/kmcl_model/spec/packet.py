@@ -26,6 +26,7 @@ class PacketState(NamedTuple):
     """One explanation of what was seen of a packet object.
 
     ``finished`` are senders whose call has not returned although the packet has completed (A95);
+    ``offered``: the host goes on offering while it closes (F011);
     ``can_place``: the sender may be open; ``leaving``: the session may be ending; ``cancel``: it
     may have ended since the send, so the transaction may fail; ``answer`` is what the
     peer gave to PacketComplete.
@@ -48,6 +49,7 @@ class PacketState(NamedTuple):
     length: int = 0
     maximum: int = 0
     connection: str = "none"
+    offered: bool = False
     run: str = "paused"
     can_place: bool = False
     enabled: bool = False
@@ -294,6 +296,8 @@ def _refused(s: State, e: Event) -> State:
 
 
 def _may_refuse(s: State, e: Event) -> bool:
+    if s.offered and s.connection == "closing":
+        return s.length > s.maximum or s.length == 0
     return s.length > s.maximum or not s.enabled or s.length == 0 or s.cancel or s.can_place
 
 
@@ -415,6 +419,11 @@ _TRANSACTION = (
         (
             _ONCE,
             need(
+                "no answer is dispatched while Started runs",
+                "F103",
+                lambda s, e: not (s.wait and s.run == "starting"),
+            ),
+            need(
                 "success with WAIT_FOR_COMPLETION means that the peer has completed the packet",
                 "F138 F134",
                 lambda s, e: not s.wait or s.answered,
@@ -479,6 +488,7 @@ def _hear(s: State, e: Shadow) -> State:
     ended = leaving or (s.connection == "open" and not opened)
     return s._replace(
         connection=phases[0].connection if len(phases) == 1 else "open" if opened else "enabled",
+        offered=all(p.stance in ("ready", "closing") for p in phases),
         run=phases[0].run if len(phases) == 1 else "unknown",
         can_place=opened,
         enabled=all(
@@ -569,6 +579,19 @@ _DUES = (
         "the packet in the ring, and its completion routine where none was to be waited for",
         ("F132", "F139", "F386"),
         _placement_due,
+        None,
+    ),
+    Due(
+        "PK-due-delivery",
+        "ProcessPacket at the peer, since nothing keeps the packet from it",
+        ("F132", "F226", "A91"),
+        lambda s, q: (
+            s.status == FLYING
+            and not s.delivered
+            and s.connection == "open"
+            and not s.cancel
+            and "drained" in q.facts
+        ),
         None,
     ),
     Due(

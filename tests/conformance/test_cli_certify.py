@@ -1,0 +1,315 @@
+"""``kmcl certify`` and ``kmcl fuzz``: results, exit codes, interruption and resumption."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from kmcl_adapters import Adapter, Session
+from kmcl_adapters.interface import Description
+from kmcl_adapters.reference import ReferenceAdapter
+from kmcl_conformance.adapters import find
+from kmcl_conformance.cli import campaigns, main
+from kmcl_reports.certificate import canonical_json, parse_certificate, verify
+
+MUTANT = "mutant:opened-status-ignored"
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def is_one_line(self) -> bool:
+        return self.err.count("\n") == 1 and self.err.startswith("kmcl: ")
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
+    """Run kmcl in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_kmcl(*arguments: str) -> Result:
+        code = main(arguments)
+        return Result(code, *capsys.readouterr())
+
+    return run_kmcl
+
+
+class Interrupting:
+    """The reference, at whose n-th opening the user presses Ctrl-C."""
+
+    def __init__(self, at: int) -> None:
+        self._adapter: Adapter = ReferenceAdapter("reference")
+        self._left = at
+
+    def describe(self) -> Description:
+        return self._adapter.describe()
+
+    def open(self) -> Session:
+        self._left -= 1
+        if self._left == 0:
+            signal.raise_signal(signal.SIGINT)
+        return self._adapter.open()
+
+    def close(self) -> None:
+        self._adapter.close()
+
+
+# Results --------------------------------------------------------------------------------------
+
+
+def test_a_conforming_implementation_ends_with_code_0_and_all_its_files(
+    run: Run, tmp_path: Path
+) -> None:
+    result = run("certify", "--budget", "20")
+
+    assert result.code == 0
+    assert "CONFORMING" in result.out
+    assert "20" in result.err  # progress
+    written = {path.name for path in (tmp_path / "kmcl-out").iterdir()}
+    assert written >= {"certificate.json", "report.html", "report.md", "junit.xml"}
+
+
+def test_violations_end_with_code_1_a_chart_and_the_command_that_replays(run: Run) -> None:
+    result = run("certify", "--adapter", MUTANT, "--budget", "60", "--out", "out")
+
+    assert result.code == 1
+    assert "VIOLATIONS" in result.out
+    assert "allowed instead" in result.out
+    case = next(Path("out/cases").iterdir())
+    assert f"kmcl replay out/cases/{case.name}" in result.out
+    assert (Path("out/traces") / case.with_suffix(".jsonl").name).is_file()
+    assert ET.parse("out/junit.xml").getroot().get("failures") != "0"
+
+
+def test_json_is_the_certificate_and_nothing_else(run: Run) -> None:
+    result = run("certify", "--budget", "20", "--json")
+
+    certificate = parse_certificate(result.out)
+    assert result.err == ""
+    assert certificate.counts.sequences >= 20
+    assert verify(certificate)
+    assert Path("kmcl-out/certificate.json").read_text() == result.out
+
+
+def test_quiet_prints_nothing(run: Run) -> None:
+    assert run("certify", "--budget", "20", "--quiet") == (0, "", "")
+
+
+def test_the_same_seed_gives_the_same_bytes(run: Run) -> None:
+    first, second, other = (
+        canonical_json(parse_certificate(run("certify", "-b", "20", "-s", seed, "--json").out))
+        for seed in ("7", "7", "8")
+    )
+
+    assert first == second
+    assert first != other
+
+
+def test_too_little_to_judge_ends_with_code_3(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path.cwd()))
+    Path("empty_library.py").write_text("class Library:\n    Capabilities = 'server client'\n")
+
+    result = run("certify", "-a", "python:empty_library:Library", "-b", "1")
+
+    assert (result.code, "INCONCLUSIVE" in result.out) == (3, True)
+
+
+# Waivers --------------------------------------------------------------------------------------
+
+
+def failed(certificate: Path) -> list[str]:
+    results = json.loads(certificate.read_text())["requirements"]
+    return [r["id"] for r in results if r["verdict"] == "fail"]
+
+
+def test_waived_failures_do_not_blame(run: Run) -> None:
+    run("certify", "-a", MUTANT, "-b", "60", "--out", "out")
+    broken = failed(Path("out/certificate.json"))
+    Path("waivers.toml").write_text("".join(f'{name} = "known"\n' for name in broken))
+
+    result = run("certify", "-a", MUTANT, "-b", "60", "--waivers", "waivers.toml", "--json")
+
+    certificate = parse_certificate(result.out)
+    waived = {r.id: r.reason for r in certificate.requirements if r.verdict == "waived"}
+    assert result.code == 0
+    assert waived == dict.fromkeys(broken, "known")
+    assert verify(certificate)
+
+
+def test_a_waiver_that_is_not_needed_is_an_error(run: Run) -> None:
+    Path("waivers.toml").write_text('F285 = "known"\n')
+
+    result = run("certify", "-b", "20", "--waivers", "waivers.toml")
+
+    assert result.code == 2
+    assert result.err.endswith("kmcl: waivers.toml: F285 did not fail: remove the waiver\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("F285", "not TOML"),
+        ('F999 = "x"', "F999 is no requirement"),
+        ('F285 = ""', "F285: needs a reason"),
+        ("F285 = 3", "F285: needs a reason"),
+    ],
+)
+def test_a_broken_waiver_file_is_refused_before_anything_runs(
+    run: Run, text: str, why: str
+) -> None:
+    Path("waivers.toml").write_text(text)
+
+    result = run("certify", "--waivers", "waivers.toml")
+
+    assert (result.code, result.is_one_line, result.out) == (2, True, "")
+    assert why in result.err
+
+
+# Bad input ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (["--adapter", "nonsense"], "there are: mutant, native, process, python, reference"),
+        (["--adapter", "mutant:nonsense"], "nonsense"),
+        (["--adapter", "reference:x"], "takes no argument"),
+        (["--adapter", "native:nothing.so"], "nothing.so: no such file"),
+        (["--adapter", "python:nothing:here"], "cannot import nothing"),
+        (["--adapter", f"process:{sys.executable} -c pass"], "exit code 0"),
+        (["--budget", "0"], "--budget 0: choose small, default, large, or a number"),
+        (["--budget", "-3"], "--budget -3"),
+        (["--budget", "huge"], "--budget huge"),
+        (["--profile", "nonsense"], "--profile nonsense"),
+        (["--seed", "x"], "--seed"),
+        (["--seed", "-1"], "--seed"),
+        (["--nonsense"], "--nonsense"),
+        (["--resume", "nowhere"], "nowhere"),
+        (["--resume", "here", "--out", "there"], "leave out --out"),
+    ],
+)
+def test_wrong_usage_gets_one_line_and_code_2(run: Run, arguments: list[str], why: str) -> None:
+    result = run("certify", *arguments)
+
+    assert (result.code, result.is_one_line, result.out) == (2, True, "")
+    assert why in result.err
+
+
+def test_a_library_without_the_table_gets_one_line(run: Run) -> None:
+    import _ctypes
+
+    result = run("certify", "--adapter", f"native:{_ctypes.__file__}")
+
+    assert (result.code, result.is_one_line) == (2, True)
+
+
+@pytest.mark.parametrize("folder", ["file", "file/below"])
+def test_a_folder_that_cannot_be_written_gets_one_line(run: Run, folder: str) -> None:
+    Path("file").write_text("in the way")
+
+    result = run("certify", "--budget", "5", "--out", folder)
+
+    assert (result.code, result.is_one_line, result.out) == (2, True, "")
+    assert "file" in result.err
+
+
+# Interruption ---------------------------------------------------------------------------------
+
+
+def test_an_interrupted_run_is_resumed_to_the_same_certificate(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run("certify", "-b", "30", "--out", "whole", "--json")
+    monkeypatch.setattr(campaigns, "find", lambda _: Interrupting(12))
+
+    stopped = run("certify", "-b", "30", "--out", "out", "--quiet")
+
+    assert (stopped.code, stopped.is_one_line, stopped.out) == (3, True, "")
+    assert stopped.err.endswith(
+        "kmcl certify --adapter reference --profile full --seed 1 --budget 30 --resume out\n"
+    )
+    monkeypatch.setattr(campaigns, "find", find)
+    resumed = run("certify", "-b", "30", "--resume", "out", "--json")
+    assert resumed.code == 0
+    assert canonical_json(parse_certificate(resumed.out)) == canonical_json(
+        parse_certificate(whole.out)
+    )
+
+
+@pytest.mark.parametrize(
+    "other", [["--seed", "2"], ["--adapter", "variant:double-enable-succeeds"], ["-b", "9"]]
+)
+def test_a_run_is_not_resumed_with_other_options(run: Run, other: list[str]) -> None:
+    run("certify", "-b", "8", "--out", "out", "--quiet")
+
+    result = run("certify", "-b", "8", "--resume", "out", *other)
+
+    assert (result.code, result.is_one_line) == (2, True)
+    assert "out: was begun with" in result.err
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "kmcl-campaign/1"}', "\x00"])
+def test_a_spoilt_state_is_not_resumed(run: Run, text: str) -> None:
+    run("certify", "-b", "8", "--out", "out", "--quiet")
+    Path("out/campaign.json").write_text(text)
+
+    for command in ("certify", "fuzz"):
+        result = run(command, "-b", "8", "--resume", "out")
+
+        assert (result.code, result.is_one_line) == (2, True)
+
+
+def test_fuzz_reports_what_it_has_when_it_is_stopped(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaigns, "find", lambda _: Interrupting(40))
+
+    result = run("fuzz", "--json")
+
+    assert result.code == 0
+    assert parse_certificate(result.out).counts.sequences == 39
+
+
+def test_fuzz_finds_what_certify_finds(run: Run) -> None:
+    result = run("fuzz", "-a", MUTANT, "-b", "60", "--faults", "none")
+
+    assert result.code == 1
+    assert "VIOLATIONS" in result.out
+
+
+def test_fuzz_refuses_faults_it_does_not_know(run: Run) -> None:
+    result = run("fuzz", "--faults", "crash,earthquake")
+
+    assert (result.code, result.is_one_line) == (2, True)
+    assert "earthquake" in result.err
+
+
+# A process of its own -------------------------------------------------------------------------
+
+
+def test_whoever_stops_reading_gets_no_traceback(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    program = "import sys; from kmcl_conformance.cli import main; sys.exit(main())"
+
+    done = subprocess.run(
+        [sys.executable, "-c", program, "spec", "--json"],
+        stdout=writing, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path,
+    )  # fmt: skip
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (3, "")

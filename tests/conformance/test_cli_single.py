@@ -1,0 +1,247 @@
+"""``kmcl replay`` and ``kmcl check``: one case, one trace."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from kmcl_conformance.cli import main
+from kmcl_model.case import Case
+from kmcl_model.events import Call, Quiescence, Return
+from kmcl_model.stimuli import HOLD, Arm, Environ, Invoke, Reaction, Run, Settle
+from kmcl_model.trace import dump_trace
+
+MUTANT = "mutant:opened-status-ignored"
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def is_one_line(self) -> bool:
+        return self.err.count("\n") == 1 and self.err.startswith("kmcl: ")
+
+
+Kmcl = Callable[..., Result]
+
+
+@pytest.fixture
+def kmcl(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Kmcl:
+    """Run kmcl in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run_kmcl(*arguments: str) -> Result:
+        code = main(arguments)
+        return Result(code, *capsys.readouterr())
+
+    return run_kmcl
+
+
+@pytest.fixture
+def case(kmcl: Kmcl) -> Path:
+    """A case that the mutant fails."""
+    kmcl("certify", "-a", MUTANT, "-b", "60", "--out", "found", "--quiet")
+    return sorted(Path("found/cases").iterdir())[0]
+
+
+def allocate(endpoint: str, by: str = "t0") -> Invoke:
+    return Invoke("invoke", endpoint, by, "VmbChannelAllocate", (endpoint == "server",))
+
+
+def save(path: str, *stimuli: object, adapter: str = "reference") -> str:
+    Case.model_validate(
+        {
+            "name": "made",
+            "adapter": adapter,
+            "profile": "full",
+            "seed": 1,
+            "tool": "test",
+            "stimuli": stimuli,
+        }
+    ).save(Path(path))
+    return path
+
+
+# Replay ---------------------------------------------------------------------------------------
+
+
+def test_a_case_that_still_fails_is_drawn_and_explained(kmcl: Kmcl, case: Path) -> None:
+    result = kmcl("replay", str(case))
+
+    assert result.code == 1
+    assert result.out.splitlines()[-1] == "FAILED"
+    assert "allowed instead" in result.out
+    assert "broken" in result.out
+    assert "last state" in result.out
+
+
+def test_a_case_that_no_longer_fails_is_fixed(kmcl: Kmcl, case: Path) -> None:
+    result = kmcl("replay", str(case), "--adapter", "reference")
+
+    assert result.code == 0
+    assert result.out.splitlines()[-1] == "FIXED"
+
+
+def test_the_configuration_is_drawn_when_asked_for(kmcl: Kmcl, case: Path) -> None:
+    short, whole = kmcl("replay", str(case)), kmcl("replay", str(case), "--whole")
+
+    assert "VmbChannelAllocate" not in short.out
+    assert "are left out" in short.out
+    assert "VmbChannelAllocate" in whole.out
+
+
+def test_json_has_the_finding_and_the_trace(kmcl: Kmcl, case: Path) -> None:
+    result = kmcl("replay", str(case), "--json")
+
+    data = json.loads(result.out)
+    assert (result.code, data["outcome"], result.err) == (1, "failed", "")
+    assert data["failure"]["requirements"] == list(Case.load(case).expect.requirements)  # type: ignore[union-attr]
+    assert data["failure"]["number"] < len(data["trace_events"])
+
+
+def test_quiet_says_it_by_the_code_alone(kmcl: Kmcl, case: Path) -> None:
+    assert kmcl("replay", str(case), "--quiet") == (1, "", "")
+
+
+def test_the_trace_of_a_replay_can_be_kept_and_checked(kmcl: Kmcl, case: Path) -> None:
+    kmcl("replay", str(case), "--out", "kept", "--quiet")
+
+    result = kmcl("check", "kept/trace.jsonl")
+
+    assert (result.code, result.out.splitlines()[-1]) == (1, "VIOLATIONS")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", "{}", "\x00", '{"schema": "kmcl-case/9"}', "9" * 5000, "[" * 100_000],
+)
+def test_a_broken_case_file_gets_one_line_and_code_2(kmcl: Kmcl, text: str) -> None:
+    Path("broken.json").write_text(text)
+
+    result = kmcl("replay", "broken.json")
+
+    assert (result.code, result.is_one_line, result.out) == (2, True, "")
+    assert result.err.startswith("kmcl: broken.json: ")
+
+
+def test_a_case_file_that_is_not_there_gets_one_line(kmcl: Kmcl) -> None:
+    result = kmcl("replay", "none.json")
+
+    assert (result.code, result.is_one_line) == (2, True)
+
+
+def test_a_case_of_an_unknown_adapter_gets_one_line(kmcl: Kmcl) -> None:
+    result = kmcl("replay", save("case.json", allocate("client"), adapter="elsewhere"))
+
+    assert (result.code, result.is_one_line) == (2, True)
+    assert "'elsewhere'" in result.err
+
+
+def test_a_case_without_stimuli_or_of_a_third_end_is_refused(kmcl: Kmcl) -> None:
+    empty = kmcl("replay", save("empty.json"))
+    third = kmcl("replay", save("third.json", allocate("client"), allocate("third")))
+
+    assert (empty.code, "no stimuli" in empty.err) == (2, True)
+    assert (third.code, "stimuli[1].endpoint: 'third'" in third.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("stimulus", "capability"),
+    [
+        (Environ("environment", "client", "crash"), "crash"),
+        (Environ("environment", "client", "earthquake"), "earthquake"),
+    ],
+)
+def test_a_case_that_needs_more_than_the_adapter_offers_is_an_error(
+    kmcl: Kmcl, stimulus: object, capability: str
+) -> None:
+    Path("small_library.py").write_text("class Library:\n    Capabilities = 'server client'\n")
+    case = save("case.json", allocate("client"), stimulus)
+
+    result = kmcl("replay", case, "--adapter", "python:small_library:Library")
+
+    assert (result.code, result.out, result.is_one_line) == (3, "ERROR\n", True)
+    assert f"does not offer ({capability})" in result.err
+
+
+def test_a_held_callback_and_a_schedule_need_no_more_than_they_must(kmcl: Kmcl) -> None:
+    held = Arm("arm", "client", "EvtVmbChannelOpened", Reaction((HOLD,)))
+    case = save("case.json", allocate("client"), held, Run("run", 3), Settle("settle"))
+
+    result = kmcl("replay", case)
+
+    assert (result.code, result.out.splitlines()[-1]) == (0, "FIXED")
+
+
+def test_stimuli_that_no_longer_apply_are_counted(kmcl: Kmcl) -> None:
+    case = save("case.json", allocate("client"), allocate("client", "t1"), Settle("settle"))
+
+    assert "1 of 3 stimuli no longer applied" in kmcl("replay", case).out
+
+
+# Check ----------------------------------------------------------------------------------------
+
+CALL = Call("call", "client", "t0", "VmbChannelAllocate", (False,))
+RETURN = Return("return", "client", "t0", "VmbChannelAllocate", 0, ())
+QUIET = Quiescence("quiescence", True)
+
+
+def trace(*events: object) -> str:
+    Path("trace.jsonl").write_text(dump_trace(events))  # type: ignore[arg-type]
+    return "trace.jsonl"
+
+
+def test_a_conforming_trace(kmcl: Kmcl) -> None:
+    result = kmcl("check", trace(CALL, RETURN, QUIET))
+
+    assert (result.code, result.out.splitlines()[-1]) == (0, "CONFORMING")
+
+
+def test_an_open_end_is_pointed_out(kmcl: Kmcl) -> None:
+    assert "does not end with quiescence" in kmcl("check", trace(CALL, RETURN)).out
+
+
+def test_a_return_without_its_call(kmcl: Kmcl) -> None:
+    result = kmcl("check", trace(CALL, RETURN, RETURN))
+
+    assert (result.code, result.out.splitlines()[-1]) == (1, "VIOLATIONS")
+
+
+def test_a_trace_that_shows_nothing_is_not_judged(kmcl: Kmcl) -> None:
+    result = kmcl("check", trace())
+
+    assert (result.code, result.is_one_line) == (3, True)
+
+
+def test_the_judgement_as_json(kmcl: Kmcl) -> None:
+    data = json.loads(kmcl("check", trace(CALL, RETURN, RETURN), "--json").out)
+
+    assert data["verdict"] == "violations"
+    assert data["failure"]["number"] == 2
+
+
+@pytest.mark.parametrize("line", ["{", "{}", "[]", '{"event": "call"}', "\x00"])
+def test_a_broken_trace_gets_one_line_that_says_where(kmcl: Kmcl, line: str) -> None:
+    file = Path(trace(CALL, RETURN))
+    file.write_text(file.read_text() + line + "\n")
+
+    result = kmcl("check", str(file))
+
+    assert (result.code, result.is_one_line) == (2, True)
+    assert result.err.startswith("kmcl: trace.jsonl: line 4: ")
+
+
+def test_what_an_implementation_says_cannot_control_the_terminal(kmcl: Kmcl) -> None:
+    evil = CALL._replace(endpoint="client\x1b[2J\u202e")
+
+    result = kmcl("check", trace(evil))
+
+    assert result.code == 1
+    assert "\x1b" not in result.out
+    assert "\u202e" not in result.out

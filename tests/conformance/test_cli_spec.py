@@ -1,0 +1,161 @@
+"""``kmcl spec`` and ``kmcl explore``: browsing the specification."""
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from kmcl_conformance.cli import main
+from kmcl_model.catalogue import requirements
+from kmcl_model.spec.charts import CHARTS, chart_moves
+
+Captured = pytest.CaptureFixture[str]
+
+
+def found(capsys: Captured, *arguments: str) -> dict[str, Any]:
+    assert main(["spec", "--json", *arguments]) == 0
+    data: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return data
+
+
+def ids(data: dict[str, Any], kind: str = "requirements") -> list[str]:
+    return [one["id"] for one in data[kind]]
+
+
+def test_the_overview_counts_every_requirement(capsys: Captured) -> None:
+    assert main(["spec"]) == 0
+
+    numbers = [int(n) for n in capsys.readouterr().out.split("all")[1].split()[:3]]
+    assert sum(numbers) == len(requirements())
+
+
+def test_without_words_json_has_everything(capsys: Captured) -> None:
+    data = found(capsys)
+
+    assert len(data["requirements"]) == len(requirements())
+    assert len(data["interpretations"]) == 156
+
+
+def test_a_requirement_is_shown_in_full(capsys: Captured) -> None:
+    assert main(["spec", "f285"]) == 0
+
+    shown = capsys.readouterr().out
+    for text in ("F285", "nc-fn_vmb_channel_pause.md", "modelled", "rules", "EP-"):
+        assert text in shown
+
+
+def test_a_merged_fact_leads_to_its_requirement(capsys: Captured) -> None:
+    merged = next(r for r in requirements().values() if len(r.facts) > 1)
+
+    assert ids(found(capsys, merged.facts[1])) == [merged.id]
+
+
+def test_an_interpretation_is_shown_with_its_readings(capsys: Captured) -> None:
+    assert main(["spec", "A35"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "Pause while disabled" in shown
+    assert "(taken)" in shown
+
+
+@pytest.mark.parametrize("name", ["VmbChannelPause", "vmbchannelpause", "pause"])
+def test_a_function_is_shown_with_its_requirements(capsys: Captured, name: str) -> None:
+    data = found(capsys, name)
+
+    assert [f["name"] for f in data["functions"]] == ["VmbChannelPause"]
+    assert "F285" in ids(data)
+
+
+def test_words_are_searched_for_together(capsys: Captured) -> None:
+    both, one = found(capsys, "quota", "zero"), found(capsys, "zero")
+
+    assert both["requirements"]
+    assert set(ids(both)) < set(ids(one))
+
+
+def test_the_status_narrows_the_search(capsys: Captured) -> None:
+    data = found(capsys, "pause", "--status", "unobservable")
+
+    assert {r["status"] for r in data["requirements"]} <= {"unobservable"}
+
+
+def test_what_is_not_there_is_said_in_one_line(capsys: Captured) -> None:
+    assert main(["spec", "xyzzy"]) == 2
+
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_an_unknown_status_is_refused(capsys: Captured) -> None:
+    assert main(["spec", "--status", "open"]) == 2
+    assert "modelled, not-yet, unobservable" in capsys.readouterr().err
+
+
+# Charts ---------------------------------------------------------------------------------------
+
+
+def test_every_chart_is_drawn_with_all_its_transitions(capsys: Captured, tmp_path: Path) -> None:
+    assert main(["spec", "--charts", "mermaid", str(tmp_path)]) == 0
+
+    files = capsys.readouterr().out.split()
+    assert len(files) == len(CHARTS)
+    for chart in CHARTS:
+        text = (tmp_path / f"{chart.name.replace(' ', '-')}.mmd").read_text()
+        for rule, move in chart_moves(chart):
+            assert rule in text
+            assert move.target.replace(" ", "_") in text
+
+
+def test_the_drawings_are_well_formed(capsys: Captured, tmp_path: Path) -> None:
+    assert main(["spec", "--charts", "svg", str(tmp_path)]) == 0
+
+    for path in capsys.readouterr().out.split():
+        assert ET.parse(path).getroot().tag.endswith("svg")
+
+
+@pytest.mark.parametrize(("form", "folder"), [("png", "x"), ("svg", "file")])
+def test_charts_that_cannot_be_drawn_or_written(
+    capsys: Captured, tmp_path: Path, form: str, folder: str
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+
+    assert main(["spec", "--charts", form, str(tmp_path / folder)]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+# Explore --------------------------------------------------------------------------------------
+
+
+def test_a_walk_takes_transitions_of_every_endpoint(capsys: Captured) -> None:
+    assert main(["explore", "--sequences", "5", "--json"]) == 0
+
+    data = json.loads(capsys.readouterr().out)
+    taken = {row["chart"] for row in data["transitions"] if row["taken"]}
+    assert taken >= {"client endpoint", "server endpoint"}
+    assert 0 < data["coverage"]["states"]["hit"] <= data["coverage"]["states"]["total"]
+
+
+def test_one_chart_is_shown_with_its_transitions(capsys: Captured) -> None:
+    assert main(["explore", "client endpoint", "--sequences", "2"]) == 0
+
+    shown = capsys.readouterr().out
+    assert "EP-enable" in shown
+    assert "PK-send" not in shown
+
+
+def test_a_walk_can_be_drawn(capsys: Captured) -> None:
+    assert main(["explore", "--sequences", "1", "--length", "5", "--trace"]) == 0
+
+    assert "├" in capsys.readouterr().out
+
+
+def test_a_walk_that_fails_says_so(capsys: Captured) -> None:
+    assert main(["explore", "-a", "mutant:opened-status-ignored", "--sequences", "60"]) == 1
+
+    assert "broken" in capsys.readouterr().out
+
+
+def test_an_unknown_chart_is_refused(capsys: Captured) -> None:
+    assert main(["explore", "nonsense"]) == 2
+    assert "client endpoint" in capsys.readouterr().err
