@@ -15,7 +15,7 @@ import shlex
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from kmcl_model.case import stimulus_to_json
@@ -40,9 +40,9 @@ class _Gone(Exception):
     """The process is of no use any more."""
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
         self.reason = reason
-        self.detail = detail
+        self.detail = _printable(detail)
+        super().__init__(self.detail)
 
 
 class _Child:
@@ -95,7 +95,7 @@ class _Child:
         """The first line; raises _Gone."""
         return _parse(next(iter(self._lines(b"", limit))))
 
-    def _lines(self, data: bytes, limit: float) -> Any:
+    def _lines(self, data: bytes, limit: float) -> Iterator[bytes]:
         """Write ``data`` and yield lines, as long as the caller wants more and has time."""
         deadline = time.monotonic() + limit
         if data:
@@ -173,6 +173,11 @@ class _Child:
         for pipe in self._pipes:
             with contextlib.suppress(OSError):
                 pipe.close()
+
+
+def _printable(text: str) -> str:
+    """Text of an implementation as one harmless line."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:500])
 
 
 def _parse(line: bytes) -> dict[str, Any]:
@@ -308,7 +313,7 @@ class ProcessAdapter:
                 self.kill()
                 raise AdapterError(f"{self._name}: {gone.reason}: {gone.detail}") from None
         if "error" in reply:
-            raise AdapterError(f"{self._name}: {reply['error']}")
+            raise AdapterError(f"{self._name}: {_printable(str(reply['error']))}")
         return ProcessSession(self)
 
     def close(self) -> None:
@@ -355,7 +360,7 @@ class ProcessAdapter:
         except (ProtocolError, _Gone) as problem:
             self.kill()
             words = f"{problem.reason}: {problem}" if isinstance(problem, _Gone) else str(problem)
-            raise AdapterError(f"{self._name}: {words}") from None
+            raise AdapterError(f"{self._name}: {_printable(words)}") from None
 
 
 def create(argument: str) -> ProcessAdapter:

@@ -22,6 +22,7 @@ STATE_HEIGHT: Final = 34.0
 START: Final = ""
 """The dot from which the initial state is entered."""
 LABEL_LIMIT: Final = 44
+PAGE_WIDTH: Final = 1040.0
 
 Point = tuple[float, float]
 Events = dict[str, list[str]]
@@ -100,16 +101,21 @@ def _best_plan(region: ChartRegion) -> _Plan:
     return min(plans, key=lambda plan: max(plan.width / 1000, plan.height / 640))
 
 
-def _curve(points: Sequence[Point]) -> str:
-    """A smooth path through the points: Catmull-Rom, as cubic Bézier pieces."""
-    path = [f"M{points[0][0]:.1f},{points[0][1]:.1f}"]
-    for number, (a, b) in enumerate(pairwise(points)):
-        before = points[max(number - 1, 0)]
-        after = points[min(number + 2, len(points) - 1)]
-        c1 = (a[0] + (b[0] - before[0]) / 6, a[1] + (b[1] - before[1]) / 6)
-        c2 = (b[0] - (after[0] - a[0]) / 6, b[1] - (after[1] - a[1]) / 6)
-        numbers = ",".join(f"{value:.1f}" for point in (c1, c2, b) for value in point)
-        path.append(f"C{numbers}")
+def _slopes(points: Sequence[Point]) -> list[float]:
+    """The slope of a route at each of its points: none at the ends and at turning points,
+    else the harmonic mean of both sides (Fritsch and Butland), which never overshoots."""
+    steep = [(b[1] - a[1]) / (b[0] - a[0]) for a, b in pairwise(points)]
+    inner = [2 * a * b / (a + b) if a * b > 0 else 0.0 for a, b in pairwise(steep)]
+    return [0.0, *inner, 0.0]
+
+
+def _curve(plan: _Plan, points: Sequence[Point]) -> str:
+    """A smooth path through the points of a route: monotone cubics as Bézier pieces."""
+    path = ["M{:.1f},{:.1f}".format(*plan.xy(points[0]))]
+    for (a, slope_a), (b, slope_b) in pairwise(zip(points, _slopes(points), strict=True)):
+        third = (b[0] - a[0]) / 3
+        pieces = ((a[0] + third, a[1] + slope_a * third), (b[0] - third, b[1] - slope_b * third), b)
+        path.append("C" + " ".join("{:.1f},{:.1f}".format(*plan.xy(point)) for point in pieces))
     return " ".join(path)
 
 
@@ -165,20 +171,10 @@ def _draw_edges(parent: ET.Element, plan: _Plan) -> None:
     for number, (source, target, route) in enumerate(routes):
         start = ports.of(source, number, route[0])
         end = ports.of(target, number, route[-1])
-        # Straight in and out of a state, so that arrow heads stand upright.
-        lead_out = 9.0 if route[0][0] > start[0] else -9.0
-        lead_in = 9.0 if route[-1][0] > end[0] else -9.0
-        points = [
-            start,
-            (start[0] + lead_out, start[1]),
-            *route,
-            (end[0] + lead_in, end[1]),
-            end,
-        ]
-        placed = [plan.xy(point) for point in points]
-        draw(parent, "path", "edge", d=_curve(placed))
-        tip, before = placed[-1], placed[-2]
-        arrow_head(parent, tip, (tip[0] - before[0], tip[1] - before[1]), "edge-tip")
+        draw(parent, "path", "edge", d=_curve(plan, (start, *route, end)))
+        # A curve enters a state along the ranks.
+        forwards = 1.0 if end[0] > route[-1][0] else -1.0
+        arrow_head(parent, plan.xy(end), plan.xy((forwards, 0.0)), "edge-tip")
         if number:
             _label(labels, plan.xy(plan.layout.labels[number]), plan.arrows[source, target])
     parent.remove(labels)
@@ -224,26 +220,28 @@ def _draw_region(parent: ET.Element, plan: _Plan) -> None:
 
 
 def render_diagram_svg(chart: Chart, *, standalone: bool = False) -> str:
-    """The chart as SVG: parallel transitions share an arrow, parallel regions lie below each
-    other in boxes. Rules and meanings of states are tooltips."""
+    """The chart as SVG: parallel transitions share an arrow, parallel regions stand in boxes, side
+    by side where a page is wide enough. Rules and meanings of states are tooltips."""
     plans = [_best_plan(region) for region in chart.regions]
     framed = len(plans) > 1
-    frame = PADDING if framed else 0.0
-    heading = 24.0 if framed else 0.0
-    inner = max((plan.width for plan in plans), default=0.0)
-    width = inner + 2 * (PADDING + frame)
-    height = PADDING + sum(p.height + 2 * frame + heading + PADDING for p in plans)
-    root = drawing(width, height, chart.name)
-    top = PADDING
-    for plan in plans:
-        tall = plan.height + 2 * frame + heading
+    frame, heading = (PADDING, 24.0) if framed else (0.0, 0.0)
+    boxes = [(plan.width + 2 * frame, plan.height + 2 * frame + heading) for plan in plans]
+    beside = sum(width + PADDING for width, _ in boxes) <= PAGE_WIDTH
+    inner = (
+        sum(width for width, _ in boxes) + PADDING * (len(boxes) - 1)
+        if beside
+        else max(width for width, _ in boxes)
+    )
+    tall = max(height for _, height in boxes)
+    across = tall if beside else sum(h for _, h in boxes) + PADDING * (len(boxes) - 1)
+    root = drawing(inner + 2 * PADDING, across + 2 * PADDING, chart.name)
+    x, y = PADDING, PADDING
+    for plan, (width, height) in zip(plans, boxes, strict=True):
+        width, height = (width, tall) if beside else (inner, height)
         if framed:
-            draw(
-                root, "rect", "region",
-                x=PADDING, y=top, width=width - 2 * PADDING, height=tall, rx=12,
-            )  # fmt: skip
-            write(root, PADDING + 14, top + 20, plan.region.name, "soft head")
-        x, y = (width - plan.width) / 2, top + frame + heading
-        _draw_region(draw(root, "g", transform=f"translate({x:.1f} {y:.1f})"), plan)
-        top += tall + PADDING
+            draw(root, "rect", "region", x=x, y=y, width=width, height=height, rx=12)
+            write(root, x + 14, y + 20, plan.region.name, "soft head")
+        left, top = x + (width - plan.width) / 2, y + frame + heading
+        _draw_region(draw(root, "g", transform=f"translate({left:.1f} {top:.1f})"), plan)
+        x, y = (x + width + PADDING, y) if beside else (x, y + height + PADDING)
     return serialise(root, standalone=standalone)

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 __all__ = ["Edge", "Layout", "Size", "arrange"]
 
-GAP_ALONG: Final = 20.0
+GAP_ALONG: Final = 24.0
 GAP_ACROSS: Final = 18.0
 SWEEPS: Final = 24
 
@@ -173,7 +173,7 @@ def arrange(nodes: Mapping[str, Size], edges: Sequence[Edge]) -> Layout:
     """Lay out a graph without loops; ranks are counted from the first node."""
     forward = _forward(nodes, edges)
     ranks = _ranks(nodes, forward)
-    sizes: dict[Node, Size] = {**nodes}
+    sizes: dict[Node, Size] = {name: size for name, size in nodes.items()}
     rows: list[list[Node]] = [[] for _ in range(max(ranks.values(), default=0) + 1)]
     for name, rank in ranks.items():
         rows[rank].append(name)

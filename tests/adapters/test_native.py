@@ -240,7 +240,14 @@ def test_the_example_says_who_it_is(example: ProcessAdapter) -> None:
     description = example.describe()
 
     assert (description.name, description.version) == ("kmcl example", "1.0")
-    assert description.capabilities == {"client", "server", "hold", "spurious"}
+    assert description.capabilities == {
+        "client",
+        "server",
+        "hold",
+        "crash",
+        "malformed",
+        "spurious",
+    }
     assert description.exact_quiescence
 
 
@@ -455,6 +462,24 @@ def test_a_signal_that_announces_nothing_does_nothing(session: ProcessSession) -
     events = seen(session, Environ("environment", "server", "spurious"), SETTLE)
 
     assert [e.kind for e in events] == ["environment", "quiescence"]
+
+
+def test_a_server_sees_the_crash_of_its_client_as_a_close(session: ProcessSession) -> None:
+    seen(session, OPEN, PACKET, send(WAIT), SETTLE)
+    events = seen(session, Environ("environment", "client", "crash"), SETTLE)
+    assert (entered(events, "server"), entered(events, "client")) == ([SUSPEND], [])
+    complete = on("server", "VmbChannelPacketComplete", "c0", ANSWER, None)
+    events = seen(session, complete, SETTLE)
+    assert (entered(events, "server"), entered(events, "client")) == ([CLOSED], [])
+
+
+def test_a_broken_packet_stops_the_queue(session: ProcessSession) -> None:
+    seen(session, OPEN, PACKET)
+    events = seen(session, Environ("environment", "client", "malformed"), send(), SETTLE)
+
+    assert entered(events, "server") == []
+    disable = on("client", "VmbChannelDisable")
+    assert entered(seen(session, disable, SETTLE), "server") == [SUSPEND, CLOSED]
 
 
 def test_a_session_may_end_in_the_middle_of_everything(example: ProcessAdapter) -> None:

@@ -463,6 +463,31 @@ def test_the_world_acts_through_the_library(library: Exact, session: ThreadedSes
     assert library.acted == [("client", "spurious"), ("client", "crash")]
 
 
+def test_an_end_that_has_crashed_shows_nothing_any_more(
+    library: Exact, session: ThreadedSession
+) -> None:
+    session.apply(arm(STARTED, HOLD, Act("VmbChannelEnable")))
+    after(session, invoke("VmbChannelStart"))
+    after(session, Environ("environment", "client", "crash"), SETTLE)
+    library.handlers[OPENED]("client")
+
+    assert after(session, SETTLE) == [Quiescence("quiescence", True)]
+
+
+@pytest.mark.parametrize("function", ["WaitIdle", "Act"])
+def test_an_exception_in_an_extra_is_a_crash_too(function: str) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("by hand")
+
+    library = Exact()
+    setattr(library, function, fail)
+    session = session_over(library)
+    events = after(session, Environ("environment", "client", "spurious"), SETTLE)
+
+    assert events[1:] == [Lost("lost", "crash", f"{function}: ZeroDivisionError: by hand")]
+    session.close()
+
+
 def test_an_exception_is_a_crash_and_everything_later_is_ignored(
     library: Exact, session: ThreadedSession
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -35,6 +36,7 @@ _BLOCKING_PATIENCE = 0.002
 _PATIENCE = 0.1
 """Seconds to wait for a call to return before the next stimulus may come; a call that is allowed
 to block gets the first."""
+_WORLD = ("", "world")
 _WAIT_IDLE_MILLISECONDS = 100
 _CLOSING_SECONDS = 1.0
 
@@ -143,7 +145,7 @@ class ThreadedSession:
         for thread in self._threads.values():
             thread.jobs.put(None)
         if on_close is not None:
-            last = threading.Thread(target=on_close, name="closing", daemon=True)
+            last = threading.Thread(target=_quietly, args=(on_close,), name="closing", daemon=True)
             last.start()
             last.join(_CLOSING_SECONDS)
 
@@ -178,7 +180,12 @@ class ThreadedSession:
                 thread = self._threads[key] = _DriverThread(stimulus.by)
             thread.busy = True
         thread.jobs.put(partial(self._call, end, stimulus.by, stimulus.function, prepared, thread))
-        patience = _BLOCKING_PATIENCE if FUNCTIONS[stimulus.function].waits else _PATIENCE
+        self._wait_for(
+            thread, _BLOCKING_PATIENCE if FUNCTIONS[stimulus.function].waits else _PATIENCE
+        )
+
+    def _wait_for(self, thread: _DriverThread, patience: float) -> None:
+        """Give a thread the time to finish, unless it stands in a handler that is held."""
         with self._lock:
             self._lock.wait_for(
                 lambda: not thread.busy or self._over or thread.ident in self._holding, patience
@@ -219,7 +226,7 @@ class ThreadedSession:
                 self._running += 1
             else:
                 thread.busy = False
-            if not self._over and problem is None:
+            if not self._over and problem is None and not end.dead:
                 try:
                     status, outputs = prepared.finish(result)
                     self._record(Return("return", end.endpoint, by, function, status, outputs))
@@ -235,7 +242,7 @@ class ThreadedSession:
         """The handler of one callback at one end; runs on whatever thread calls it."""
         end = self._ends[endpoint]
         with self._lock:
-            if self._over:
+            if self._over or end.dead:
                 return 0
             try:
                 arguments, this = end.entered(callback, passed, self._endpoint_of)
@@ -263,7 +270,7 @@ class ThreadedSession:
     def _leave(self, end: End, name: str, callback: str, reaction: Reaction) -> int:
         status = reaction.status if CALLBACKS[callback].returns == "status" else None
         end.left(callback, status)
-        if not self._over:
+        if not self._over and not end.dead:
             self._record(Exit("exit", end.endpoint, name, callback, status))
         return status or 0
 
@@ -285,9 +292,9 @@ class ThreadedSession:
             self._changes += 1
             self._holding.add(activation.thread)
             self._lock.notify_all()
-            self._lock.wait_for(lambda: not activation.held or self._over)
+            self._lock.wait_for(lambda: not activation.held or self._over or end.dead)
             self._holding.discard(activation.thread)
-            if activation.held:  # let go because the session is over
+            if activation.held:  # let go because there is nobody to release it
                 activation.held = False
                 self._running += 1
 
@@ -314,38 +321,60 @@ class ThreadedSession:
         act = getattr(self._implementation, "Act", None)
         with self._lock:
             end = self._ends.get(stimulus.endpoint)
-            possible = act is not None and stimulus.action in ACTIONS and not self._over
-            if end is None or not possible or not end.allocated or end.dead:
+            if end is None or not end.allocated or end.dead or self._over:
                 return
-            if stimulus.action == "malformed" and not end.open:
+            possible = stimulus.action in ACTIONS and (end.open or stimulus.action != "malformed")
+            if act is None or not possible:
                 return
             end.dead = stimulus.action == "crash"
             self._record(Environment("environment", end.endpoint, stimulus.action))
-            channel = end.channel
-        assert act is not None
-        act(channel, stimulus.action)
+            self._lock.notify_all()
+            world = self._threads.get(_WORLD)
+            if world is None:
+                world = self._threads[_WORLD] = _DriverThread("world")
+            world.busy = True
+        world.jobs.put(partial(self._let_act, world, partial(act, end.channel, stimulus.action)))
+        self._wait_for(world, _PATIENCE)
+
+    def _let_act(self, world: _DriverThread, act: Callable[[], object]) -> None:
+        try:
+            act()
+        except Exception as error:
+            with self._lock:
+                self._lose("crash", f"Act: {type(error).__name__}: {error}")
+        with self._lock:
+            world.busy = False
+            self._lock.notify_all()
 
     # Quiescence -----------------------------------------------------------------------------
 
     def _settle(self) -> None:
         end_of_patience = time.monotonic() + self._limit
-        settled = self._settled_exactly if self._wait_idle is not None else self._settled_idle
-        while not settled():
+        while not self._settled():
             if time.monotonic() >= end_of_patience:
                 with self._lock:
                     self._lose("hang", f"no rest within {self._limit:g} s")
 
-    def _settled_exactly(self) -> bool:
+    def _settled(self) -> bool:
+        if self._wait_idle is None:
+            return self._settled_idle()
+        try:
+            return self._settled_exactly(self._wait_idle)
+        except Exception as error:
+            with self._lock:
+                self._lose("crash", f"WaitIdle: {type(error).__name__}: {error}")
+            return True
+
+    def _settled_exactly(self, wait_idle: Callable[[int], tuple[int, int] | None]) -> bool:
         """Ask the implementation, and believe it only if it counts the same calls and callbacks
         as we do: otherwise one is just on its way in or out."""
-        assert self._wait_idle is not None
         with self._lock:
             if self._over:
                 return True
             if self._running:
                 self._lock.wait_for(lambda: not self._running or self._over, 0.1)
             before = self._changes
-        inside = self._wait_idle(_WAIT_IDLE_MILLISECONDS)
+        inside = wait_idle(_WAIT_IDLE_MILLISECONDS)
         with self._lock:
             if self._over:
                 return True
@@ -373,3 +402,8 @@ class ThreadedSession:
                 return self._over
             self._record(Quiescence("quiescence", False))
             return True
+
+
+def _quietly(call: Callable[[], object]) -> None:
+    with contextlib.suppress(Exception):
+        call()

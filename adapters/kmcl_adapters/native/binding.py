@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from kmcl_model.api import FUNCTIONS, OPENED, STATE_CHANGE_CALLBACKS
 
-__all__ = ["TABLE_VERSION", "NativeLibrary", "NotAKmclLibrary", "Table"]
+__all__ = ["TABLE_VERSION", "NativeLibrary", "NotAKmclLibrary", "Table", "load"]
 
 TABLE_VERSION: Final = 1
 """KMCL_TABLE_VERSION of the header."""

@@ -91,7 +91,8 @@ struct configuration {
 
 struct _VMBCHANNEL {
     bool is_server;
-    bool quit; /* the threads end */
+    bool quit;    /* the threads end */
+    bool crashed; /* nobody is there any more: nothing is called, nothing is done */
     PVOID pointer;
     struct configuration configuration;
     pthread_t threads[THREADS];
@@ -144,7 +145,7 @@ void enter(void);                /* a call of the driver enters the library */
 void leave(void);                /* ... and leaves it */
 void enter_again(void);          /* as enter, back from a place where the lock was given up */
 void leave_for_a_while(void);    /* give up the lock, but stay inside */
-bool before_callback(void);      /* false: do not call */
+bool before_callback(VMBCHANNEL end); /* false: do not call */
 void after_callback(void);
 typedef bool condition(const void *what);
 bool await(condition *ready, const void *what); /* false: the world is dying */
@@ -167,7 +168,8 @@ size_t padded(size_t length);
 bool prepare_ring(struct ring *ring, UINT32 pages, UINT32 maximum_packet);
 bool ring_is_empty(const struct ring *ring);
 bool ring_put(struct ring *ring, const struct message *message, const void *data);
-VMBPACKETCOMPLETION ring_take(struct ring *ring);
+bool ring_put_garbage(struct ring *ring);
+VMBPACKETCOMPLETION ring_take(struct ring *ring); /* null: broken, or no memory */
 void clear_list(struct packet_list *list);
 void append(struct packet_list *list, VMBPACKET packet);
 VMBPACKET take_first(struct packet_list *list);

@@ -221,12 +221,21 @@ static BOOLEAN reset(VOID)
     return true;
 }
 
-/* The only action we know is a signal without a message: all look, nobody finds anything. */
 static VOID act(VMBCHANNEL end, KMCL_ACTION action)
 {
-    (void)end;
-    (void)action;
     enter();
+    switch (action) {
+    case KmclActionCrash:
+        end->crashed = true;
+        hang_up(end);
+        break;
+    case KmclActionMalformed:
+        if (world.link_up)
+            ring_put_garbage(&other(end)->ring);
+        break;
+    case KmclActionSpurious:
+        break; /* all look, nobody finds anything */
+    }
     leave();
 }
 
@@ -235,7 +244,7 @@ static const KMCL_TABLE table = {
     .Version = KMCL_TABLE_VERSION,
     .Name = "kmcl example",
     .LibraryVersion = "1.0",
-    .Capabilities = "server client spurious",
+    .Capabilities = "server client crash malformed spurious",
     .Reset = reset,
     .WaitIdle = wait_idle,
     .Act = act,

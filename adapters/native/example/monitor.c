@@ -84,9 +84,9 @@ void enter_again(void)
     acquire();
 }
 
-bool before_callback(void)
+bool before_callback(VMBCHANNEL end)
 {
-    if (world.dying)
+    if (world.dying || end->crashed)
         return false;
     callbacks++;
     running--;

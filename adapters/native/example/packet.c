@@ -89,7 +89,7 @@ static void unlink_packet(VMBPACKET packet)
 static bool completion_is_due(const void *what)
 {
     const struct _VMBCHANNEL *end = what;
-    return end->quit || (end->done.head && end->activity != STARTING);
+    return end->quit || (end->done.head && end->activity != STARTING && !end->crashed);
 }
 
 void *run_completion(void *argument)
@@ -110,7 +110,7 @@ void *run_completion(void *argument)
             NTSTATUS status = packet->status;
             UINT32 length = answer ? packet->answer_length : 0;
             end->completing = true;
-            if (before_callback()) {
+            if (before_callback(end)) {
                 routine(packet, status, answer, length);
                 after_callback();
             }
@@ -178,7 +178,7 @@ static void deliver(VMBCHANNEL end)
     PFN_VMB_CHANNEL_PROCESS_PACKET process = end->configuration.process_packet;
     VMBPACKETCOMPLETION context = ring_take(&end->ring);
     if (!context) {
-        end->failed = true; /* rather than lose a message */
+        end->failed = true; /* rather than lose a message, or believe a peer that lies */
         return;
     }
     context->end = end;
@@ -192,7 +192,7 @@ static void deliver(VMBCHANNEL end)
     if (!process) {
         answer(context, NULL, 0);
         retire(context);
-    } else if (before_callback()) {
+    } else if (before_callback(end)) {
         process(end, context, context->data, context->message.length, 0);
         after_callback();
     }
@@ -203,7 +203,7 @@ static void report_batch(VMBCHANNEL end)
     PFN_VMB_CHANNEL_PROCESSING_COMPLETE complete = end->configuration.processing_complete;
     UINT32 processed = end->batch + (KMCL_EXAMPLE_DEFECT == DEFECT_BATCH);
     end->batch = 0;
-    if (complete && before_callback()) {
+    if (complete && before_callback(end)) {
         complete(end, processed);
         after_callback();
     }

@@ -64,11 +64,23 @@ bool ring_put(struct ring *ring, const struct message *message, const void *data
     return true;
 }
 
-/* The next message, or null where there is no memory for it: it stays where it is then. */
+/* What a peer with a defect, or bad intentions, may write: more than there is. */
+bool ring_put_garbage(struct ring *ring)
+{
+    struct message message = {.length = (UINT32)ring->size};
+    if (ring->size - (ring->write - ring->read) < sizeof message)
+        return false;
+    ring_write(ring, &message, sizeof message);
+    return true;
+}
+
+/* The next message stays where it is if it is broken or there is no memory for it. */
 VMBPACKETCOMPLETION ring_take(struct ring *ring)
 {
     struct message message;
     ring_peek(ring, 0, &message, sizeof message);
+    if (sizeof message + padded(message.length) > ring->write - ring->read)
+        return NULL;
     VMBPACKETCOMPLETION context = malloc(sizeof *context + message.length);
     if (!context)
         return NULL;

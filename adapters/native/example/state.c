@@ -38,11 +38,13 @@ static bool matches(const struct _VMBCHANNEL *server, const struct _VMBCHANNEL *
 static bool accepts_offer(const struct _VMBCHANNEL *client)
 {
     return client && client->connection == ENABLED && !client->expected && !client->refused &&
-           !client->disabling && !client->quit;
+           !client->disabling && !client->quit && !client->crashed;
 }
 
 static enum step next_step(const struct _VMBCHANNEL *end)
 {
+    if (end->crashed)
+        return NOTHING;
     switch (end->connection) {
     case ENABLED:
         if (end->disabling)
@@ -100,7 +102,7 @@ static NTSTATUS call_opened(VMBCHANNEL end)
 {
     PFN_VMB_CHANNEL_OPENED opened = end->configuration.state.EvtChannelOpened;
     NTSTATUS status = STATUS_SUCCESS;
-    if (opened && before_callback()) {
+    if (opened && before_callback(end)) {
         status = opened(end);
         after_callback();
     }
@@ -109,7 +111,7 @@ static NTSTATUS call_opened(VMBCHANNEL end)
 
 static void call_state_handler(VMBCHANNEL end, VOID (*handler)(VMBCHANNEL))
 {
-    if (handler && before_callback()) {
+    if (handler && before_callback(end)) {
         handler(end);
         after_callback();
     }
@@ -234,7 +236,7 @@ void *run_control(void *argument)
             PFN_VMB_CHANNEL_PNP_FAILURE failed = end->configuration.pnp_failure;
             NTSTATUS status = end->failure;
             end->failure = STATUS_SUCCESS;
-            if (failed && before_callback()) {
+            if (failed && before_callback(end)) {
                 failed(end, status);
                 after_callback();
             }

@@ -6,21 +6,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from kmcl_reports.html import render_html
-
+from kmcl_model.spec.charts import CHARTS
 from kmcl_reports.certificate import certificate_json
+from kmcl_reports.html import render_html
 from kmcl_reports.junit import render_junit
 from kmcl_reports.markdown import render_markdown
 from kmcl_reports.results import Certificate
 from kmcl_reports.terminal import print_failure, print_summary
 
+from .drawings import drawable
 from .output import Screen, save
 from .verdict import configuration_rows
 
 __all__ = ["FORMS", "show_certificate", "write_certificate"]
 
 FORMS: Final[Mapping[str, Callable[[Certificate], str]]] = {
-    "report.html": render_html,
+    "report.html": lambda found: render_html(found, map(drawable, CHARTS)),
     "report.md": render_markdown,
     "junit.xml": render_junit,
     "certificate.json": certificate_json,

@@ -1,21 +1,17 @@
 """A Hypothesis state machine over the enabled stimuli, for property tests under pytest.
 
-    TestMyLibrary = machine(lambda: MyAdapter()).TestCase
+    TestMyLibrary = machine(MyAdapter).TestCase
 
 Each rule takes one kind of step and draws one value: a choice among what ``driver`` enables in the
-situation the judge has reached. A failure therefore prints as a program a person can read, and
-Hypothesis shrinks it, keeps it in its example database and runs it again.
-
-What is enabled is looked up once after each step, so that a precondition is an attribute.
+situation the judge has reached. A failure therefore prints as a program that a person can read,
+and Hypothesis shrinks it, keeps it in its example database and runs it again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cache, lru_cache
 from itertools import product
-from random import Random
-from typing import Any, ClassVar, Final, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from hypothesis import strategies as st
 from hypothesis.core import TestFunc
@@ -24,19 +20,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from kmcl_adapters import Adapter
 from kmcl_conformance.oracle import Failure, Judge
 from kmcl_conformance.sequence import _Run
-from kmcl_model.api import (
-    CLOSED,
-    COMPLETION_ROUTINE,
-    OPENED,
-    POST_STARTED,
-    PROCESS_PACKET,
-    PROCESSING_COMPLETE,
-    STARTED,
-    SUSPEND,
-)
 from kmcl_model.events import Event
 from kmcl_model.payload import Payload, payload_bytes
-from kmcl_model.spec import Node, Specification
+from kmcl_model.spec import Specification
 from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_model.status import STATUS_UNSUCCESSFUL
 from kmcl_model.stimuli import (
@@ -54,64 +40,18 @@ from kmcl_model.stimuli import (
 )
 from kmcl_reports.sequence import describe_event
 
-from .driver import control_calls, is_enabled, may_reset, may_send, packet_calls, tags_in_use
-from .explorer import _ENABLED_ONLY, _HARMLESS, ANSWERS, MAXIMUM, PACKETS, epilogue, prelude
+from .driver import tags_in_use
+from .explorer import ANSWERS, epilogue
+from .menu import Choice, menu_of, preludes, thread
 
 __all__ = ["ConformanceError", "ConformanceMachine", "machine"]
 
-Choice: TypeAlias = tuple[Any, ...]
 M = TypeVar("M", bound="ConformanceMachine")
-
-SHAPES: Final = tuple(product((8, 13, 1, 64, MAXIMUM, 0, MAXIMUM + 8), (True, False)))
-"""Length in bytes of a message, and whether to wait for its completion."""
-
-SHORT_SHAPES: Final = tuple(product((8, 13), (True, False)))
-"""The same for messages that a reaction sends."""
 
 LAST_EVENTS: Final = 12
 """How many events a failure shows."""
 
 SETTLE: Final = Settle("settle")
-
-_LOOKS: Final = (
-    ("VmbChannelGetPointer", ()),
-    ("VmbChannelSetPointer", (77,)),
-    ("VmbChannelSizeofPacket", ()),
-)
-_PACKET_LOOKS: Final = (
-    ("VmbPacketGetPointer", ()),
-    ("VmbPacketSetPointer", (77,)),
-    ("VmbPacketGetChannel", ()),
-)
-
-HANDLERS: Final = (
-    OPENED,
-    STARTED,
-    POST_STARTED,
-    PROCESS_PACKET,
-    PROCESSING_COMPLETE,
-    SUSPEND,
-    CLOSED,
-    COMPLETION_ROUTINE,
-)
-"""The handlers that a reaction can be armed for."""
-
-REACTIONS: Final = (
-    ("complete", (PROCESS_PACKET,)),
-    ("keep completing", (PROCESS_PACKET,)),
-    ("fail", (PROCESS_PACKET,)),
-    ("free", (COMPLETION_ROUTINE,)),
-    ("send again", (COMPLETION_ROUTINE,)),
-    ("refuse", (OPENED,)),
-    ("hold", HANDLERS),
-    ("complete, hold", (PROCESS_PACKET,)),
-    ("hold, complete", (PROCESS_PACKET,)),
-    ("send", (STARTED, OPENED, CLOSED)),
-    ("complete all", (PROCESSING_COMPLETE, SUSPEND, POST_STARTED)),
-)
-"""What a handler can be told to do, and which."""
-
-_KEYS: Final = tuple(product(ENDPOINTS, HANDLERS))
 
 
 class ConformanceError(AssertionError):
@@ -129,7 +69,7 @@ class ConformanceError(AssertionError):
 def _explained(failure: Failure, events: Sequence[Event]) -> str:
     lines = [f"{failure.observer} refuses event {failure.number}: {describe_event(failure.event)}"]
     for broken in failure.broken:
-        ids = " ".join(r for r in broken.requirements if r)
+        ids = " ".join(broken.requirements)
         lines.append(f"  {broken.rule}: {broken.words}" + (f" [{ids}]" if ids else ""))
     lines += [f"  known before: {state}" for state in failure.state]
     first = max(0, len(events) - LAST_EVENTS)
@@ -138,75 +78,15 @@ def _explained(failure: Failure, events: Sequence[Event]) -> str:
     return "\n".join(lines)
 
 
-# Choices ----------------------------------------------------------------------------------
+def _choosing(item: str) -> Callable[[TestFunc], TestFunc]:
+    """A rule that draws ``what`` from an item of the menu, and applies while there is one."""
 
+    def decorate(function: TestFunc) -> TestFunc:
+        what = st.runner().flatmap(lambda it: getattr(it.menu, item))
+        there_is_one = precondition(lambda it: getattr(it.menu, item) is not None)
+        return there_is_one(rule(what=what)(function))
 
-@lru_cache(maxsize=4096)
-def _one_of(choices: tuple[Any, ...]) -> st.SearchStrategy[Any]:
-    return st.sampled_from(choices)
-
-
-def _from(attribute: str) -> st.SearchStrategy[Any]:
-    """A choice among the values that an attribute of the machine holds at that moment."""
-    return st.runner().flatmap(lambda it: _one_of(getattr(it, attribute)))
-
-
-@lru_cache(maxsize=4096)
-def _with(choices: tuple[Choice, ...], more: tuple[Choice, ...]) -> tuple[Choice, ...]:
-    """Every choice joined with every other; the simplest, to which Hypothesis shrinks, first."""
-    return tuple((*c, *m) for m in more for c in choices)
-
-
-def _any(attribute: str) -> Callable[[TestFunc], TestFunc]:
-    """The rule applies while there is something to choose from."""
-    return precondition(lambda it: getattr(it, attribute))
-
-
-@lru_cache(maxsize=1024)
-def _controls(client: tuple[str, ...], server: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    """Which ends may make a control call."""
-    return {
-        name: tuple(e for e, calls in (("client", client), ("server", server)) if name in calls)
-        for name in {*client, *server}
-    }
-
-
-@lru_cache(maxsize=4096)
-def _reactions(
-    armed: tuple[bool, ...], sending: frozenset[str], holding: frozenset[str]
-) -> tuple[Choice, ...]:
-    """What can be armed: end, callback, and what the handler does.
-
-    ``armed`` tells for each end and handler whether a reaction waits for it already, ``sending``
-    are the ends with a packet to send, ``holding`` those with packets to complete.
-    """
-    free = {key for key, taken in zip(_KEYS, armed, strict=True) if not taken}
-    return tuple(
-        (end, callback, kind)
-        for kind, callbacks in REACTIONS
-        for end in ENDPOINTS
-        for callback in callbacks
-        if (end, callback) in free
-        if kind != "send" or end in sending
-        if kind != "complete all" or end in holding
-    )
-
-
-@cache
-def _settings(alive: tuple[str, ...], enabled: tuple[str, ...]) -> tuple[Choice, ...]:
-    """Settings to try; an enabled channel must refuse some that would else change it."""
-    harmless = _with(tuple((end,) for end in alive), _HARMLESS)
-    return harmless + _with(tuple((end,) for end in enabled), _ENABLED_ONLY)
-
-
-@cache
-def _preludes() -> tuple[tuple[Stimulus, ...], ...]:
-    """The ways to set up both channels, the plainest first."""
-    variants = {tuple(prelude(Random(n))): None for n in range(64)}
-    return tuple(sorted(variants, key=lambda v: (len(v), -len(repr(v)), repr(v))))
-
-
-# The machine ------------------------------------------------------------------------------
+    return decorate
 
 
 class ConformanceMachine(RuleBasedStateMachine):
@@ -225,18 +105,18 @@ class ConformanceMachine(RuleBasedStateMachine):
         self.session = cls.adapter.open()
         self.judge = Judge(cls.specification)
         self.course = _Run(self.session, self.judge)
-        self.names = self.course.names
         self.look()
 
     def teardown(self) -> None:
         """Give the implementation back."""
         self.session.close()
 
-    def steps(self, *stimuli: Stimulus) -> None:
-        """Apply stimuli, judge what they show, look at what is enabled then.
+    def look(self) -> None:
+        """Find out what is enabled now."""
+        self.menu = menu_of(self.judge, self.course.names, self.session.runnable())
 
-        Raises ConformanceError.
-        """
+    def steps(self, *stimuli: Stimulus) -> None:
+        """Apply stimuli and judge what they show, then look; raises ConformanceError."""
         for stimulus in stimuli:
             self._apply(stimulus)
         self.look()
@@ -246,148 +126,83 @@ class ConformanceMachine(RuleBasedStateMachine):
         if failure is not None:
             raise ConformanceError(failure, self.course.stimuli, self.course.events)
 
-    def look(self) -> None:
-        """Find out what is enabled; rules choose from these attributes."""
-        judge = self.judge
-        nodes = {end: track.node for end, track in judge.endpoint.items()}
-        controls = _controls(
-            control_calls(nodes["client"], "client"), control_calls(nodes["server"], "server")
-        )
-        get = controls.get
-        self.enables = get("VmbChannelEnable", ())
-        self.disables = get("VmbChannelDisable", ())
-        self.pauses = get("VmbChannelPause", ())
-        self.starts = get("VmbChannelStart", ())
-        self.cleanups = tuple(
-            end
-            for end in get("VmbChannelCleanup", ())
-            if is_enabled(judge, self.names, self._invocation(end, "VmbChannelCleanup"))
-        )
-        self.alive = tuple([end for end in ENDPOINTS if _is_alive(nodes[end])])
-        new, idle, ready, held = [], [], [], []
-        for end in self.alive:
-            packets, aside = judge.packets[end], self.names.packets(end)
-            sends = may_send(nodes[end])
-            for name in PACKETS:
-                track = packets.get(name)
-                use = "new" if track is None else _use(track.node)
-                if not use or name in aside:
-                    continue
-                if use == "new":
-                    new.append((end, name))
-                else:
-                    idle.append((end, name))
-                    if sends and use == "ready":
-                        ready.append((end, name))
-            for name, track in judge.incoming[end].items():
-                if _is_held(track.node):
-                    held.append((end, name))
-        self.new, self.idle, self.ready, self.held = map(tuple, (new, idle, ready, held))
-        armed = self.names.armed
-        self.reactions = _reactions(
-            tuple([armed(*key) for key in _KEYS]),
-            frozenset([end for end, _ in ready]),
-            frozenset([end for end, _ in held]),
-        )
-        self.settings = _settings(
-            self.alive, tuple([end for end in self.alive if not may_reset(nodes[end])])
-        )
-        self.handlers = tuple(judge.handlers)
-        self.runnable = self.session.runnable()
-
-    def _invocation(self, end: str, function: str, *arguments: Any) -> Invoke:
-        calls, n = self.judge.calls, 0
-        while (end, f"t{n}") in calls:
-            n += 1
-        return Invoke("invoke", end, f"t{n}", function, arguments)
-
     def call(self, end: str, function: str, *arguments: Any) -> None:
         """Make a call from a driver thread that has none in progress."""
-        self.steps(self._invocation(end, function, *arguments))
+        self.steps(Invoke("invoke", end, thread(self.judge, end), function, arguments))
 
     def _message(self, end: str, length: int) -> bytes | None:
         """A message unlike every other that is on its way; None if there are too many."""
         if not length:
             return None if -1 in tags_in_use(self.judge, end) else b""
-        tag = self.names.free_tag(self.judge, end)
+        tag = self.course.names.free_tag(self.judge, end)
         return None if tag < 0 else payload_bytes(Payload(tag, length))
 
     # Lifecycle
 
-    @initialize(variation=st.deferred(lambda: st.integers(0, len(_preludes()) - 1)))
+    @initialize(variation=st.deferred(lambda: st.integers(0, len(preludes()) - 1)))
     def set_up(self, variation: int) -> None:
         """Allocate and configure both channels."""
-        self.steps(*_preludes()[variation])
+        self.steps(*preludes()[variation])
 
-    @_any("enables")
-    @rule(end=_from("enables"))
-    def enable(self, end: str) -> None:
-        self.call(end, "VmbChannelEnable")
+    @_choosing("enable")
+    def enable(self, what: str) -> None:
+        self.call(what, "VmbChannelEnable")
 
-    @_any("disables")
-    @rule(end=_from("disables"))
-    def disable(self, end: str) -> None:
-        self.call(end, "VmbChannelDisable")
+    @_choosing("disable")
+    def disable(self, what: str) -> None:
+        self.call(what, "VmbChannelDisable")
 
-    @_any("pauses")
-    @rule(end=_from("pauses"))
-    def pause(self, end: str) -> None:
-        self.call(end, "VmbChannelPause")
+    @_choosing("pause")
+    def pause(self, what: str) -> None:
+        self.call(what, "VmbChannelPause")
 
-    @_any("starts")
-    @rule(end=_from("starts"))
-    def start(self, end: str) -> None:
-        self.call(end, "VmbChannelStart")
+    @_choosing("start")
+    def start(self, what: str) -> None:
+        self.call(what, "VmbChannelStart")
 
-    @_any("cleanups")
-    @rule(end=_from("cleanups"))
-    def clean_up(self, end: str) -> None:
-        """Clean up a disabled channel, then allocate and configure another one."""
-        self._apply(self._invocation(end, "VmbChannelCleanup"))
-        self.steps(*(s for s in _preludes()[0] if isinstance(s, Invoke) and s.endpoint == end))
+    @_choosing("clean_up")
+    def clean_up(self, what: str) -> None:
+        """Give up a disabled channel, then allocate and configure another one."""
+        self.call(what, "VmbChannelCleanup")
+        self.steps(*(s for s in preludes()[0] if isinstance(s, Invoke) and s.endpoint == what))
 
-    @_any("settings")
-    @rule(what=_from("settings"))
+    @_choosing("configure")
     def configure(self, what: Choice) -> None:
         """A setting that changes nothing a walk relies on."""
         end, function, arguments = what
         self.call(end, function, *arguments)
 
+    @_choosing("limit")
+    def limit(self, what: Choice) -> None:
+        """Set the quota of an end."""
+        end, quota = what
+        self.call(end, "VmbChannelSetTransactionQuota", quota)
+
     # Packets
 
-    @_any("new")
-    @rule(packet=_from("new"))
-    def allocate(self, packet: Choice) -> None:
-        end, name = packet
+    @_choosing("allocate")
+    def allocate(self, what: Choice) -> None:
+        end, name = what
         self.call(end, "VmbPacketAllocate", name)
 
-    @_any("new")
-    @rule(packet=_from("new"))
-    def initialise(self, packet: Choice) -> None:
-        end, name = packet
+    @_choosing("initialise")
+    def initialise(self, what: Choice) -> None:
+        """End, packet, and how large its memory is: enough, or too small."""
+        end, name, count = what
         self.call(end, "VmbChannelSizeofPacket")
-        self.call(end, "VmbPacketInitialize", name, "sizeof")
+        self.call(end, "VmbPacketInitialize", name, count)
 
-    @_any("new")
-    @rule(packet=_from("new"))
-    def initialise_too_small(self, packet: Choice) -> None:
-        end, name = packet
-        self.call(end, "VmbPacketInitialize", name, "maximum+pointer")
-
-    @_any("idle")
-    @rule(packet=_from("idle"))
-    def set_routine(self, packet: Choice) -> None:
-        end, name = packet
+    @_choosing("change")
+    def set_routine(self, what: Choice) -> None:
+        end, name = what
         self.call(end, "VmbPacketSetCompletionRoutine", name)
 
-    @_any("idle")
-    @rule(packet=_from("idle"))
-    def free(self, packet: Choice) -> None:
-        end, name = packet
+    @_choosing("change")
+    def free(self, what: Choice) -> None:
+        end, name = what
         self.call(end, "VmbPacketFree", name)
 
-    @_any("ready")
-    @rule(what=st.runner().flatmap(lambda it: _one_of(_with(it.ready, SHAPES))))
+    @_choosing("send")
     def send(self, what: Choice) -> None:
         """End, packet, length, and whether to wait for the completion."""
         end, name, length, wait = what
@@ -395,42 +210,17 @@ class ConformanceMachine(RuleBasedStateMachine):
         if message is not None:
             self.call(end, "VmbPacketSend", name, message, int(wait))
 
-    @_any("held")
-    @rule(
-        what=st.runner().flatmap(
-            lambda it: _one_of(_with(it.held, tuple((len(a or b""),) for a in ANSWERS)))
-        )
-    )
+    @_choosing("complete")
     def complete(self, what: Choice) -> None:
         """End, context, and the length of the answer."""
         end, context, length = what
         self.call(end, "VmbChannelPacketComplete", context, _answer(length), None)
 
-    @_any("alive")
-    @rule(
-        what=st.runner().flatmap(
-            lambda it: _one_of(
-                _with(tuple((e,) for e in it.alive), _LOOKS) + _with(it.idle, _PACKET_LOOKS)
-            )
-        )
-    )
+    @_choosing("look_up")
     def look_up(self, what: Choice) -> None:
-        """Pointers, sizes and handles, which must never be in the way."""
+        """Pointers, sizes and handles."""
         end, *packet, function, arguments = what
         self.call(end, function, *packet, *arguments)
-
-    @_any("alive")
-    @rule(
-        what=st.runner().flatmap(
-            lambda it: _one_of(_with(tuple((e,) for e in it.alive), ((1,), (2,), (3,), (8,))))
-        )
-    )
-    def limit(self, what: Choice) -> None:
-        """Set the quota of an end."""
-        end, quota = what
-        invocation = self._invocation(end, "VmbChannelSetTransactionQuota", quota)
-        if is_enabled(self.judge, self.names, invocation):
-            self.steps(invocation)
 
     # What the tester, the schedule and the world do
 
@@ -438,20 +228,17 @@ class ConformanceMachine(RuleBasedStateMachine):
     def settle(self) -> None:
         self.steps(SETTLE)
 
-    @_any("runnable")
-    @rule(choice=st.runner().flatmap(lambda it: st.integers(0, min(it.runnable, 64) - 1)))
-    def run(self, choice: int) -> None:
+    @_choosing("run")
+    def run(self, what: int) -> None:
         """Let the implementation take one of its next steps."""
-        self.steps(Run("run", choice))
+        self.steps(Run("run", what))
 
-    @_any("handlers")
-    @rule(handler=_from("handlers"))
-    def release(self, handler: Choice) -> None:
-        end, activation = handler
-        self.steps(Release("release", end, activation))
+    @_choosing("release")
+    def release(self, what: Choice) -> None:
+        """Let a handler that is held go on."""
+        self.steps(Release("release", *what))
 
-    @_any("reactions")
-    @rule(what=_from("reactions"))
+    @_choosing("react")
     def react(self, what: Choice) -> None:
         """Arm the next activation of a handler."""
         end, callback, kind = what
@@ -475,14 +262,14 @@ class ConformanceMachine(RuleBasedStateMachine):
             case "free":
                 return (Act("VmbPacketFree", ("this",)),)
             case "complete all":
-                mine = (context for owner, context in self.held if owner == end)
+                mine = (context for owner, context in self.menu.held if owner == end)
                 return tuple(Act("VmbChannelPacketComplete", (c, None, None)) for c in mine)
             case "send" | "send again":
                 message = self._message(end, 8)
                 if message is not None:
                     name = "this"
                     if kind == "send":
-                        name = next(packet for owner, packet in self.ready if owner == end)
+                        name = next(packet for owner, packet in self.menu.ready if owner == end)
                     return (Act("VmbPacketSend", (name, message, 1)),)
         return ()
 
@@ -500,51 +287,18 @@ class ConformanceMachine(RuleBasedStateMachine):
 
 
 class _FaultyMachine(ConformanceMachine):
-    """The rule that a machine has if the world may act."""
+    """With a rule by which the world acts."""
 
-    @rule(what=_from("faults"))
+    @rule(what=st.runner().flatmap(lambda it: st.sampled_from(it.faults)))
     def fault(self, what: Choice) -> None:
         end, action = what
-        if end in self.alive:
+        states: Any = self.judge.endpoint[end].node.states
+        if not any(s.connection in ("none", "crashed") for s in states):
             self.steps(Environ("environment", end, action))
 
 
 def _answer(length: int) -> bytes | None:
     return next(a for a in ANSWERS if len(a or b"") == length)
-
-
-def _is_alive(node: Node) -> bool:
-    """Whether the end has a channel for sure."""
-    found: bool | None = node.notes.get("alive")
-    if found is None:
-        states: Any = node.states
-        found = node.notes["alive"] = not any(s.connection in ("none", "crashed") for s in states)
-    return found
-
-
-def _is_held(node: Node) -> bool:
-    """Whether the driver holds the packet of a context for sure."""
-    found: bool | None = node.notes.get("held")
-    if found is None:
-        states: Any = node.states
-        found = node.notes["held"] = all(s.status != "free" and not s.calls for s in states)
-    return found
-
-
-def _use(node: Node) -> str:
-    """What can be done with a packet object: make it (``new``), change or send it (``ready``),
-    change it (``idle``), or nothing of these."""
-    found: str | None = node.notes.get("use")
-    if found is None:
-        calls = packet_calls(node)
-        if "VmbPacketAllocate" in calls:
-            found = "new"
-        elif "VmbPacketSend" in calls:
-            found = "ready"
-        else:
-            found = "idle" if "VmbPacketFree" in calls else ""
-        node.notes["use"] = found
-    return found
 
 
 def machine(

@@ -308,10 +308,9 @@ def _answers_wait_at_close(me: str) -> Iterator[Stimulus]:
     yield SETTLE
     yield _complete(me, "c0")
     yield SETTLE
+    yield _react(me, OPENED, Act("VmbPacketSend", ("p0", payload_bytes(Payload(4, SMALL)), WAIT)))
+    yield _react(me, STARTED, Act("VmbPacketSend", ("p1", payload_bytes(Payload(5, SMALL)), WAIT)))
     yield _control("client", "Enable")
-    yield SETTLE
-    yield _send(me, "p0", 4)
-    yield _send(me, "p1", 5)
     yield SETTLE
     for context in ("c0", "c1", "c0", "c1"):
         yield _complete(peer, context)

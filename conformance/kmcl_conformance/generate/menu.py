@@ -1,0 +1,297 @@
+"""What a Hypothesis machine can choose from: the enabled stimuli, as strategies.
+
+A ``Menu`` is made after every step, so everything here is a look-up where the situation, or one like
+it, was met before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from itertools import product
+from random import Random
+from typing import Any, Final, NamedTuple, TypeAlias
+
+from hypothesis import strategies as st
+
+from kmcl_conformance.oracle import Judge
+from kmcl_model.api import (
+    CLOSED,
+    COMPLETION_ROUTINE,
+    OPENED,
+    POST_STARTED,
+    PROCESS_PACKET,
+    PROCESSING_COMPLETE,
+    STARTED,
+    SUSPEND,
+)
+from kmcl_model.spec import Node
+from kmcl_model.spec.specification import ENDPOINTS
+from kmcl_model.stimuli import Invoke, Stimulus
+
+from .driver import Names, control_calls, is_enabled, may_reset, may_send, packet_calls
+from .explorer import _ENABLED_ONLY, _HARMLESS, ANSWERS, MAXIMUM, PACKETS, prelude
+
+__all__ = ["HANDLERS", "REACTIONS", "Choice", "Menu", "menu_of", "preludes", "thread"]
+
+Choice: TypeAlias = tuple[Any, ...]
+Options: TypeAlias = st.SearchStrategy[Any] | None
+
+SHAPES: Final = tuple(product((8, 13, 1, 64, MAXIMUM, 0, MAXIMUM + 8), (True, False)))
+"""Length in bytes of a message, and whether to wait for its completion."""
+
+HANDLERS: Final = (
+    OPENED,
+    STARTED,
+    POST_STARTED,
+    PROCESS_PACKET,
+    PROCESSING_COMPLETE,
+    SUSPEND,
+    CLOSED,
+    COMPLETION_ROUTINE,
+)
+"""The handlers that a reaction can be armed for."""
+
+REACTIONS: Final = (
+    ("complete", (PROCESS_PACKET,)),
+    ("keep completing", (PROCESS_PACKET,)),
+    ("fail", (PROCESS_PACKET,)),
+    ("free", (COMPLETION_ROUTINE,)),
+    ("send again", (COMPLETION_ROUTINE,)),
+    ("refuse", (OPENED,)),
+    ("hold", HANDLERS),
+    ("complete, hold", (PROCESS_PACKET,)),
+    ("hold, complete", (PROCESS_PACKET,)),
+    ("send", (STARTED, OPENED, CLOSED)),
+    ("complete all", (PROCESSING_COMPLETE, SUSPEND, POST_STARTED)),
+)
+"""What a handler can be told to do, and which."""
+
+_KEYS: Final = tuple(product(ENDPOINTS, HANDLERS))
+_ANSWERS: Final = tuple((len(answer or b""),) for answer in ANSWERS)
+_COUNTS: Final = (("sizeof",), ("maximum+pointer",))
+_QUOTAS: Final = ((1,), (2,), (3,), (8,))
+_CHANNEL_LOOKS: Final = (
+    ("VmbChannelGetPointer", ()),
+    ("VmbChannelSetPointer", (77,)),
+    ("VmbChannelSizeofPacket", ()),
+)
+_PACKET_LOOKS: Final = (
+    ("VmbPacketGetPointer", ()),
+    ("VmbPacketSetPointer", (77,)),
+    ("VmbPacketGetChannel", ()),
+)
+
+
+class Menu(NamedTuple):
+    """What each rule can choose from now; None where there is nothing.
+
+    ``ready`` and ``held`` are the packets that can be sent and the contexts that can be completed.
+    """
+
+    enable: Options
+    disable: Options
+    pause: Options
+    start: Options
+    clean_up: Options
+    configure: Options
+    limit: Options
+    allocate: Options
+    initialise: Options
+    change: Options
+    send: Options
+    complete: Options
+    look_up: Options
+    react: Options
+    release: Options
+    run: Options
+    ready: tuple[Choice, ...]
+    held: tuple[Choice, ...]
+
+
+def menu_of(judge: Judge, names: Names, runnable: int) -> Menu:
+    """Everything that is enabled in the situation the judge has reached."""
+    nodes = {end: track.node for end, track in judge.endpoint.items()}
+    controls = _controls(*[control_calls(nodes[end], end) for end in ENDPOINTS])
+    alive = tuple([end for end in ENDPOINTS if _is_alive(nodes[end])])
+    new, idle, ready, held = [], [], [], []
+    for end in alive:
+        packets, aside = judge.packets[end], names.packets(end)
+        sends = may_send(nodes[end])
+        for name in PACKETS:
+            track = packets.get(name)
+            use = "new" if track is None else _use(track.node)
+            if not use or name in aside:
+                continue
+            if use == "new":
+                new.append((end, name))
+            else:
+                idle.append((end, name))
+                if sends and use == "ready":
+                    ready.append((end, name))
+        for name, track in judge.incoming[end].items():
+            if _is_held(track.node):
+                held.append((end, name))
+    could_send, could_complete = tuple(ready), tuple(held)
+    armed = names.armed
+    return Menu(
+        *controls,
+        clean_up=_one_of(tuple([end for end in alive if _may_clean_up(judge, names, end)])),
+        configure=_settings(alive, tuple([e for e in alive if not may_reset(nodes[e])])),
+        limit=_joined(tuple([(end,) for end in alive if _may_limit(judge, end)]), _QUOTAS),
+        allocate=_one_of(tuple(new)),
+        initialise=_joined(tuple(new), _COUNTS),
+        change=_one_of(tuple(idle)),
+        send=_joined(could_send, SHAPES),
+        complete=_joined(could_complete, _ANSWERS),
+        look_up=_looks(alive, tuple(idle)),
+        react=_reactions(
+            tuple([armed(*key) for key in _KEYS]),
+            frozenset([end for end, _ in ready]),
+            frozenset([end for end, _ in held]),
+        ),
+        release=_one_of(tuple(judge.handlers)),
+        run=_numbers(min(runnable, 64)),
+        ready=could_send,
+        held=could_complete,
+    )
+
+
+def thread(judge: Judge, end: str) -> str:
+    """A driver thread that has no call in progress."""
+    n = 0
+    while (end, f"t{n}") in judge.calls:
+        n += 1
+    return f"t{n}"
+
+
+@cache
+def preludes() -> tuple[tuple[Stimulus, ...], ...]:
+    """The ways to set up both channels, the plainest first."""
+    variants = {tuple(prelude(Random(n))): None for n in range(64)}
+    return tuple(sorted(variants, key=lambda v: (len(v), -len(repr(v)), repr(v))))
+
+
+# Strategies, each made once; the first choice is the simplest, to which Hypothesis shrinks -----
+
+
+@lru_cache(maxsize=4096)
+def _one_of(choices: tuple[Any, ...]) -> Options:
+    return st.sampled_from(choices) if choices else None
+
+
+@cache
+def _numbers(count: int) -> Options:
+    return st.integers(0, count - 1) if count else None
+
+
+def _product(choices: Iterable[Choice], more: Iterable[Choice]) -> tuple[Choice, ...]:
+    choices = tuple(choices)
+    return tuple((*c, *m) for m in more for c in choices)
+
+
+@lru_cache(maxsize=4096)
+def _joined(choices: tuple[Choice, ...], more: tuple[Choice, ...]) -> Options:
+    """Every choice with every other."""
+    return _one_of(_product(choices, more))
+
+
+@lru_cache(maxsize=1024)
+def _controls(*calls: tuple[str, ...]) -> tuple[Options, ...]:
+    """For each control call, the ends that may make it; ``calls`` by end."""
+    names = ("VmbChannelEnable", "VmbChannelDisable", "VmbChannelPause", "VmbChannelStart")
+    return tuple(
+        _one_of(tuple(end for end, mine in zip(ENDPOINTS, calls, strict=True) if name in mine))
+        for name in names
+    )
+
+
+@cache
+def _settings(alive: tuple[str, ...], enabled: tuple[str, ...]) -> Options:
+    """Settings to try; an enabled channel must refuse some that would else change it."""
+    harmless = _product(((end,) for end in alive), _HARMLESS)
+    return _one_of(harmless + _product(((end,) for end in enabled), _ENABLED_ONLY))
+
+
+@lru_cache(maxsize=4096)
+def _looks(alive: tuple[str, ...], idle: tuple[Choice, ...]) -> Options:
+    """Questions that must never be in the way."""
+    channels = _product(((end,) for end in alive), _CHANNEL_LOOKS)
+    return _one_of(channels + _product(idle, _PACKET_LOOKS))
+
+
+@lru_cache(maxsize=4096)
+def _reactions(
+    armed: tuple[bool, ...], sending: frozenset[str], holding: frozenset[str]
+) -> Options:
+    """What can be armed: end, callback, and what the handler does.
+
+    ``armed`` tells for each end and handler whether a reaction waits for it already, ``sending``
+    are the ends with a packet to send, ``holding`` those with packets to complete.
+    """
+    free = {key for key, taken in zip(_KEYS, armed, strict=True) if not taken}
+    return _one_of(
+        tuple(
+            (end, callback, kind)
+            for kind, callbacks in REACTIONS
+            for end in ENDPOINTS
+            for callback in callbacks
+            if (end, callback) in free
+            if kind != "send" or end in sending
+            if kind != "complete all" or end in holding
+        )
+    )
+
+
+# What a node tells, kept with the node ----------------------------------------------------
+
+
+def _is_alive(node: Node) -> bool:
+    """Whether the end has a channel for sure."""
+    found: bool | None = node.notes.get("alive")
+    if found is None:
+        states: Any = node.states
+        found = node.notes["alive"] = not any(s.connection in ("none", "crashed") for s in states)
+    return found
+
+
+def _is_held(node: Node) -> bool:
+    """Whether the driver holds the packet of a context for sure."""
+    found: bool | None = node.notes.get("held")
+    if found is None:
+        states: Any = node.states
+        found = node.notes["held"] = all(s.status != "free" and not s.calls for s in states)
+    return found
+
+
+def _use(node: Node) -> str:
+    """What can be done with a packet object: make it (``new``), change or send it (``ready``),
+    change it (``idle``), or nothing of these."""
+    found: str | None = node.notes.get("use")
+    if found is None:
+        calls = packet_calls(node)
+        if "VmbPacketAllocate" in calls:
+            found = "new"
+        elif "VmbPacketSend" in calls:
+            found = "ready"
+        else:
+            found = "idle" if "VmbPacketFree" in calls else ""
+        node.notes["use"] = found
+    return found
+
+
+def _may_limit(judge: Judge, end: str) -> bool:
+    """Whether no VmbChannelSetTransactionQuota of the end is in progress."""
+    node = judge.flow[end].node
+    found: bool | None = node.notes.get("limit")
+    if found is None:
+        states: Any = node.states
+        found = node.notes["limit"] = not any(s.quota_calls for s in states)
+    return found
+
+
+def _may_clean_up(judge: Judge, names: Names, end: str) -> bool:
+    if "VmbChannelCleanup" not in control_calls(judge.endpoint[end].node, end):
+        return False
+    invocation = Invoke("invoke", end, thread(judge, end), "VmbChannelCleanup", ())
+    return is_enabled(judge, names, invocation)
