@@ -3,7 +3,7 @@
 One run measures everything on one core, so that the figures compare. Before each figure, code
 and automata are warmed up by a run that is not counted; then come the repeats, of which the median
 and the extremes are shown. Walks take fresh seeds in every repeat, as a campaign does. The bare
-state machine and ours take turns, so that a busy machine slows both.
+state machine and ours take turns, so that a busy computer slows both.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ __all__ = ["Figure", "Sizes", "figures", "main"]
 
 LENGTH: Final = 80
 """Steps of a walk, as ``kmcl certify`` takes."""
+
+WARM_MACHINES: Final = 3
+"""Repeats of each machine that are not counted."""
 
 EXAMPLE: Final = Path("build/native/libkmcl_example.so")
 """Where ``make native`` puts the example library, seen from the repository."""
@@ -94,22 +97,22 @@ class Figure(NamedTuple):
         }
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
-
-
-def _explorer(adapter: Adapter, specification: Specification, sizes: Sizes) -> tuple[float, ...]:
+def _explorer(
+    adapter: Adapter,
+    specification: Specification,
+    sizes: Sizes,
+    clock: Callable[[], float] = time.process_time,
+) -> tuple[float, ...]:
+    """Checked steps a second of walks with seeds that were not used before."""
     rates = []
     for repeat in range(sizes.repeats):
         first = 1_000_000 + repeat * sizes.walks
-        began = time.perf_counter()
+        began = clock()
         steps = sum(
             walk(adapter, specification, seed, LENGTH).steps
             for seed in range(first, first + sizes.walks)
         )
-        rates.append(steps / (time.perf_counter() - began))
+        rates.append(steps / (clock() - began))
     return tuple(rates)
 
 
@@ -118,13 +121,12 @@ def _oracle(
 ) -> tuple[float, ...]:
     """Events judged a second, traces recorded before; the automata know them already."""
 
-    def judge() -> None:
-        for trace in traces:
-            judge_trace(trace, specification)
-
-    judge()
-    events = sum(map(len, traces))
-    return tuple(events / _seconds(judge) for _ in range(repeats))
+    rates = []
+    for _ in range(repeats + 1):
+        began = time.process_time()
+        events = sum(judge_trace(trace, specification).events for trace in traces)
+        rates.append(events / (time.process_time() - began))
+    return tuple(rates[1:])
 
 
 def _implementation(
@@ -145,9 +147,9 @@ def _implementation(
 
     rates = []
     for _ in range(repeats):
-        began = time.perf_counter()
+        began = time.process_time()
         events = drive()
-        rates.append(events / (time.perf_counter() - began))
+        rates.append(events / (time.process_time() - began))
     return tuple(rates)
 
 
@@ -171,24 +173,33 @@ def _bare(rules: int) -> type[_Bare]:
 
 
 class _Counted(ConformanceMachine):
-    """Counts the rules that did something: each looks around once when it is done."""
+    """Counts steps, and the rules that did something, which look around when they are done."""
 
+    steps_done = 0
     count = 0
 
-    def __init__(self) -> None:
-        type(self).count -= 2  # a look at the beginning and one after the set-up
-        super().__init__()
-
-    def look(self) -> None:
+    def steps(self, *stimuli: Stimulus) -> None:
         type(self).count += 1
-        super().look()
+        super().steps(*stimuli)
+
+    def teardown(self) -> None:
+        # Without the set-up, which is one call of ``steps`` and as many steps as it has stimuli.
+        type(self).count -= 1
+        type(self).steps_done += len(self.course.stimuli)
+        super().teardown()
 
 
-def _machines(
-    adapter: Adapter, specification: Specification, sizes: Sizes
-) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Rule steps a second of our machine and of a bare one with as many rules. The set-up of
-    each example is part of our time and not of our steps."""
+class _Rates(NamedTuple):
+    """A second: rules and checked steps of our machine, rules of a bare one."""
+
+    rules: float
+    steps: float
+    bare: float
+
+
+def _machines(adapter: Adapter, specification: Specification, sizes: Sizes) -> list[_Rates]:
+    """Our machine and a bare one with as many rules, in turn. The set-up of each example takes
+    our time and is none of our rules."""
     ours = machine(lambda: adapter, specification, base=_Counted)
     bare = _bare(len(ours.setup_state().rules))
     chosen = settings(
@@ -200,14 +211,20 @@ def _machines(
         suppress_health_check=list(HealthCheck),
     )
 
-    def rate(target: type[_Bare] | type[_Counted], number: int) -> float:
+    def run(target: type[_Bare] | type[_Counted], number: int) -> float:
         target.count = 0
-        began = time.perf_counter()
+        began = time.process_time()
         run_state_machine_as_test(seed(number)(target), settings=chosen)
-        return target.count / (time.perf_counter() - began)
+        return time.process_time() - began
 
-    rates = [(rate(ours, n), rate(bare, n)) for n in range(sizes.repeats + 1)][1:]
-    return tuple(r for r, _ in rates), tuple(b for _, b in rates)
+    found = []
+    for number in range(sizes.repeats + WARM_MACHINES):
+        ours.steps_done = 0
+        seconds, bare_seconds = run(ours, number), run(bare, number)
+        found.append(
+            _Rates(ours.count / seconds, ours.steps_done / seconds, bare.count / bare_seconds)
+        )
+    return found[WARM_MACHINES:]
 
 
 def _native(library: Path, sizes: Sizes) -> tuple[float, ...]:
@@ -215,15 +232,16 @@ def _native(library: Path, sizes: Sizes) -> tuple[float, ...]:
     adapter = native(str(library))
     try:
         sized = sizes._replace(walks=sizes.native_walks)
-        _explorer(adapter, Specification(), sized._replace(repeats=1))
-        return _explorer(adapter, Specification(), sized)
+        return _explorer(adapter, Specification(), sized, time.perf_counter)
     finally:
         adapter.close()
 
 
 def _certify() -> tuple[float, ...]:
     """Seconds that ``kmcl certify`` of the reference takes; fresh automata, one run."""
-    return (_seconds(lambda: certify(create(""), Options())),)
+    began = time.perf_counter()
+    certify(create(""), Options())
+    return (time.perf_counter() - began,)
 
 
 def figures(sizes: Sizes, report: Callable[[str], None] = lambda _what: None) -> list[Figure]:
@@ -233,55 +251,37 @@ def figures(sizes: Sizes, report: Callable[[str], None] = lambda _what: None) ->
     outcomes = [walk(adapter, specification, seed, LENGTH) for seed in range(sizes.warm_walks)]
     failed = sum(outcome.failure is not None for outcome in outcomes)
     if failed:
-        report(f"{failed} of {len(outcomes)} walks fail: the figures are those of broken code")
+        report(f"{failed} of {len(outcomes)} walks fail: these are the figures of broken code")
     recorded = outcomes[: sizes.walks]
     found = []
+
+    def add(name: str, unit: str, values: tuple[float, ...], *target: Any) -> None:
+        found.append(Figure(name, unit, values, *target))
+
     report("explorer, reference and oracle")
-    found.append(
-        Figure(
-            "explorer + reference + oracle",
-            "steps/s",
-            _explorer(adapter, specification, sizes),
-            20_000,
-        )
-    )
+    rates = _explorer(adapter, specification, sizes)
+    add("explorer + reference + oracle", "steps/s", rates, 20_000)
     report("Hypothesis machine")
-    rates, bare = _machines(adapter, specification, sizes)
-    found += [
-        Figure(
-            "Hypothesis machine, of a bare one",
-            "ratio",
-            tuple(r / b for r, b in zip(rates, bare, strict=True)),
-            0.6,
-        ),
-        Figure("  the machine", "steps/s", rates),
-        Figure("  a bare machine with as many rules", "steps/s", bare),
-    ]
+    machines = _machines(adapter, specification, sizes)
+    ratios = tuple(m.rules / m.bare for m in machines)
+    add("Hypothesis machine, rules of a bare one's", "ratio", ratios, 0.6)
+    add("  rules", "rules/s", tuple(m.rules for m in machines))
+    add("  checked steps", "steps/s", tuple(m.steps for m in machines))
+    add("  rules of the bare machine", "rules/s", tuple(m.bare for m in machines))
     report("oracle alone")
     traces = [outcome.events for outcome in recorded]
-    found.append(
-        Figure(
-            "oracle alone, recorded traces",
-            "events/s",
-            _oracle(traces, specification, sizes.repeats),
-            200_000,
-        )
-    )
+    rates = _oracle(traces, specification, sizes.repeats)
+    add("oracle alone, recorded traces", "events/s", rates, 200_000)
     report("reference alone")
     cases = [outcome.stimuli for outcome in recorded]
-    found.append(
-        Figure(
-            "reference alone, recorded stimuli",
-            "events/s",
-            _implementation(adapter, cases, sizes.repeats),
-        )
-    )
+    rates = _implementation(adapter, cases, sizes.repeats)
+    add("reference alone, recorded stimuli", "events/s", rates)
     if EXAMPLE.is_file():
         report("C example")
-        found.append(Figure("explorer + C example + oracle", "steps/s", _native(EXAMPLE, sizes)))
+        add("explorer + C example + oracle", "steps/s", _native(EXAMPLE, sizes))
     if sizes.certify:
         report("certification")
-        found.append(Figure("kmcl certify, default budget", "s", _certify(), 60, at_most=True))
+        add("kmcl certify, default budget", "s", _certify(), 60, True)
     return found
 
 
@@ -296,6 +296,10 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def _load() -> list[float]:
+    return [round(load, 2) for load in os.getloadavg()]
+
+
 def _machine() -> dict[str, Any]:
     """Where the figures were taken."""
     return {
@@ -304,7 +308,7 @@ def _machine() -> dict[str, Any]:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "system": f"{platform.system()} {platform.release()}",
         "hypothesis": hypothesis.__version__,
-        "load": [round(load, 2) for load in os.getloadavg()],
+        "load_before": _load(),
     }
 
 
@@ -341,37 +345,39 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m kmcl_conformance.bench",
         description="Measure the speed of the suite on this machine.",
     )
-    parser.add_argument(
-        "--quick", action="store_true", help="small repeats and no certification: about 15 s"
-    )
-    parser.add_argument("--json", action="store_true", help="print JSON on standard output")
+    parser.add_argument("--quick", action="store_true", help="less of everything: about 15 s")
+    parser.add_argument("--json", action="store_true", help="JSON on standard output")
     options = parser.parse_args(arguments)
     sizes = QUICK if options.quick else FULL
     where = _machine()
     began = time.perf_counter()
     notes = Console(stderr=True)
-    found = figures(sizes, lambda what: notes.print(f"[dim]{what} …"))
+    found = figures(sizes, lambda what: notes.print(f"{what} …", style="dim"))
+    where["load_after"] = _load()
     seconds = round(time.perf_counter() - began, 1)
     if options.json:
-        print(
-            json.dumps(
-                {
-                    "machine": where,
-                    "warm_up_walks": sizes.warm_walks,
-                    "seconds": seconds,
-                    "figures": [figure.record() for figure in found],
-                },
-                indent=2,
-            )
-        )
+        record = {
+            "machine": where,
+            "method": _method(sizes),
+            "seconds": seconds,
+            "figures": [figure.record() for figure in found],
+        }
+        print(json.dumps(record, indent=2))
         return 0
     console = Console()
-    console.print(", ".join(f"{name}: {value}" for name, value in where.items()), soft_wrap=True)
-    console.print(
-        f"warm-up: {sizes.warm_walks:,} walks, one unmeasured repeat of each machine and trace; one core; {seconds} s in all"
-    )
+    for name, value in where.items():
+        console.print(f"{name.replace('_', ' ')}: {value}", highlight=False)
+    console.print(f"{_method(sizes)} {seconds} s in all.", highlight=False)
     console.print(_table(found))
     return 0
+
+
+def _method(sizes: Sizes) -> str:
+    return (
+        f"Warm-up, not counted: {sizes.warm_walks:,} walks, {WARM_MACHINES} repeats of each machine, "
+        "one pass over the traces. Rates are per second of one core's time; the C example and "
+        "kmcl certify, which starts cold, by the clock."
+    )
 
 
 if __name__ == "__main__":

@@ -94,9 +94,10 @@ class Judge:
         self.packets: dict[str, dict[str, Track]] = {e: {} for e in ENDPOINTS}
         self.incoming: dict[str, dict[str, Track]] = {e: {} for e in ENDPOINTS}
         # Which packet a message belongs to: by sender and tag while the packet carries it, then
-        # by receiver and context.
+        # by receiver and context; `_order` has the contexts as they were indicated.
         self._carrier: dict[str, dict[int, str]] = {e: {} for e in ENDPOINTS}
         self._buffer: dict[str, dict[str, bytes]] = {e: {} for e in ENDPOINTS}
+        self._order: dict[str, list[str]] = {e: [] for e in ENDPOINTS}
         self._context: dict[str, dict[str, str]] = {e: {} for e in ENDPOINTS}
         # The calls and the handlers that are going on.
         self.calls: dict[tuple[str, str], Any] = {}
@@ -167,6 +168,7 @@ class Judge:
             other._carrier[name].update(self._carrier[name])
             other._buffer[name].update(self._buffer[name])
             other._context[name].update(self._context[name])
+            other._order[name].extend(self._order[name])
         other.calls.update(self.calls)
         other.handlers.update(self.handlers)
         return other
@@ -359,6 +361,7 @@ class Judge:
             track = Track(f"{endpoint} incoming {context}", self.specification.incoming[endpoint])
             contexts[context] = track
         self._take(track, event)
+        self._order[endpoint].append(context)
         sender = peer_of(endpoint)
         name = self._carrier[sender].get(tag_of(buffer))
         if name is not None and name in self.packets[sender]:
@@ -381,6 +384,11 @@ class Judge:
         self._take(self.incoming[endpoint][context], event)
         self._take(self.flow[endpoint], event)
         self._endpoint(endpoint, event)
+        order = self._order[endpoint]
+        if order and order[0] != context:
+            self._take(self.flow[endpoint], Shadow("overtaken", endpoint, ()))
+        if context in order:
+            order.remove(context)
         name = self._context[endpoint].pop(context, None)
         sender = peer_of(endpoint)
         if name is not None and name in self.packets[sender]:

@@ -109,8 +109,7 @@ def _banner(text: str, width: int, fill: str) -> Iterator[str]:
         yield f" {line} ".center(width, fill)
 
 
-def _verdict(number: int, silent: bool, allowed: Sequence[str], width: int) -> Iterator[str]:
-    what = "silence after the last event" if silent else f"event {number}"
+def _verdict(what: str, allowed: Sequence[str], width: int) -> Iterator[str]:
     indent = " " * MARGIN
     yield f"{indent}✗ {what}: the model has no explanation for it"
     if allowed:
@@ -164,9 +163,10 @@ def render_rows(
             lines.append(margin + line.rstrip())
             margin = " " * MARGIN
         if failing:
-            lines += _verdict(row.number, False, allowed, inner + MARGIN)
+            silence = "the silence of " if row.kind == "quiescence" else ""
+            lines += _verdict(f"{silence}event {row.number}", allowed, inner + MARGIN)
     if failure_index is not None and failure_index >= seen:
-        lines += _verdict(failure_index, True, allowed, inner + MARGIN)
+        lines += _verdict("silence after the last event", allowed, inner + MARGIN)
     return "\n".join(lines) + "\n"
 
 

@@ -243,7 +243,7 @@ class Failure(_Result):
 class Certificate(_Result):
     """Everything one run of ``kmcl certify`` found; see ``kmcl_reports.certificate``."""
 
-    format: Literal["kmcl-certificate/1"] = Field("kmcl-certificate/1", alias="schema")
+    format: Literal["kmcl-certificate/1"] = Field(default="kmcl-certificate/1", alias="schema")
     tool: Tool
     implementation: Implementation
     profile: str

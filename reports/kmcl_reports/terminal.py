@@ -38,9 +38,9 @@ _REQUIREMENT_COLOURS: Final = {
 }
 
 
-def _text(value: str, style: str = "") -> Text:
+def _text(value: str, style: str = "", indent: int = 0) -> Text:
     """Text without console markup or control characters."""
-    return Text(inline(value), style=style)
+    return Text(" " * indent + inline(value), style=style)
 
 
 def _requirements(certificate: Certificate) -> Table:
@@ -66,8 +66,9 @@ def _coverage(certificate: Certificate) -> Table:
 
 def _failures(certificate: Certificate) -> Table:
     table = Table(title="Failures", title_justify="left", expand=False)
-    for column in ("case", "requirements", "what happened"):
-        table.add_column(column, overflow="fold")
+    table.add_column("case", no_wrap=True, overflow="ellipsis")
+    table.add_column("requirements", overflow="fold")
+    table.add_column("what happened", overflow="fold")
     for failure in certificate.failures:
         broken = ", ".join(failure.requirements) or "-"
         table.add_row(_text(failure.case), _text(broken, "red"), _text(failure.summary))
@@ -80,17 +81,17 @@ def print_failure(certificate: Certificate, failure: Failure, console: Console) 
     for identifier in failure.requirements:
         for requirement in certificate.requirements:
             if requirement.id == identifier:
-                console.print(_text(f"  {identifier}  {requirement.statement}"))
-                console.print(_text(f"        {requirement.source}", "dim"))
+                console.print(_text(f"{identifier} {requirement.statement}", indent=2))
+                console.print(_text(requirement.source, "dim", indent=7))
     if failure.last_state:
-        console.print(_text(f"  last state: {failure.last_state}"))
+        console.print(_text(f"last state: {failure.last_state}", indent=2))
     if failure.chart:
         width = min(console.width - 1, 140)
         chart = render_rows(failure.chart, failure.event_index, failure.allowed, width=width)
         console.print(Text(printable(chart)), no_wrap=True, crop=False, overflow="ignore")
     if again := confirmation_text(failure):
-        console.print(_text(f"  {again}"))
-    console.print(_text(f"  {replay_command(certificate, failure)}", "cyan"))
+        console.print(_text(again, indent=2))
+    console.print(_text(replay_command(certificate, failure), "cyan", indent=2))
 
 
 def print_summary(certificate: Certificate, console: Console) -> None:

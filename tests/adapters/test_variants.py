@@ -110,6 +110,19 @@ DIRECTED: dict[str, tuple[Stimulus, ...]] = {
         call("server", "VmbChannelStart"),
         SETTLE,
     ),
+    # A quota of one is set once, and the channel opened twice.
+    "quota-reset-at-close": (
+        *opened(),
+        call("server", "VmbChannelSetTransactionQuota", 1),
+        call("client", "VmbChannelDisable"),
+        SETTLE,
+        call("client", "VmbChannelEnable"),
+        SETTLE,
+        call("client", "VmbPacketSend", "p0", b"first", 0),
+        SETTLE,
+        call("client", "VmbPacketSend", "p0", b"second", 0),
+        SETTLE,
+    ),
     # Paused for one Enable, or for all of them.
     "pause-wish-one-shot": (
         *opened(),

@@ -19,7 +19,7 @@ from .adapter import adapter
 from .campaigns import certify, fuzz
 from .explore import explore
 from .matrix import mutants, variants
-from .output import Code, Problem, complain
+from .output import Code, NobodyReads, Problem, complain
 from .rendering import report, verify
 from .single import check, replay
 from .spec import spec
@@ -86,8 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
-    if os.curdir not in sys.path:
-        sys.path.append(os.curdir)  # so that python:my_module:factory is found
+    if "" not in sys.path:
+        sys.path.append("")  # the current folder, so that python:my_module:factory is found
     try:
         code = _application().main(arguments, prog_name="kmcl", standalone_mode=False)
         sys.stdout.flush()
@@ -103,8 +103,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _UsageError as error:
         complain(f"{error.format_message().rstrip('.')}; see kmcl --help")  # type: ignore[attr-defined]
         return Code.USAGE
-    except BrokenPipeError:
-        # Whoever read the output has seen enough; nothing may be written at exit either.
+    except NobodyReads:
+        # Nothing may be written at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Code.UNJUDGED
     except (KeyboardInterrupt, typer.Abort):

@@ -17,11 +17,13 @@ from kmcl_conformance.campaign import Campaign, CampaignError, Options, Progress
 from kmcl_conformance.campaign import certify as run_campaign
 from kmcl_conformance.generate.tours import TOURS
 from kmcl_conformance.verdicts import certificate
+from kmcl_model.case import CaseError
+from kmcl_model.trace import TraceError
 from kmcl_reports.certificate import certificate_json, seal
 from kmcl_reports.results import Certificate, Verdict
 
 from .budget import sequences_of
-from .certificates import show_certificate, write_certificate
+from .certificates import remove_earlier, show_certificate, write_certificate
 from .options import AdapterName, Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
 from .progress import Meter
@@ -80,6 +82,7 @@ def certify(
             out=_folder(out, resume),
             resume=resume is not None,
         )
+        _make_room(options)
         with Meter(_total(options), "sequences", silent=not screen.is_for_people) as meter:
             found = run_campaign(implementation, options, lambda p: meter.show(p.done, _text(p)))
     except CampaignError as error:
@@ -134,6 +137,7 @@ def fuzz(
             resume=resume is not None,
             faults=chosen,
         )
+        _make_room(options)
         total = None if budget is None else _total(options)
         with Meter(total, "sequences", silent=not screen.is_for_people) as meter:
             found = _run_until_stopped(implementation, options, meter)
@@ -177,16 +181,24 @@ def _run_until_stopped(adapter: Adapter, options: Options, meter: Meter) -> Cert
     return certificate(campaign, time.perf_counter() - started)
 
 
+def _make_room(options: Options) -> None:
+    if options.out is not None and not options.resume:
+        remove_earlier(options.out)
+
+
 def _begin(adapter: Adapter, options: Options) -> Campaign:
     """A campaign from its beginning or from where it was left."""
-    kept = None
     if options.resume and options.out is not None:
         file = options.out / "campaign.json"
         try:
             kept = json.loads(file.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise CampaignError(f"{file}: nothing to resume: {error}") from None
-    campaign = Campaign(adapter, options, kept)
+            if not kept:
+                raise ValueError("it is empty")
+            campaign = Campaign(adapter, options, dict(kept))
+        except (OSError, KeyError, TypeError, ValueError, CaseError, TraceError) as error:
+            raise CampaignError(f"{file}: cannot be resumed: {error}; start again") from None
+    else:
+        campaign = Campaign(adapter, options)
     campaign.keep()
     return campaign
 

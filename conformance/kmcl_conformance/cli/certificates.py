@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from kmcl_model.spec.charts import CHARTS
-from kmcl_reports.certificate import certificate_json
+from kmcl_reports.certificate import certificate_json, parse_certificate
 from kmcl_reports.html import render_html
 from kmcl_reports.junit import render_junit
 from kmcl_reports.markdown import render_markdown
@@ -18,7 +18,7 @@ from .drawings import drawable
 from .output import Screen, save
 from .verdict import configuration_rows
 
-__all__ = ["FORMS", "show_certificate", "write_certificate"]
+__all__ = ["FORMS", "remove_earlier", "show_certificate", "write_certificate"]
 
 FORMS: Final[Mapping[str, Callable[[Certificate], str]]] = {
     "report.html": lambda found: render_html(found, map(drawable, CHARTS)),
@@ -32,9 +32,22 @@ DRAWN: Final = 3
 """Failures that are shown with their sequence chart; the others have a line each."""
 
 
-def write_certificate(found: Certificate, folder: Path) -> list[Path]:
+def write_certificate(found: Certificate, folder: Path) -> None:
     """Write every form into a folder. Raises Problem where that cannot be done."""
-    return [save(folder, name, render(found)) for name, render in FORMS.items()]
+    for name, render in FORMS.items():
+        save(folder, name, render(found))
+
+
+def remove_earlier(folder: Path) -> None:
+    """Remove the cases and traces of an earlier run, as far as its certificate names them: the
+    folder of a new run must not show failures that are none of it."""
+    try:
+        earlier = parse_certificate((folder / "certificate.json").read_bytes())
+        for failure in earlier.failures:
+            (folder / "cases" / Path(failure.case).name).unlink(missing_ok=True)
+            (folder / "traces" / Path(failure.trace or "none").name).unlink(missing_ok=True)
+    except (OSError, ValueError):
+        pass  # nothing there, or not ours
 
 
 def show_certificate(screen: Screen, found: Certificate, folder: Path) -> None:

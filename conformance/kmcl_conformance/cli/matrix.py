@@ -23,7 +23,7 @@ from kmcl_reports.results import MutantResult
 from kmcl_reports.terminal import kill_matrix
 
 from .budget import sequences_of
-from .hunt import Hunted, Target, hunt_all
+from .hunts import Hunted, Target, hunt_all
 from .options import Budget, Json, OutFolder, Quiet, Seed
 from .output import Code, Problem, Screen, save
 from .progress import Meter
@@ -104,7 +104,9 @@ def variants(
     runs = [(f"variant:{name}", seed + n) for name in names for n in range(seeds)]
     results = [
         _variant_row(name.removeprefix("variant:"), run_seed, hunted)
-        for (name, run_seed), hunted in zip(runs, _run(screen, runs, budget, jobs), strict=True)
+        for (name, run_seed), hunted in zip(
+            runs, _run(screen, runs, budget, jobs, readings=True), strict=True
+        )
     ]
     _give(screen, out, "variants.json", results)
     alarms = [row for row in results if row["alarm"]]
@@ -138,10 +140,15 @@ def _combinations(seed: int, wanted: int) -> list[str]:
 
 
 def _run(
-    screen: Screen, runs: Sequence[tuple[str, int]], budget: str, jobs: int | None
+    screen: Screen,
+    runs: Sequence[tuple[str, int]],
+    budget: str,
+    jobs: int | None,
+    *,
+    readings: bool = False,
 ) -> list[Hunted]:
     sequences = sequences_of(budget, find(runs[0][0]).describe())
-    targets = [Target(adapter, seed, sequences) for adapter, seed in runs]
+    targets = [Target(adapter, seed, sequences, readings) for adapter, seed in runs]
     done: list[Hunted] = []
     try:
         with Meter(len(runs), "runs", silent=not screen.is_for_people) as meter:

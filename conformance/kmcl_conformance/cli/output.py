@@ -17,7 +17,16 @@ from rich.text import Text
 
 from kmcl_reports.text import inline, printable
 
-__all__ = ["CHART_WIDTHS", "Code", "Problem", "Screen", "complain", "plain_console", "save"]
+__all__ = [
+    "CHART_WIDTHS",
+    "Code",
+    "NobodyReads",
+    "Problem",
+    "Screen",
+    "complain",
+    "plain_console",
+    "save",
+]
 
 CHART_WIDTHS: Final = (60, 140)
 """The narrowest and the widest sequence chart, in columns."""
@@ -42,11 +51,13 @@ class Problem(Exception):
         self.code = code
 
 
-class _Console(Console):
-    """A console that leaves it to the caller to notice that nobody reads on."""
+class NobodyReads(Exception):
+    """Whoever read standard output has seen enough."""
 
+
+class _Console(Console):
     def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
+        raise NobodyReads
 
 
 def plain_console(*, stderr: bool = False) -> Console:
@@ -88,7 +99,7 @@ class Screen:
                 with self.console.capture() as captured:
                     self.console.print(thing)
                 lines = captured.get().splitlines()
-                self.console.file.write("\n".join(line.rstrip() for line in lines) + "\n")
+                _write("\n".join(line.rstrip() for line in lines) + "\n")
 
     def word(self, word: str, *, good: bool) -> None:
         """Print a verdict of one word."""
@@ -98,7 +109,15 @@ class Screen:
         """Print the result for machines: a JSON text as it is, anything else as JSON."""
         if self.as_json:
             text = value if isinstance(value, str) else json.dumps(value, indent=2)
-            sys.stdout.write(text.rstrip("\n") + "\n")
+            _write(text.rstrip("\n") + "\n")
+
+
+def _write(text: str) -> None:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise NobodyReads from None
 
 
 def save(folder: Path, name: str, text: str) -> Path:

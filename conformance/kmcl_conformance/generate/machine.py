@@ -84,7 +84,8 @@ def _choosing(item: str) -> Callable[[TestFunc], TestFunc]:
     def decorate(function: TestFunc) -> TestFunc:
         what = st.runner().flatmap(lambda it: getattr(it.menu, item))
         there_is_one = precondition(lambda it: getattr(it.menu, item) is not None)
-        return there_is_one(rule(what=what)(function))
+        decorated: TestFunc = there_is_one(rule(what=what)(function))
+        return decorated
 
     return decorate
 

@@ -1,7 +1,7 @@
 """What a Hypothesis machine can choose from: the enabled stimuli, as strategies.
 
-A ``Menu`` is made after every step, so everything here is a look-up where the situation, or one like
-it, was met before.
+A ``Menu`` is made after every step, so everything here is a look-up where the situation was met
+before.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Menu(NamedTuple):
 def menu_of(judge: Judge, names: Names, runnable: int) -> Menu:
     """Everything that is enabled in the situation the judge has reached."""
     nodes = {end: track.node for end, track in judge.endpoint.items()}
-    controls = _controls(*[control_calls(nodes[end], end) for end in ENDPOINTS])
+    controls = [control_calls(nodes[end], end) for end in ENDPOINTS]
     alive = tuple([end for end in ENDPOINTS if _is_alive(nodes[end])])
     new, idle, ready, held = [], [], [], []
     for end in alive:
@@ -135,7 +135,10 @@ def menu_of(judge: Judge, names: Names, runnable: int) -> Menu:
     could_send, could_complete = tuple(ready), tuple(held)
     armed = names.armed
     return Menu(
-        *controls,
+        enable=_ends("VmbChannelEnable", *controls),
+        disable=_ends("VmbChannelDisable", *controls),
+        pause=_ends("VmbChannelPause", *controls),
+        start=_ends("VmbChannelStart", *controls),
         clean_up=_one_of(tuple([end for end in alive if _may_clean_up(judge, names, end)])),
         configure=_settings(alive, tuple([e for e in alive if not may_reset(nodes[e])])),
         limit=_joined(tuple([(end,) for end in alive if _may_limit(judge, end)]), _QUOTAS),
@@ -196,13 +199,11 @@ def _joined(choices: tuple[Choice, ...], more: tuple[Choice, ...]) -> Options:
     return _one_of(_product(choices, more))
 
 
-@lru_cache(maxsize=1024)
-def _controls(*calls: tuple[str, ...]) -> tuple[Options, ...]:
-    """For each control call, the ends that may make it; ``calls`` by end."""
-    names = ("VmbChannelEnable", "VmbChannelDisable", "VmbChannelPause", "VmbChannelStart")
-    return tuple(
-        _one_of(tuple(end for end, mine in zip(ENDPOINTS, calls, strict=True) if name in mine))
-        for name in names
+@lru_cache(maxsize=4096)
+def _ends(function: str, *calls: tuple[str, ...]) -> Options:
+    """The ends that may make a control call; ``calls`` are what each may make."""
+    return _one_of(
+        tuple(end for end, mine in zip(ENDPOINTS, calls, strict=True) if function in mine)
     )
 
 

@@ -1189,6 +1189,13 @@ def _settle(s: State, q: Quiet) -> State:
         and s.run == PAUSED
     ):
         s = _assume(s, "A64:R2")
+    if (
+        s.post_running
+        and s.run == STARTED_
+        and not (s.indicated or s.others)
+        and (_pausing(s) or _disabling(s) or s.cause == 2)
+    ):
+        s = _assume(s, "A56/close-meanwhile:R1")
     if s.failed and s.peer == "rejected" and s.connection == ENABLED and not s.others:
         s = _assume(s, "A46:R3") if not s.told else s
     if _literal_started(s) and not s.ran and STARTED in s.handlers:

@@ -308,6 +308,7 @@ _DELIVERY = (
     ),
     Rule("FL-complete", ("call", "VmbChannelPacketComplete"), (), _given_back),
     Rule("FL-fail", ("call", "VmbChannelPacketFail"), (), _given_back),
+    Rule("FL-overtaken", ("overtaken", ""), (), lambda s, e: _assume(s, "A84:R1")),
     Rule(
         "FL-malformed",
         ("environment", "malformed"),

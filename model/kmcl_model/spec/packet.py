@@ -154,7 +154,7 @@ _OBJECT = (
             need(
                 "a packet can be allocated",
                 "F368 F369",
-                lambda s, e: e.outputs[0] is True or s.connection == "disabled",
+                lambda s, e: e.outputs[0] is True or s.connection == "disabled" or s.leaving,
             ),
         ),
         _after_allocate,

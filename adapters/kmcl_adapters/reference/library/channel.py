@@ -350,11 +350,15 @@ class Channel(Configuration):
             return STATUS_INVALID_PARAMETER_3
         if not self.accepts_sends() or (packet.routine is None and not packet.allocated):
             return STATUS_INVALID_DEVICE_STATE
-        if readings.sends_while_paused == "refused" and self.paused and self.phase == Phase.OPEN:
+        if readings.sends_while_paused == "refused" and self.phase == Phase.OPEN and self.rests():
             return STATUS_INVALID_DEVICE_STATE
         if readings.full_ring == "error" and self.sender.would_queue(packet):
             return STATUS_BUFFER_OVERFLOW
         return None
+
+    def rests(self) -> bool:
+        """Whether a pause has been reached as far as Suspend (A66)."""
+        return self.paused and self.activity in (Activity.STOPPED, Activity.DRAINING)
 
     def length_allowed(self, length: int) -> bool:
         """Whether a packet may be so long (A97, A98)."""

@@ -331,6 +331,7 @@ class Lifecycle(Task):
         if not self.cancelled:
             if channel.readings.extra_suspend_at_close and not self.suspended:
                 self.suspended = True
+                channel.activity = Activity.DRAINING
                 return self.call(SUSPEND, self.nothing)
             self.cancelled = True
             if not channel.readings.cancel_after_closed:

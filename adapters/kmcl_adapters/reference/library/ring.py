@@ -53,9 +53,13 @@ class Ring:
         self.answers = 0
         self.frames: deque[Frame] = deque()
 
-    def fits(self, frame: Frame) -> bool:
-        """Whether there is room now; an empty ring takes a frame of any size (A21)."""
-        return self.used + frame.cost <= self.capacity or not self.used
+    def fits(self, frame: Frame, before: int = 0) -> bool:
+        """Whether there is room, behind ``before`` bytes that are to go first.
+
+        An empty ring takes a frame of any size (A21).
+        """
+        used = self.used + before
+        return used + frame.cost <= self.capacity or not used
 
     def put(self, frame: Frame) -> None:
         """Write a frame that fits."""

@@ -111,7 +111,7 @@ class Sender(Task):
         link = channel.link
         if link is None or not link.open:
             return False
-        return not (channel.paused and channel.readings.sends_while_paused == "held")
+        return channel.readings.sends_while_paused != "held" or not channel.rests()
 
     def may_answer(self) -> bool:
         """Whether completion packets may go onto the wire now (A83)."""
@@ -145,7 +145,9 @@ class Sender(Task):
         ring = self.channel.outgoing
         if ring is None or not self.may_transmit():
             return False
-        return bool(self.queue or self.answers) or not ring.fits(self.frame(packet))
+        ahead = sum(self.frame(p).cost for p in self.queue) + sum(a.cost for a in self.answers)
+        empty = not ring.used and not ahead
+        return not empty and ring.used + ahead + self.frame(packet).cost > ring.capacity
 
     def frame(self, packet: Packet) -> Frame:
         """The frame in which a packet travels."""
