@@ -21,6 +21,7 @@ from .results import (
     RequirementResult,
     RequirementVerdict,
 )
+from .sequence import setup_length
 from .shared import (
     PAGES_URL,
     VERDICT_SENTENCES,
@@ -142,8 +143,13 @@ def _failure(
             f"<code>{_e(failure.last_state)}</code></p>"
         )
     if failure.chart:
+        setup = setup_length(failure.chart, failure.event_index)
+        if setup:
+            drawn = render_rows_svg(failure.chart[:setup], title="Configuration")
+            yield f'<details class="setup"><summary class="soft">{setup} events of configuration'
+            yield f'</summary><div class="scroll">{drawn}</div></details>'
         drawn = render_rows_svg(
-            failure.chart, failure.event_index, title=f"Sequence of failure {number}"
+            failure.chart[setup:], failure.event_index, title=f"Sequence of failure {number}"
         )
         yield f'<div class="scroll">{drawn}</div>'
     yield _command(replay_command(certificate, failure))

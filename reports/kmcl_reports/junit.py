@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from .chart_text import render_rows
 from .results import Certificate, Failure, RequirementResult, RequirementVerdict
-from .shared import by_api, replay_command
+from .shared import by_api, chart_text, replay_command
 from .text import inline, printable
 
 __all__ = ["render_junit"]
@@ -23,12 +22,11 @@ _ELEMENT: Final = {
 
 
 def _failure_text(certificate: Certificate, failure: Failure) -> str:
-    chart = render_rows(failure.chart, failure.event_index, failure.allowed)
     lines = (
         failure.summary,
         f"last state: {failure.last_state}",
         f"replay: {replay_command(certificate, failure)}",
-        chart if failure.chart else "",
+        chart_text(failure) if failure.chart else "",
     )
     return printable("\n".join(lines))
 

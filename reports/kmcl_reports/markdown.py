@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from .chart_text import render_rows
 from .results import Certificate, Failure, RequirementResult, RequirementVerdict
 from .shared import (
     VERDICT_SENTENCES,
     by_api,
+    chart_text,
     confirmation_text,
     counts_text,
     coverage_items,
@@ -80,7 +80,7 @@ def _failure(number: int, failure: Failure, certificate: Certificate) -> Iterato
     if failure.last_state:
         yield f"Last state that explains everything: {_code(failure.last_state)}"
     if failure.chart:
-        yield _block(render_rows(failure.chart, failure.event_index, failure.allowed))
+        yield _block(chart_text(failure))
     again = confirmation_text(failure)
     head = f"Replay ({again}):" if again else "Replay:"
     yield f"{head}\n\n{_block(replay_command(certificate, failure))}"

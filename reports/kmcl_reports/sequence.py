@@ -7,7 +7,7 @@ stored in the certificate, so that a chart can be drawn again without the trace.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
@@ -29,12 +29,13 @@ from kmcl_model.status import status_name
 
 from .text import inline, shortened
 
-__all__ = ["ChartRow", "argument_text", "describe_event", "sequence_rows"]
+__all__ = ["ChartRow", "argument_text", "describe_event", "sequence_rows", "setup_length"]
 
 LABEL_LIMIT: Final = 240
 """Characters of a label; an implementation may send arguments of any length."""
 
 _PLAIN_WORD: Final = re.compile(r"[A-Za-z0-9_.:?+-]+")
+_SETUP: Final = re.compile(r"\bVmb(Client|Server)?Channel(Allocate|InitSet\w+)\b")
 _DISPATCH_LEVEL: Final = 2
 
 
@@ -199,3 +200,20 @@ def sequence_rows(events: Iterable[Event]) -> tuple[ChartRow, ...]:
             )
         )
     return tuple(rows)
+
+
+def _configures(row: ChartRow) -> bool:
+    if row.kind not in ("call", "return") or not _SETUP.search(row.label):
+        return False
+    return row.kind == "call" or row.label.endswith((" = STATUS_SUCCESS", " returned"))
+
+
+def setup_length(rows: Sequence[ChartRow], failure_index: int | None = None) -> int:
+    """How many rows at the beginning only allocate and configure the channel, with success.
+
+    They are the same in most runs, so a report may fold them. None are where the failure lies
+    among them or nothing else would be left.
+    """
+    length = next((n for n, row in enumerate(rows) if not _configures(row)), 0)
+    failing = any(row.number == failure_index for row in rows[:length])
+    return 0 if failing else length

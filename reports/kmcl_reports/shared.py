@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
+from .chart_text import render_rows
 from .results import (
     Certificate,
     Counts,
@@ -16,12 +17,14 @@ from .results import (
     RequirementVerdict,
     Verdict,
 )
+from .sequence import setup_length
 
 __all__ = [
     "COVERAGE_NAMES",
     "PAGES_URL",
     "VERDICT_SENTENCES",
     "by_api",
+    "chart_text",
     "confirmation_text",
     "counts_text",
     "coverage_items",
@@ -96,3 +99,10 @@ def confirmation_text(failure: Failure) -> str:
 def replay_command(certificate: Certificate, failure: Failure) -> str:
     """The command that runs a failure again."""
     return failure.reproduce or f"{certificate.tool.name} replay {failure.case}"
+
+
+def chart_text(failure: Failure) -> str:
+    """The sequence chart of a failure as text, without the rows that configure the channel."""
+    setup = setup_length(failure.chart, failure.event_index)
+    chart = render_rows(failure.chart[setup:], failure.event_index, failure.allowed)
+    return f"({setup} events of configuration left out)\n{chart}" if setup else chart

@@ -46,7 +46,7 @@ def kmcl(
 @pytest.fixture
 def case(kmcl: Kmcl) -> Path:
     """A case that the mutant fails."""
-    kmcl("certify", "-a", MUTANT, "-b", "60", "--out", "found", "--quiet")
+    kmcl("certify", "-a", MUTANT, "-b", "1", "--out", "found", "--quiet")
     return sorted(Path("found/cases").iterdir())[0]
 
 

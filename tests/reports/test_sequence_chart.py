@@ -10,7 +10,7 @@ from kmcl_model.events import Call, Enter, Environment, Event, Exit, Lost, Quies
 from kmcl_reports.chart_svg import render_rows_svg
 from kmcl_reports.chart_text import render_sequence
 from kmcl_reports.sample import SAMPLE_EVENTS
-from kmcl_reports.sequence import argument_text, describe_event, sequence_rows
+from kmcl_reports.sequence import argument_text, describe_event, sequence_rows, setup_length
 
 GOLDEN = """\
         client                                                                           server
@@ -48,6 +48,12 @@ def test_a_run_as_text() -> None:
     allowed = ("client: enter EvtVmbChannelStarted()",)
 
     assert render_sequence(SAMPLE_EVENTS, 12, allowed, width=96) == GOLDEN
+
+
+def test_a_quiescence_that_fails_is_called_a_silence() -> None:
+    chart = render_sequence(SAMPLE_EVENTS, 14)
+
+    assert "✗ the silence of event 14: the model has no explanation" in chart
 
 
 def test_silence_is_marked_after_the_last_event() -> None:
@@ -156,3 +162,22 @@ def test_the_drawing_marks_one_row_and_shows_every_label() -> None:
     assert len(bad) == 1
     assert "✗ 12" in drawn
     assert all(row.label.split("(")[0] in drawn for row in rows)
+
+
+def test_configuration_can_be_folded_unless_the_failure_is_in_it() -> None:
+    setup: list[Event] = [
+        Call("call", "client", "t0", "VmbChannelAllocate", (False,)),
+        Return("return", "client", "t0", "VmbChannelAllocate", 0, ()),
+        Call("call", "client", "t0", "VmbClientChannelInitSetTargetPnp", ("a", "b", True)),
+        Return("return", "client", "t0", "VmbClientChannelInitSetTargetPnp", 0, ()),
+    ]
+    rows = sequence_rows([*setup, *SAMPLE_EVENTS])
+
+    refused = Return("return", "client", "t0", "VmbChannelAllocate", 0xC000000D, ())
+
+    assert setup_length(rows) == 4
+    assert setup_length(sequence_rows([setup[0], refused, *setup[2:], *SAMPLE_EVENTS])) == 1
+    assert setup_length(rows, 4) == 4
+    assert setup_length(rows, 3) == 0
+    assert setup_length(rows[:4]) == 0
+    assert setup_length(()) == 0

@@ -81,12 +81,11 @@ def _explained(failure: Failure, events: Sequence[Event]) -> str:
 def _choosing(item: str) -> Callable[[TestFunc], TestFunc]:
     """A rule that draws ``what`` from an item of the menu, and applies while there is one."""
 
-    def decorate(function: TestFunc) -> TestFunc:
+    def decorate(function: Any) -> Any:
         what = st.runner().flatmap(lambda it: getattr(it.menu, item))
-        there_is_one = precondition(lambda it: getattr(it.menu, item) is not None)
-        decorated: TestFunc = there_is_one(rule(what=what)(function))
-        return decorated
+        return there_is_one(rule(what=what)(function))
 
+    there_is_one = precondition(lambda it: getattr(it.menu, item) is not None)
     return decorate
 
 

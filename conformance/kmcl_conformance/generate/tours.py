@@ -401,6 +401,117 @@ def _caller_memory(me: str) -> Iterator[Stimulus]:
     yield from _close()
 
 
+def _fates_of(me: str, initialized: bool) -> Iterator[Stimulus]:
+    """A packet is cancelled while queued, cancelled in the ring, completed from there, refused."""
+    peer = peer_of(me)
+
+    def renew() -> Iterator[Stimulus]:
+        yield _call(me, "VmbPacketFree", "p0")
+        yield from _packet(me, "p0", initialized)
+
+    yield from _configured()
+    yield from _packet(me, "p0", initialized)
+    yield from renew()
+    for tag in (0, 1):
+        yield _control(me, "Enable")
+        yield _send(me, "p0", tag)
+        yield SETTLE
+        yield _control(me, "Disable")
+        yield SETTLE
+    yield from renew()
+    for tag, end in ((2, "client"), (3, "server"), (4, me)):
+        yield _control("server", "Enable")
+        yield _control("server", "Start")
+        yield _control("client", "Enable")
+        yield _control("client", "Start")
+        yield SETTLE
+        yield _control(peer, "Pause")
+        yield SETTLE
+        yield _send(me, "p0", tag + 4, flags=0)
+        yield SETTLE
+        if tag == 3:
+            yield from renew()
+        yield _send(me, "p0", tag + 7, MAXIMUM + 8)
+        yield _send(me, "p0", tag + 7, MAXIMUM + 8)
+        if tag == 2:
+            yield from renew()
+        yield _send(me, "p0", tag)
+        yield SETTLE
+        yield _control(end, "Disable")
+        yield SETTLE
+        if tag == 3:
+            yield from renew()
+    yield _control("server", "Enable")
+    yield _control("server", "Start")
+    yield _control("client", "Enable")
+    yield _control("client", "Start")
+    for tag in (11, 12):
+        yield _send(me, "p0", tag)
+        yield SETTLE
+        yield _complete(peer, "c0")
+        yield SETTLE
+    yield _send(me, "p0", 13)
+    yield SETTLE
+    yield _control(me, "Disable")
+    yield SETTLE
+    yield _complete(peer, "c0")
+    yield SETTLE
+    yield from renew()
+    yield from _close()
+
+
+def _fates(me: str) -> Iterator[Stimulus]:
+    """Every way in which the transaction of an allocated packet can go."""
+    yield from _fates_of(me, initialized=False)
+
+
+def _fates_in_caller_memory(me: str) -> Iterator[Stimulus]:
+    """Every way in which the transaction of an initialized packet can go."""
+    yield from _fates_of(me, initialized=True)
+
+
+def _left_to_the_library(me: str) -> Iterator[Stimulus]:
+    """Packets with the default routine, whose names are used again at once."""
+    peer = peer_of(me)
+    yield from _running()
+    yield _react(peer, PROCESS_PACKET, DONE, sticky=True)
+    for tag, flags in ((0, WAIT), (1, 0)):
+        yield _call(me, "VmbPacketAllocate", "p0")
+        yield _send(me, "p0", tag, flags=flags)
+        yield SETTLE
+    yield from _packet(me, "p0", initialized=True)
+    yield _send(me, "p0", 2)
+    yield SETTLE
+    yield _call(me, "VmbPacketAllocate", "p1")
+    yield _send(me, "p1", 3)
+    yield from _packet(me, "p1", initialized=True)
+    yield SETTLE
+    yield from _close()
+
+
+def _fails_and_completes(me: str) -> Iterator[Stimulus]:
+    """After a failed packet and a reopen the same context is completed inside its handler."""
+    peer = peer_of(me)
+    yield from _running()
+    yield from _packet(me, "p0")
+    yield from _packet(me, "p1")
+    for tag in (0, 2, 4):
+        yield _react(peer, PROCESS_PACKET, Act("VmbChannelPacketFail", ("this",)))
+        yield _send(me, "p0", tag)
+        yield SETTLE
+        yield _control("client", "Disable")
+        yield SETTLE
+        yield _control("client", "Enable")
+        yield SETTLE
+        if tag:
+            yield _react(peer, PROCESS_PACKET, DONE)
+        yield _send(me, "p1", tag + 1)
+        yield SETTLE
+        yield _complete(peer, "c0")
+        yield SETTLE
+    yield from _close()
+
+
 def _pause_while_processing(me: str) -> Iterator[Stimulus]:
     """Pause while a handler runs, several times in one run."""
     peer = peer_of(me)
@@ -707,6 +818,10 @@ _CONVERSATIONS = (
     ("out of order", _out_of_order),
     ("fail and reopen", _fail_and_reopen),
     ("caller's memory", _caller_memory),
+    ("fates of a packet", _fates),
+    ("fates in the caller's memory", _fates_in_caller_memory),
+    ("left to the library", _left_to_the_library),
+    ("fails and completes", _fails_and_completes),
     ("pause while processing", _pause_while_processing),
     ("two packets then pause", _two_packets_then_pause),
     ("two waiters", _two_waiters),

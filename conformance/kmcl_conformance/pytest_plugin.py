@@ -1,0 +1,159 @@
+"""The pytest plugin: each modelled requirement becomes a test item.
+
+    pytest --pyargs kmcl_conformance --kmcl-adapter=native:./libmine.so
+
+Without ``--kmcl-adapter`` it does nothing. One certification campaign is run for the whole session,
+when the first item needs it; the items then give their requirement's verdict: a failure shows the
+shortest sequence found, what was not judged is skipped with the reason, and what could not be judged
+is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+if TYPE_CHECKING:
+    from kmcl_reports.results import Certificate, Failure, RequirementResult
+
+__all__ = ["RequirementItem", "Requirements", "pytest_addoption", "pytest_collect_file"]
+
+_CERTIFICATE: Final = pytest.StashKey["Certificate"]()
+
+
+class RequirementBrokenError(Exception):
+    """The implementation breaks the requirement; the text is for the user."""
+
+
+class UnjudgedError(Exception):
+    """There is no verdict."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """``--kmcl-adapter`` and what goes with it."""
+    group = parser.getgroup("kmcl", "KMCL conformance")
+    group.addoption(
+        "--kmcl-adapter",
+        metavar="NAME",
+        help="certify this implementation: a test item for each requirement "
+        "(use with --pyargs kmcl_conformance)",
+    )
+    group.addoption("--kmcl-seed", type=int, default=1, metavar="N", help="seed of the campaign")
+    group.addoption(
+        "--kmcl-budget", type=int, metavar="N", help="sequences to run (default: as kmcl certify)"
+    )
+    group.addoption(
+        "--kmcl-out", type=Path, metavar="DIR", help="folder for the cases and traces of failures"
+    )
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> Requirements | None:
+    """This very file stands for the requirements, where an adapter was named."""
+    if parent.config.getoption("--kmcl-adapter") is None or file_path != Path(__file__):
+        return None
+    found: Requirements = Requirements.from_parent(parent, path=file_path)
+    return found
+
+
+class Requirements(pytest.File):
+    """Every requirement that the specification models."""
+
+    def collect(self) -> Iterator[RequirementItem]:
+        from kmcl_model.catalogue import requirements
+
+        for requirement in requirements().values():
+            if requirement.status == "modelled":
+                yield RequirementItem.from_parent(
+                    self, name=requirement.id, statement=requirement.statement
+                )
+
+
+class RequirementItem(pytest.Item):
+    """One requirement; its outcome is the verdict of the campaign."""
+
+    def __init__(self, *, statement: str, **keywords: object) -> None:
+        super().__init__(**keywords)  # type: ignore[arg-type]
+        self.statement = statement
+
+    def setup(self) -> None:
+        """Have the campaign run. An item without a verdict ends here, with an error."""
+        from kmcl_reports.results import RequirementVerdict
+
+        result = self._result()
+        if result.verdict is RequirementVerdict.INCONCLUSIVE:
+            raise UnjudgedError(f"{self.name} was not judged: {result.reason}")
+
+    def runtest(self) -> None:
+        """Give the verdict."""
+        from kmcl_reports.results import RequirementVerdict
+
+        result = self._result()
+        if result.verdict is RequirementVerdict.FAIL:
+            raise RequirementBrokenError(self._told(result))
+        if result.verdict is RequirementVerdict.WAIVED:
+            pytest.xfail(f"waived: {result.reason}")
+        if result.verdict is not RequirementVerdict.PASS:
+            pytest.skip(f"{result.verdict.value}: {result.reason}")
+
+    def repr_failure(
+        self, excinfo: pytest.ExceptionInfo[BaseException], style: str | None = None
+    ) -> str:
+        """The verdict without a traceback; a defect of ours with one."""
+        if isinstance(excinfo.value, RequirementBrokenError | UnjudgedError):
+            return str(excinfo.value)
+        return str(super().repr_failure(excinfo))
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """The requirement in a headline."""
+        return self.path, None, f"{self.name}: {self.statement}"
+
+    def _result(self) -> RequirementResult:
+        return next(r for r in _certificate(self.config).requirements if r.id == self.name)
+
+    def _told(self, result: RequirementResult) -> str:
+        found = _certificate(self.config).failures
+        shown = [_failure_text(f) for f in found if f.case == result.case]
+        return "\n".join([f"{self.name} is broken: {self.statement}", f"({result.source})", *shown])
+
+
+def _failure_text(failure: Failure) -> str:
+    from kmcl_reports.chart_text import render_rows
+    from kmcl_reports.text import printable
+
+    chart = render_rows(failure.chart, failure.event_index, failure.allowed)
+    again = [] if failure.reproduce is None else [f"again: {printable(failure.reproduce)}"]
+    return "\n".join([printable(failure.summary), "", chart, *again])
+
+
+def _certificate(config: pytest.Config) -> Certificate:
+    """The campaign's certificate; the campaign is run when it is first asked for."""
+    if _CERTIFICATE not in config.stash:
+        config.stash[_CERTIFICATE] = _run(config)
+    return config.stash[_CERTIFICATE]
+
+
+def _run(config: pytest.Config) -> Certificate:
+    from kmcl_adapters import AdapterError
+    from kmcl_conformance.adapters import find
+    from kmcl_conformance.campaign import BUDGETS, ELSEWHERE, CampaignError, Options, certify
+
+    name: str = config.getoption("--kmcl-adapter")
+    try:
+        adapter = find(name)
+        try:
+            inside = "schedulable" in adapter.describe().capabilities
+            sequences = BUDGETS["default"] // (1 if inside else ELSEWHERE)
+            options = Options(
+                adapter=name,
+                seed=config.getoption("--kmcl-seed"),
+                sequences=config.getoption("--kmcl-budget") or sequences,
+                out=config.getoption("--kmcl-out"),
+            )
+            return certify(adapter, options)
+        finally:
+            adapter.close()
+    except (AdapterError, CampaignError) as error:
+        pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)
