@@ -30,6 +30,8 @@ __all__ = ["ProcessAdapter", "ProcessSession", "create"]
 
 BATCH: Final = 64
 """So many stimuli wait at most until they are sent together."""
+ORDINARY: Final = 100
+"""So many events a stimulus may cause without being called a flood."""
 _STARTING_SECONDS = 30.0
 _LONGEST_LINE = 1 << 22
 _KEPT_COMPLAINTS = 4096
@@ -238,7 +240,7 @@ class ProcessSession:
 
     def _send(self) -> None:
         stimuli, self._pending = self._pending, []
-        limit = self._adapter.flood * (len(stimuli) + 1)
+        limit = max(self._adapter.flood, ORDINARY * len(stimuli))
         seen = 0
 
         def keep(line: dict[str, Any]) -> None:
@@ -271,8 +273,8 @@ class ProcessSession:
 class ProcessAdapter:
     """``command`` is started when needed, and again after it was lost.
 
-    ``limit``: the longest time a request may take, in seconds. ``flood``: the most events a
-    stimulus may cause. ``environment``: of the process; None: ours.
+    ``limit``: the longest time a request may take, in seconds. ``flood``: the most events that
+    a request may bring, 100 for each of its stimuli apart. ``environment``: of the process; None: ours.
     """
 
     def __init__(

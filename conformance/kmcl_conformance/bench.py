@@ -375,8 +375,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _method(sizes: Sizes) -> str:
     return (
         f"Warm-up, not counted: {sizes.warm_walks:,} walks, {WARM_MACHINES} repeats of each "
-        "machine, one pass over the traces. Rates are per second of one core's time; the C example and "
-        "kmcl certify, which starts cold, by the clock."
+        "machine, one pass over the traces. Rates are per second of one core's time; the C "
+        "example and kmcl certify, which starts cold, by the clock."
     )
 
 

@@ -128,7 +128,7 @@ class Campaign:
     def progress(self) -> Progress:
         """Where the campaign stands."""
         return Progress(
-            self.done, self.total, self.steps, len(self.found), len(self.witnesses.requirements)
+            self.done, self.total, self.steps, len(self.found), self.witnesses.exercised()
         )
 
     def _one(self, number: int) -> None:
@@ -188,10 +188,6 @@ class Campaign:
         """Of the charts: what was hit, and all there is."""
         moves = seen(self.specification).moves + self._earlier.moves
         return chart_coverage(set(moves), self.pairs)
-
-    def path(self, name: str) -> str:
-        """A file of this campaign as the user can name it."""
-        return str(self.options.out / name) if self.options.out is not None else name
 
     def command(self) -> str:
         """The command that runs this campaign again."""

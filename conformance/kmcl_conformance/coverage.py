@@ -64,6 +64,10 @@ class Witnesses:
                             known[id] = (name, steps)
             automaton.fresh.clear()
 
+    def exercised(self) -> int:
+        """How many requirements have a witness; rules cite interpretations as well."""
+        return sum(id.startswith("F") for id in self.requirements)
+
     def dump(self) -> dict[str, Any]:
         """As JSON."""
         return {"requirements": self.requirements, "readings": self.readings}

@@ -26,7 +26,7 @@ from kmcl_model.api import (
     SUSPEND,
 )
 from kmcl_model.events import Event
-from kmcl_model.payload import tag_of
+from kmcl_model.payload import tag_of, written
 from kmcl_model.spec import Automaton, Broken, Edge, Move, Node, Quiet, Shadow, Specification
 from kmcl_model.spec.configuration import SETTERS
 from kmcl_model.spec.specification import ENDPOINTS, peer_of
@@ -138,7 +138,7 @@ class Judge:
                 event,
                 refused.track.name,
                 refused.edge.broken,
-                tuple(sorted(map(_describe, refused.track.node.states))),
+                tuple(sorted(set(map(_describe, refused.track.node.states)))),
             )
             return self.failure
         except KeyError as unknown:
@@ -492,13 +492,32 @@ def _shadow(kind: str, name: str, node: Node) -> Shadow:
 def _describe(state: Any) -> str:
     """A state in words: what differs from nothing."""
     defaults = type(state)._field_defaults
-    shown = [
-        f"{field} {value}" if value is not True else field
-        for field, value in zip(state._fields, state, strict=True)
-        if field not in ("assumed", "endpoint", "sender", "receiver")
-        and defaults.get(field, None) != value
-    ]
-    return ", ".join(shown).replace("_", " ") or "as new"
+    shown = []
+    for field, value in zip(state._fields, state, strict=True):
+        if field in _UNTOLD or defaults.get(field) == value:
+            continue
+        name = field.replace("_", " ")
+        if field == "calls":
+            shown.append("in progress: " + ", ".join(sorted({_call_name(call) for call in value})))
+        elif field == "entries":
+            shown.append("on their way: " + ", ".join(_entry_name(entry) for entry in value))
+        else:
+            shown.append(name if value is True else f"{name} {value}")
+    return ", ".join(shown) or "as new"
+
+
+_UNTOLD = frozenset(
+    {"assumed", "endpoint", "sender", "receiver", "handlers", "wish", "done", "peer"}
+)
+
+
+def _call_name(call: Any) -> str:
+    return next((part for part in call if str(part).startswith("Vmb")), str(call))
+
+
+def _entry_name(entry: Any) -> str:
+    marks = [m for m in ("calling", "launched", "sure", "optional", "over") if getattr(entry, m)]
+    return f"{written(entry.buffer)} ({', '.join(marks)})"
 
 
 def judge_trace(events: Iterable[Event], specification: Specification | None = None) -> Judge:

@@ -2,10 +2,10 @@
 
     pytest --pyargs kmcl_conformance --kmcl-adapter=native:./libmine.so
 
-Without ``--kmcl-adapter`` it does nothing. One certification campaign is run for the whole session,
-when the first item needs it; the items then give their requirement's verdict: a failure shows the
-shortest sequence found, what was not judged is skipped with the reason, and what could not be judged
-is an error.
+Without ``--kmcl-adapter`` it does nothing. One certification campaign is run for the whole
+session, when the first item needs it; the items then give their requirement's verdict: a failure
+shows the shortest sequence found, what was not judged is skipped with the reason, and what could
+not be judged is an error.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--kmcl-seed", type=int, default=1, metavar="N", help="seed of the campaign")
     group.addoption(
-        "--kmcl-budget", type=int, metavar="N", help="sequences to run (default: as kmcl certify)"
+        "--kmcl-budget", default="default", metavar="SIZE", help="as for kmcl certify"
     )
     group.addoption(
         "--kmcl-out", type=Path, metavar="DIR", help="folder for the cases and traces of failures"
@@ -138,22 +138,22 @@ def _certificate(config: pytest.Config) -> Certificate:
 def _run(config: pytest.Config) -> Certificate:
     from kmcl_adapters import AdapterError
     from kmcl_conformance.adapters import find
-    from kmcl_conformance.campaign import BUDGETS, ELSEWHERE, CampaignError, Options, certify
+    from kmcl_conformance.campaign import CampaignError, Options, certify
+    from kmcl_conformance.cli.budget import sequences_of
+    from kmcl_conformance.cli.output import Problem
 
     name: str = config.getoption("--kmcl-adapter")
     try:
         adapter = find(name)
         try:
-            inside = "schedulable" in adapter.describe().capabilities
-            sequences = BUDGETS["default"] // (1 if inside else ELSEWHERE)
             options = Options(
                 adapter=name,
                 seed=config.getoption("--kmcl-seed"),
-                sequences=config.getoption("--kmcl-budget") or sequences,
+                sequences=sequences_of(config.getoption("--kmcl-budget"), adapter.describe()),
                 out=config.getoption("--kmcl-out"),
             )
             return certify(adapter, options)
         finally:
             adapter.close()
-    except (AdapterError, CampaignError) as error:
+    except (AdapterError, CampaignError, Problem) as error:
         pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)

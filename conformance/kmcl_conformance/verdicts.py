@@ -205,11 +205,10 @@ def _failure(campaign: Campaign, found: Found) -> Failure:
         case=f"cases/{found.file}.json",
         trace=f"traces/{found.file}.jsonl",
         requirements=tuple(id for id in failure.requirements if id.startswith("F")),
-        summary=f"{failure.observer}: {describe_event(failure.event)}, but {what}",
+        summary=f"{describe_event(failure.event)}, but {what}",
         event_index=failure.number,
         allowed=allowed_instead(Judge(campaign.specification), outcome.events[: failure.number]),
         last_state="; ".join(failure.state[:3]),
-        reproduce=f"kmcl replay {campaign.path(f'cases/{found.file}.json')}",
         chart=sequence_rows(outcome.events),
     )
 

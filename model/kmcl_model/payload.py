@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 __all__ = [
+    "TAGS",
     "Payload",
     "matches",
     "matches_bytes",

@@ -22,7 +22,7 @@ STATE_HEIGHT: Final = 34.0
 START: Final = ""
 """The dot from which the initial state is entered."""
 LABEL_LIMIT: Final = 44
-PAGE_WIDTH: Final = 1040.0
+PAGE_WIDTH: Final = 1120.0
 
 Point = tuple[float, float]
 Events = dict[str, list[str]]

@@ -13,9 +13,11 @@ from typing import Final, NamedTuple
 
 __all__ = ["Edge", "Layout", "Size", "arrange"]
 
-GAP_ALONG: Final = 24.0
+GAP_ALONG: Final = 30.0
 GAP_ACROSS: Final = 18.0
 SWEEPS: Final = 24
+PULLS: Final = 80
+STRAIGHTNESS: Final = 8.0
 
 Node = str | tuple[int, int]
 """A node by its name, or a bend by the number of its edge and its rank."""
@@ -122,22 +124,34 @@ def _ordered(rows: list[list[Node]], links: set[tuple[Node, Node]]) -> list[list
     return best
 
 
-def _spread(wanted: Sequence[float], apart: Sequence[float]) -> list[float]:
-    """The places nearest to the wanted ones (least squares) that are ``apart`` from each other:
-    isotonic regression by pooling adjacent violators."""
+def _spread(
+    wanted: Sequence[float], weights: Sequence[float], apart: Sequence[float]
+) -> list[float]:
+    """The places nearest to the wanted ones (weighted least squares) that are ``apart`` from each
+    other: isotonic regression by pooling adjacent violators."""
     offsets = [0.0]
     for distance in apart:
         offsets.append(offsets[-1] + distance)
-    pools: list[tuple[float, int]] = []
-    for want, offset in zip(wanted, offsets, strict=True):
-        mean, count = want - offset, 1
+    pools: list[tuple[float, float, int]] = []
+    for want, weight, offset in zip(wanted, weights, offsets, strict=True):
+        mean, mass, count = want - offset, weight, 1
         while pools and pools[-1][0] > mean:
-            other, others = pools.pop()
-            mean = (mean * count + other * others) / (count + others)
-            count += others
-        pools.append((mean, count))
-    means = [mean for mean, count in pools for _ in range(count)]
+            other, other_mass, others = pools.pop()
+            mean = (mean * mass + other * other_mass) / (mass + other_mass)
+            mass, count = mass + other_mass, count + others
+        pools.append((mean, mass, count))
+    means = [mean for mean, _, count in pools for _ in range(count)]
     return [mean + offset for mean, offset in zip(means, offsets, strict=True)]
+
+
+def _pull(node: Node, near: Sequence[Node], places: Mapping[Node, float]) -> tuple[float, float]:
+    """Where its neighbours draw a node, and how strongly. Bends hold together, so that long
+    edges run straight."""
+    weights = [STRAIGHTNESS if {type(node), type(other)} == {tuple} else 1.0 for other in near]
+    if not weights:
+        return places[node], 1.0
+    drawn = sum(weight * places[other] for weight, other in zip(weights, near, strict=True))
+    return drawn / sum(weights), sum(weights)
 
 
 def _across(
@@ -155,17 +169,12 @@ def _across(
     places: dict[Node, float] = {}
     ranked = list(zip(rows, apart, strict=True))
     for row, distances in ranked:
-        start = _spread([0.0] * len(row), distances)
+        start = _spread([0.0] * len(row), [1.0] * len(row), distances)
         places |= dict(zip(row, start, strict=True))
-    for _ in range(SWEEPS):
+    for _ in range(PULLS):
         for row, distances in [*ranked, *reversed(ranked)]:
-            wanted = [
-                sum(places[other] for other in near[node]) / len(near[node])
-                if near[node]
-                else places[node]
-                for node in row
-            ]
-            places |= dict(zip(row, _spread(wanted, distances), strict=True))
+            wanted, weights = zip(*(_pull(node, near[node], places) for node in row), strict=True)
+            places |= dict(zip(row, _spread(wanted, weights, distances), strict=True))
     return places
 
 
@@ -187,24 +196,30 @@ def arrange(nodes: Mapping[str, Size], edges: Sequence[Edge]) -> Layout:
             sizes[bend] = edge.label if bend == middle else Size(0.0, 0.0)
             rows[ranks[low] + 1 + between.index(bend)].append(bend)
         links |= set(pairwise([low, *between, high]))
-        turned = low != edge.source
-        bends.append(between[::-1] if turned else between)
+        bends.append(between)
         middles.append(middle)
     rows = _ordered(rows, links)
     across = _across(rows, links, sizes)
     along: dict[Node, float] = {}
+    half: dict[Node, float] = {}
     position = 0.0
     for row in rows:
         depth = max(sizes[node].along for node in row)
         for node in row:
             along[node] = position + depth / 2
+            half[node] = depth / 2
         position += depth + GAP_ALONG
     low_edge = min(across[node] - sizes[node].across / 2 for node in across)
     high_edge = max(across[node] + sizes[node].across / 2 for node in across)
     points = {node: (along[node], across[node] - low_edge) for node in across}
+    routes = []
+    for edge, (low, _), between in zip(edges, forward, bends, strict=True):
+        # Straight through a rank, so that the turns lie in the gaps, where nothing else is.
+        ends = {(points[b][0] + side * half[b], points[b][1]) for b in between for side in (-1, 1)}
+        routes.append(sorted(ends, reverse=low != edge.source))
     return Layout(
         {name: points[name] for name in nodes},
-        [[points[bend] for bend in route] for route in bends],
+        routes,
         [points[middle] for middle in middles],
         Size(position - GAP_ALONG, high_edge - low_edge),
     )

@@ -233,9 +233,9 @@ def test_batches_larger_than_a_pipe_pass(tmp_path: Path) -> None:
         ("sys.stdout.write('x' * 5000000)", "garbage", "a line of more than"),
         ("say(reply=number, error='cannot'); continue", "garbage", "cannot"),
         (
-            "[say(event='environment', endpoint='e', action='a') for _ in range(50)]",
+            "[say(event='environment', endpoint='e', action='a') for _ in range(250)]",
             "flood",
-            "more than 30 events for 2 stimuli",
+            "more than 200 events for 2 stimuli",
         ),
         ("say(event='lost', reason='flood', detail='of tears')", "flood", "of tears"),
     ],

@@ -853,11 +853,34 @@ def test_senseless_calls_are_skipped(
 
 
 def test_every_function_of_the_vocabulary_can_be_called() -> None:
-    talk = Talk()
-    for function in FUNCTIONS.values():
-        for endpoint in ("server", "client"):
-            talk.call(endpoint, function.name, *(None for _ in function.parameters))
-    assert all(event[0] in {"call", "return"} for event in talk.session.take())
+    values: dict[str, Argument] = {
+        "IsServer": True,
+        "Handlers": (),
+        "Size": "size",
+        "ByteCount": MAXIMUM * 2,
+        "Buffer": b"x",
+        "Seen": None,
+        "Pointer": "pointer",
+        "Name": "name",
+    }
+    last = ("VmbPacketFree", "VmbChannelDisable", "VmbChannelCleanup")
+    names = {"VmbPacketInitialize": "m0", "VmbPacketFree": "p1", "VmbPacketAllocate": "d"}
+    talk = Talk().open().send("client", "p0", b"x").send("client", "p1", b"y").settle().forget()
+    for name in (*(name for name in FUNCTIONS if name not in last), *last):
+        values["Packet"] = names.get(name, "p0")
+        values["Context"] = "c1" if name == "VmbChannelPacketFail" else "c0"
+        arguments = (values.get(parameter, 1) for parameter in FUNCTIONS[name].parameters)
+        talk.call("server", name, *arguments, by=name).settle()
+    talk.call("server", "VmbChannelAllocate", True)
+    trace = talk.session.take()
+    called = {event.function for event in trace if isinstance(event, Call)}
+    returned = {event.function for event in trace if isinstance(event, Return)}
+    assert called == returned == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("arguments", [(), ("p0", b"x"), ("p0", b"x", 0, 0)])
+def test_wrong_number_of_arguments_is_skipped(arguments: tuple[Argument, ...]) -> None:
+    assert Talk().open().call("client", "VmbPacketSend", *arguments).lines() == []
 
 
 def test_activations_of_one_callback_are_told_apart() -> None:

@@ -15,6 +15,7 @@ import pytest
 from kmcl_adapters import Adapter, Session
 from kmcl_adapters.interface import Description
 from kmcl_adapters.reference import ReferenceAdapter
+from kmcl_conformance import campaign
 from kmcl_conformance.adapters import find
 from kmcl_conformance.cli import campaigns, main
 from kmcl_conformance.generate.tours import TOURS
@@ -36,6 +37,17 @@ class Result(NamedTuple):
 
 
 Run = Callable[..., Result]
+
+
+SHORT = tuple(t for n, t in enumerate(TOURS) if n < 3 or "rejected" in t.name)
+"""A few of the directed sequences, among them one that the mutant fails."""
+
+
+@pytest.fixture(autouse=True)
+def few_tours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Campaigns that are over soon."""
+    monkeypatch.setattr(campaign, "TOURS", SHORT)
+    monkeypatch.setattr(campaigns, "TOURS", SHORT)
 
 
 @pytest.fixture
@@ -272,7 +284,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_certificate(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = run("certify", "-b", "5", "--out", "whole", "--json")
-    monkeypatch.setattr(campaigns, "find", lambda _: Interrupting(len(TOURS) + 3))
+    monkeypatch.setattr(campaigns, "find", lambda _: Interrupting(len(SHORT) + 3))
 
     stopped = run("certify", "-b", "5", "--out", "out", "--quiet")
 

@@ -43,11 +43,12 @@ def kmcl(
     return run_kmcl
 
 
-@pytest.fixture
-def case(kmcl: Kmcl) -> Path:
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A case that the mutant fails."""
-    kmcl("certify", "-a", MUTANT, "-b", "1", "--out", "found", "--quiet")
-    return sorted(Path("found/cases").iterdir())[0]
+    folder = tmp_path_factory.mktemp("found")
+    assert main(["certify", "-a", MUTANT, "-b", "1", "--out", str(folder), "--quiet"]) == 1
+    return sorted((folder / "cases").iterdir())[0]
 
 
 def allocate(endpoint: str, by: str = "t0") -> Invoke:

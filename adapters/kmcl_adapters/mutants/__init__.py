@@ -19,10 +19,11 @@ from . import (
     configuration,
     flow,
     lifecycle,
-    order,
     ownership,
     queueing,
     reentrancy,
+    starting,
+    stopping,
 )
 from .mutant import AREAS, Mutant, parts_of
 
@@ -32,7 +33,8 @@ MUTANTS: Final[dict[str, Mutant]] = {
     mutant.name: mutant
     for module in (
         lifecycle,
-        order,
+        starting,
+        stopping,
         blocking,
         ownership,
         completions,

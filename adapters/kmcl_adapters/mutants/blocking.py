@@ -50,7 +50,7 @@ class DisableReturnsBeforeDrain(Lifecycle):
 class DisableReturnsBeforeClosed(Lifecycle):
     def advance_closing(self) -> bool:
         going_on = super().advance_closing()
-        if self.calling and self.closed_called and self.channel.disabling:
+        if self.calling and self.cancelled and self.channel.disabling:
             self.channel.release(self.channel.disable_waits)
         return going_on
 

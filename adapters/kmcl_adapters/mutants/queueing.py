@@ -48,7 +48,8 @@ class SendBeforeOpenRefused(Channel):
 
 class SendInClosedRefused(Channel):
     def accepts_sends(self) -> bool:
-        return not self.lifecycle.closed_called and super().accepts_sends()
+        closing = self.lifecycle.calling and self.lifecycle.cancelled
+        return not closing and super().accepts_sends()
 
 
 class SendInStartedRefused(Channel):

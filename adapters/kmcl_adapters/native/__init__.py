@@ -18,7 +18,7 @@ __all__ = ["create"]
 
 def create(argument: str, *, limit: float = 10.0, flood: int = 1_000) -> ProcessAdapter:
     """The library at this path. ``limit`` is the longest time a request may take, in seconds;
-    ``flood`` the most events a stimulus may cause. Raises AdapterError where it cannot be used."""
+    ``flood`` the most events it may bring. Raises AdapterError where it cannot be used."""
     name = f"native:{argument}"
     path = Path(argument)
     if not path.is_file():

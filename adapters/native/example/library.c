@@ -59,7 +59,7 @@ static NTSTATUS allocate(PDEVICE_OBJECT parent, BOOLEAN is_server, VMBCHANNEL *c
 static VOID cleanup(VMBCHANNEL end)
 {
     enter();
-    bool clean = await_rest(end); /* anything else is a fault of the driver */
+    bool clean = await_rest(end) && await(completions_done, end); /* else the driver is at fault */
     if (clean) {
         stop_threads(end, THREADS);
         world.ends[end->is_server ? SERVER : CLIENT] = NULL;

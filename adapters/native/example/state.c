@@ -89,9 +89,10 @@ void hang_up(VMBCHANNEL end)
 static void become_disabled(VMBCHANNEL end)
 {
     end->connection = DISABLED; /* no send is accepted from here on */
-    end->finishing = true;
     cancel(end, &end->queue);
-    await(completions_done, end);
+    end->finishing = end->disabling; /* nothing may be called once Disable has returned */
+    if (end->finishing)
+        await(completions_done, end);
     end->attached = end->hung_up = end->disabling = end->finishing = false;
     end->refused = false;
     end->failure = STATUS_SUCCESS;
@@ -298,7 +299,9 @@ static bool was_disabled(const void *what)
 VOID channel_disable(VMBCHANNEL end)
 {
     enter();
-    if (!at_rest(end)) {
+    if (at_rest(end)) {
+        await(completions_done, end);
+    } else {
         struct progress progress = {end, end->disables};
         end->disabling |= end->connection != DISABLED;
         if (end->attached || end->expected)

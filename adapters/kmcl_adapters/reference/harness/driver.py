@@ -11,6 +11,7 @@ from kmcl_adapters.reference.library.packet import Packet, Received, Then
 from kmcl_model.api import (
     CALLBACKS,
     COMPLETION_ROUTINE,
+    FUNCTIONS,
     PNP_FAILURE,
     PROCESS_PACKET,
     PROCESSING_COMPLETE,
@@ -39,6 +40,7 @@ def short_name(callback: str) -> str:
     return callback
 
 
+ARITY: Final = {name: len(function.parameters) for name, function in FUNCTIONS.items()}
 SHORT: Final = {name: short_name(name) for name in CALLBACKS}
 VOID: Final = {name: callback.returns == "void" for name, callback in CALLBACKS.items()}
 
@@ -88,7 +90,7 @@ class Driver:
     ) -> bool:
         """Make a call; false if it has not returned yet."""
         entry = CALLS.get(function)
-        if entry is None or self.dead or by in self.busy:
+        if entry is None or self.dead or by in self.busy or len(arguments) != ARITY[function]:
             return True
         prepare, execute = entry
         actual = prepare(self, arguments, activation)

@@ -13,9 +13,9 @@ from kmcl_model.status import (
     STATUS_SUCCESS,
 )
 
-from .configuration import POINTER_SIZE, Configuration
 from .lifecycle import Activity, Phase
-from .packet import CompletionRoutine, Packet, Received
+from .packet import Packet, Received
+from .packet_objects import PacketObjects
 from .ring import BROKEN, PAGE, Frame, Ring, cost
 from .scheduler import Scheduler, Wait
 
@@ -29,7 +29,7 @@ WAIT_FOR_COMPLETION: Final = 0x1
 SEND_FLAGS: Final = 0x7
 
 
-class Channel(Configuration):
+class Channel(PacketObjects):
     """One end of the channel, allocated and not yet cleaned up."""
 
     __slots__ = (
@@ -288,46 +288,6 @@ class Channel(Configuration):
         for wait in waits:
             wait.wake()
         waits.clear()
-
-    # Packet objects
-
-    def packet_allocate(self) -> Packet | None:
-        """VmbPacketAllocate."""
-        if self.readings.allocation_needs_enable and self.is_disabled():
-            return None
-        return Packet(self, True)
-
-    def packet_initialize(self, byte_count: int) -> tuple[int, Packet | None]:
-        """VmbPacketInitialize in ``byte_count`` bytes of the driver (A115)."""
-        if not self.large_enough(byte_count):
-            return STATUS_INVALID_PARAMETER_3, None
-        return STATUS_SUCCESS, Packet(self, False)
-
-    def large_enough(self, byte_count: int) -> bool:
-        """Whether so much memory holds a packet."""
-        if self.readings.initialize_from == "sum":
-            return byte_count > self.maximum_packet_size + POINTER_SIZE
-        return byte_count >= self.sizeof_packet()
-
-    def packet_free(self, packet: Packet) -> None:
-        """VmbPacketFree."""
-        packet.freed = True
-
-    def packet_channel(self, packet: Packet) -> Configuration:
-        """VmbPacketGetChannel."""
-        return packet.channel
-
-    def packet_set_pointer(self, packet: Packet, pointer: object) -> None:
-        """VmbPacketSetPointer."""
-        packet.pointer = pointer
-
-    def packet_pointer(self, packet: Packet) -> object:
-        """VmbPacketGetPointer: kept across sends (A120)."""
-        return packet.pointer
-
-    def set_completion_routine(self, packet: Packet, routine: CompletionRoutine) -> None:
-        """VmbPacketSetCompletionRoutine: stays over reuse (A118)."""
-        packet.routine = routine
 
     # Sending
 

@@ -50,7 +50,6 @@ class Lifecycle(Task):
         "calling",
         "cancelled",
         "channel",
-        "closed_called",
         "pnp_status",
         "post_due",
         "post_running",
@@ -65,7 +64,6 @@ class Lifecycle(Task):
         self.post_running = False
         self.suspended = False
         self.cancelled = False
-        self.closed_called = False
         self.pnp_status: int | None = None
 
     def step(self) -> None:
@@ -339,7 +337,6 @@ class Lifecycle(Task):
             return True
         if not channel.readings.cancel_after_closed and channel.completer.pending:
             return False
-        self.closed_called = True
         return self.call(CLOSED, self.closed)
 
     def nothing(self, _: int) -> None:
@@ -368,7 +365,6 @@ class Lifecycle(Task):
         if channel.readings.cancel_after_closed:
             self.cancel()
         self.cancelled = False
-        self.closed_called = False
         channel.opened = False
         channel.link = None
         channel.reset_at_close()

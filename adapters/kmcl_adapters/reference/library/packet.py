@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from .channel import Channel
+    from .configuration import Configuration
     from .link import Link
 
 __all__ = ["CompletionRoutine", "Packet", "Received", "Then"]
@@ -33,7 +33,7 @@ class Packet:
         "wants_answer",
     )
 
-    def __init__(self, channel: Channel, allocated: bool) -> None:
+    def __init__(self, channel: Configuration, allocated: bool) -> None:
         self.channel = channel
         self.allocated = allocated
         self.freed = False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kmcl_model.status import STATUS_SUCCESS
+
 from .lifecycle import Activity
 from .packet import Received
 from .ring import ANSWER, BROKEN, Frame
@@ -72,7 +74,7 @@ class Receiver(Task):
             packet = channel.sent.pop(frame.transaction, None)
             if packet is not None:
                 buffer = self.received_bytes(frame.buffer) if frame.buffer else None
-                channel.completer.finish(packet, 0, buffer)
+                channel.completer.finish(packet, STATUS_SUCCESS, buffer)
                 if channel.activity != Activity.RUNNING:
                     channel.lifecycle.wake()
         elif kind == BROKEN:
