@@ -274,7 +274,8 @@ class ProcessAdapter:
     """``command`` is started when needed, and again after it was lost.
 
     ``limit``: the longest time a request may take, in seconds. ``flood``: the most events that
-    a request may bring, 100 for each of its stimuli apart. ``environment``: of the process; None: ours.
+    a request may bring; a long one may bring ``ORDINARY`` for each of its stimuli.
+    ``environment``: of the process; None: ours.
     """
 
     def __init__(

@@ -206,6 +206,10 @@ class Campaign:
 
         stimuli: tuple[Stimulus, ...] = outcome.stimuli
         confirmed, attempts = 1, 1
+        last = outcome.events[-1] if outcome.events else None
+        if last is not None and last[0] == "lost" and last[1] == "hang":
+            # Every repetition costs the watchdog's whole time limit.
+            return Found(self._file(key), name, outcome, confirmed, attempts)
         deterministic = "schedulable" in self.description.capabilities
         if not deterministic:
             attempts += CONFIRMATIONS
@@ -217,8 +221,10 @@ class Campaign:
         shortest = replay(self.adapter, fresh, stimuli)
         if signature(shortest) != key:
             shortest = outcome
-        file = f"{len(self.found) + 1:02d}-{_file_name(key)}"
-        return Found(file, name, shortest, confirmed, attempts)
+        return Found(self._file(key), name, shortest, confirmed, attempts)
+
+    def _file(self, key: str) -> str:
+        return f"{len(self.found) + 1:02d}-{_file_name(key)}"
 
     def _save(self, found: Found) -> None:
         out = self.options.out

@@ -42,9 +42,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "(use with --pyargs kmcl_conformance)",
     )
     group.addoption("--kmcl-seed", type=int, default=1, metavar="N", help="seed of the campaign")
-    group.addoption(
-        "--kmcl-budget", default="default", metavar="SIZE", help="as for kmcl certify"
-    )
+    group.addoption("--kmcl-budget", default="default", metavar="SIZE", help="as for kmcl certify")
     group.addoption(
         "--kmcl-out", type=Path, metavar="DIR", help="folder for the cases and traces of failures"
     )

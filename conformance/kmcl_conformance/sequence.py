@@ -12,7 +12,8 @@ from kmcl_model.spec import Specification
 from kmcl_model.stimuli import Stimulus
 
 from .generate.driver import Names, is_enabled
-from .generate.explorer import SETTLE, Chooser, epilogue, prelude
+from .generate.explorer import Chooser, epilogue
+from .generate.setup import SETTLE, prelude
 from .oracle import Failure, Judge, Pair
 
 __all__ = ["Outcome", "replay", "walk"]

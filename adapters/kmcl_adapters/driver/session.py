@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from queue import SimpleQueue
 from typing import Any, Final
 
 from kmcl_model.api import CALLBACKS, FUNCTIONS
@@ -26,6 +25,7 @@ from kmcl_model.stimuli import Act, Arm, Environ, Invoke, Reaction, Release, Set
 
 from .calls import Prepared, prepare
 from .end import UNKNOWN, End
+from .thread import DriverThread
 
 __all__ = ["ACTIONS", "ENDPOINTS", "ThreadedSession"]
 
@@ -50,20 +50,6 @@ class _Activation:
         self.name = name
         self.held = False
         self.thread = threading.get_ident()
-
-
-class _DriverThread(threading.Thread):
-    """A thread of the driver; ``busy`` while a call of it is in progress."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name=name, daemon=True)
-        self.busy = False
-        self.jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self.start()
-
-    def run(self) -> None:
-        while (job := self.jobs.get()) is not None:
-            job()
 
 
 class ThreadedSession:
@@ -92,7 +78,7 @@ class ThreadedSession:
         self._events: list[Event] = []
         self._emit = on_event or self._keep
         self._lock = threading.Condition(threading.Lock())
-        self._threads: dict[tuple[str, str], _DriverThread] = {}
+        self._threads: dict[tuple[str, str], DriverThread] = {}
         self._ends = {
             name: End(name, {c: partial(self._handle, name, c) for c in CALLBACKS})
             for name in ENDPOINTS
@@ -177,14 +163,14 @@ class ThreadedSession:
             if prepared is None:
                 return
             if thread is None:
-                thread = self._threads[key] = _DriverThread(stimulus.by)
+                thread = self._threads[key] = DriverThread(stimulus.by)
             thread.busy = True
         thread.jobs.put(partial(self._call, end, stimulus.by, stimulus.function, prepared, thread))
         self._wait_for(
             thread, _BLOCKING_PATIENCE if FUNCTIONS[stimulus.function].waits else _PATIENCE
         )
 
-    def _wait_for(self, thread: _DriverThread, patience: float) -> None:
+    def _wait_for(self, thread: DriverThread, patience: float) -> None:
         """Give a thread the time to finish, unless it stands in a handler that is held."""
         with self._lock:
             self._lock.wait_for(
@@ -210,7 +196,7 @@ class ThreadedSession:
         by: str,
         function: str,
         prepared: Prepared,
-        thread: _DriverThread | None = None,
+        thread: DriverThread | None = None,
     ) -> None:
         """Make the call and record its return; a ``thread`` is free again then."""
         problem: Exception | None = None
@@ -331,12 +317,12 @@ class ThreadedSession:
             self._lock.notify_all()
             world = self._threads.get(_WORLD)
             if world is None:
-                world = self._threads[_WORLD] = _DriverThread("world")
+                world = self._threads[_WORLD] = DriverThread("world")
             world.busy = True
         world.jobs.put(partial(self._let_act, world, partial(act, end.channel, stimulus.action)))
         self._wait_for(world, _PATIENCE)
 
-    def _let_act(self, world: _DriverThread, act: Callable[[], object]) -> None:
+    def _let_act(self, world: DriverThread, act: Callable[[], object]) -> None:
         try:
             act()
         except Exception as error:

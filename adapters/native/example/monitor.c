@@ -148,7 +148,7 @@ bool await(condition *ready, const void *what)
 
 bool await_briefly(condition *ready, const void *what)
 {
-    enum { PATIENCE = 20 };
+    enum { PATIENCE = 100 };
     struct waiter self = {.ready = ready, .what = what, .timed = true};
     struct timespec deadline = after(PATIENCE);
     pthread_condattr_t monotonic;

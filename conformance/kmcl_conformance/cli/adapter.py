@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from random import Random
@@ -118,11 +119,12 @@ def _checks(adapter: Adapter, seed: int) -> Iterator[Check]:
     except AdapterError as error:
         yield Check("it opens a session", str(error))
         return
+    yield Check("it opens a session")
     try:
-        yield Check("it opens a session")
         yield from _check_session(session, description.exact_quiescence, seed)
     finally:
-        session.close()
+        with suppress(Exception):  # told by the next check
+            session.close()
     yield _check_close(session)
     yield _check_fresh(adapter, seed)
 
@@ -192,13 +194,16 @@ def _check_close(session: Session) -> Check:
 def _check_fresh(adapter: Adapter, seed: int) -> Check:
     """A second session knows nothing of the first: both ends can be allocated."""
     rule = "the next session is a fresh implementation"
-    session = adapter.open()
     try:
-        for stimulus in prelude(Random(seed)):
-            session.apply(stimulus)
-        returns = [e for e in session.take() if isinstance(e, Return)]
-    finally:
-        session.close()
+        session = adapter.open()
+        try:
+            for stimulus in prelude(Random(seed)):
+                session.apply(stimulus)
+            returns = [e for e in session.take() if isinstance(e, Return)]
+        finally:
+            session.close()
+    except Exception as error:
+        return Check(rule, f"{type(error).__name__}: {error}")
     allocated = {e.endpoint for e in returns if e.function == "VmbChannelAllocate" and not e.status}
     missing = sorted((adapter.describe().capabilities & set(ENDPOINTS)) - allocated)
     return Check(rule, f"{missing[0]}: VmbChannelAllocate does not succeed" if missing else "")

@@ -17,7 +17,7 @@ from kmcl_conformance.sequence import Outcome, walk
 from kmcl_model.spec import Specification
 from kmcl_model.spec.charts import CHARTS, Chart, chart_moves
 
-from .options import AdapterName, Json, Quiet, Seed
+from .options import AdapterName, Json, OutFolder, Quiet, Seed
 from .output import Code, Problem, Screen
 from .verdict import finding_of, show_chart, show_finding
 
@@ -39,6 +39,7 @@ def explore(
     trace: Annotated[
         bool, typer.Option("--trace", help="Draw the first walk as a sequence chart.")
     ] = False,
+    out: OutFolder = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
@@ -49,7 +50,7 @@ def explore(
     outcomes = _walk(adapter, specification, pairs, seed, sequences, length)
     found = seen(specification)
     coverage = chart_coverage(set(found.moves), pairs)
-    screen.result(
+    screen.give(
         {
             "seed": seed,
             "sequences": len(outcomes),
@@ -59,7 +60,9 @@ def explore(
                 for kind, hits in coverage.items()
             },
             "transitions": [row for one in chosen for row in _transitions(one, found)],
-        }
+        },
+        out,
+        "explore.json",
     )
     if trace:
         first = outcomes[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
@@ -25,7 +24,7 @@ from kmcl_reports.terminal import kill_matrix
 from .budget import sequences_of
 from .hunts import Hunted, Target, hunt_all
 from .options import Budget, Json, OutFolder, Quiet, Seed
-from .output import Code, Problem, Screen, save
+from .output import Code, Problem, Screen
 from .progress import Meter
 
 __all__ = ["mutants", "variants"]
@@ -69,7 +68,7 @@ def mutants(
         )
         for name, hunted in zip(names, _run(screen, runs, budget, jobs), strict=True)
     ]
-    _give(screen, out, "mutants.json", [result.model_dump(mode="json") for result in results])
+    screen.give([result.model_dump(mode="json") for result in results], out, "mutants.json")
     killed = [result for result in results if result.killed]
     screen.show(kill_matrix(results))
     if killed:
@@ -108,7 +107,7 @@ def variants(
             runs, _run(screen, runs, budget, jobs, readings=True), strict=True
         )
     ]
-    _give(screen, out, "variants.json", results)
+    screen.give(results, out, "variants.json")
     alarms = [row for row in results if row["alarm"]]
     screen.show(
         _alarm_table(results),
@@ -162,12 +161,6 @@ def _run(
             Code.UNJUDGED,
         ) from None
     return done
-
-
-def _give(screen: Screen, out: Any, name: str, data: list[dict[str, Any]]) -> None:
-    if out is not None:
-        save(out, name, json.dumps(data, indent=2) + "\n")
-    screen.result(data)
 
 
 def _variant_row(name: str, seed: int, hunted: Hunted) -> dict[str, Any]:

@@ -18,14 +18,16 @@ from rich.text import Text
 from kmcl_reports.text import inline, printable
 
 __all__ = [
-    "CHART_WIDTHS",
+    
     "Code",
     "NobodyReads",
     "Problem",
     "Screen",
+    "as_json",
     "complain",
     "plain_console",
     "save",
+,
 ]
 
 CHART_WIDTHS: Final = (60, 140)
@@ -73,12 +75,16 @@ def complain(message: str) -> None:
     print(f"kmcl: {inline(message)}", file=sys.stderr)
 
 
+def as_json(value: Any) -> str:
+    """The value as JSON text for people and machines."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
 class Screen:
     """Standard output as the options ask for it: for people, for machines, or silent."""
 
     def __init__(self, *, quiet: bool, as_json: bool) -> None:
-        self.as_json = as_json
-        self.quiet = quiet
+        self.is_for_machines = as_json
         self.is_for_people = not (quiet or as_json)
         self.console = plain_console()
 
@@ -107,9 +113,14 @@ class Screen:
 
     def result(self, value: Any) -> None:
         """Print the result for machines: a JSON text as it is, anything else as JSON."""
-        if self.as_json:
-            text = value if isinstance(value, str) else json.dumps(value, indent=2)
-            _write(text.rstrip("\n") + "\n")
+        if self.is_for_machines:
+            _write(value if isinstance(value, str) else as_json(value))
+
+    def give(self, value: Any, out: Path | None, name: str) -> None:
+        """Print the result for machines, and write it into ``out`` if there is one."""
+        if out is not None:
+            save(out, name, as_json(value))
+        self.result(value)
 
 
 def _write(text: str) -> None:

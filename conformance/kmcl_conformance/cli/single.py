@@ -89,7 +89,7 @@ def replay(
     }
     if out is not None:
         save(out, "trace.jsonl", dump_trace(outcome.events))
-    screen.result(data)
+    screen.give(data, out, "replay.json")
     show_chart(screen, outcome.events, finding, whole=whole)
     if finding is not None:
         show_finding(screen, finding)
@@ -101,6 +101,7 @@ def replay(
 def check(
     trace_file: Annotated[Path, typer.Argument(metavar="TRACE.jsonl", help="A recorded trace.")],
     whole: Whole = False,
+    out: OutFolder = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
@@ -118,13 +119,15 @@ def check(
             "record a longer trace",
             Code.UNJUDGED,
         )
-    screen.result(
+    screen.give(
         {
             "trace": str(trace_file),
             "verdict": "conforming" if finding is None else "violations",
             "exercised": exercised,
             **_as_data(events, finding),
-        }
+        },
+        out,
+        "check.json",
     )
     if finding is not None or whole:
         show_chart(screen, events, finding, whole=whole, last=LAST)

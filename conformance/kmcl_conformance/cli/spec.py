@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -29,7 +28,7 @@ from kmcl_model.catalogue import (
 from .drawings import draw_charts
 from .lookup import Found, look_up
 from .options import Json, OutFolder, Quiet
-from .output import Code, Problem, Screen, save
+from .output import Code, Problem, Screen
 
 __all__ = ["spec"]
 
@@ -84,9 +83,7 @@ def spec(
             "'kmcl spec' gives an overview"
         )
     data = _as_data(found)
-    if out is not None:
-        save(out, "spec.json", json.dumps(data, indent=2) + "\n")
-    screen.result(data)
+    screen.give(data, out, "spec.json")
     screen.show(_overview() if everything else _answer(found))
     return Code.CONFORMING
 

@@ -8,7 +8,7 @@ seed gives the same sequence as long as the implementation answers the same.
 from __future__ import annotations
 
 from random import Random
-from typing import Any, Final
+from typing import Any
 
 from kmcl_conformance.oracle import Judge
 from kmcl_model.api import (
@@ -19,10 +19,9 @@ from kmcl_model.api import (
     PROCESS_PACKET,
     PROCESSING_COMPLETE,
     STARTED,
-    STATE_CHANGE_CALLBACKS,
     SUSPEND,
 )
-from kmcl_model.payload import TAGS, Payload, payload_bytes
+from kmcl_model.payload import Payload, payload_bytes
 from kmcl_model.spec.specification import peer_of
 from kmcl_model.stimuli import (
     HOLD,
@@ -32,8 +31,6 @@ from kmcl_model.stimuli import (
     Invoke,
     Reaction,
     Release,
-    Run,
-    Settle,
     Step,
     Stimulus,
 )
@@ -47,53 +44,9 @@ from .driver import (
     may_send,
     packet_calls,
 )
+from .setup import ANSWERS, LENGTHS, MAXIMUM, PACKETS, RUNS, SETTLE, setting
 
-__all__ = ["ANSWERS", "PACKETS", "Chooser", "epilogue", "prelude"]
-
-MAXIMUM: Final = 1024
-PACKETS: Final = ("p0", "p1", "p2", "p3")
-ANSWERS: Final = (None, *(payload_bytes(Payload(TAGS - 1, n)) for n in (8, 13, 24)))
-LENGTHS: Final = (1, 8, 13, 40, 64, MAXIMUM, MAXIMUM, 0, MAXIMUM + 8)
-TYPE, INSTANCE = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-aaaaaaaaaaaa"
-
-SETTLE: Final = Settle("settle")
-RUNS: Final = tuple(Run("run", i) for i in range(64))
-
-
-def _invoke(endpoint: str, function: str, *arguments: Any) -> Invoke:
-    return Invoke("invoke", endpoint, "t0", function, arguments)
-
-
-def prelude(rng: Random) -> list[Stimulus]:
-    """Allocate and configure both channels, as most drivers do, with a few variations."""
-    stimuli: list[Stimulus] = []
-    plain = rng.random() < 0.8
-    for endpoint in ("server", "client") if rng.random() < 0.5 else ("client", "server"):
-        handlers = tuple(c for c in STATE_CHANGE_CALLBACKS if plain or rng.random() < 0.7)
-        reports = plain or rng.random() < 0.5
-        bare = rng.random() < 0.03
-        stimuli.append(_invoke(endpoint, "VmbChannelAllocate", endpoint == "server"))
-        if not bare:
-            table = (1, "size", handlers)
-            stimuli.append(_invoke(endpoint, "VmbChannelInitSetStateChangeCallbacks", *table))
-        stimuli += [
-            _invoke(endpoint, "VmbChannelInitSetProcessPacketCallbacks", True, reports),
-            _invoke(endpoint, "VmbChannelInitSetMaximumPacketSize", MAXIMUM),
-        ]
-        if endpoint == "server":
-            stimuli += [
-                _invoke(endpoint, "VmbServerChannelInitSetVmbusHandle", 1),
-                _invoke(endpoint, "VmbServerChannelInitSetTargetInterfaceId", TYPE, INSTANCE),
-            ]
-        else:
-            stimuli += [
-                _invoke(endpoint, "VmbClientChannelInitSetTargetPnp", TYPE, INSTANCE, True),
-                _invoke(endpoint, "VmbClientChannelInitSetRingBufferPageCount", 1, 1),
-            ]
-        if rng.random() < 0.6:
-            quota = rng.choice((1, 1, 2, 3))
-            stimuli.append(_invoke(endpoint, "VmbChannelSetTransactionQuota", quota))
-    return stimuli
+__all__ = ["Chooser", "epilogue"]
 
 
 class Chooser:
@@ -203,9 +156,10 @@ class Chooser:
         if not calls:
             return None
         by = self._thread(endpoint)
-        state: Any = None if track is None else next(iter(track.node.states))
-        if state is not None and state.status == "idle" and rng.random() < 0.8:
-            if not state.routine and rng.random() < 0.8:
+        states: Any = () if track is None else track.node.states
+        idle = bool(states) and all(s.status == "idle" for s in states)
+        if idle and rng.random() < 0.8:
+            if not all(s.routine for s in states) and rng.random() < 0.8:
                 function = "VmbPacketSetCompletionRoutine"
             elif "VmbPacketSend" in calls and may_send(judge.endpoint[endpoint].node):
                 buffer = self._buffer(endpoint)
@@ -265,7 +219,7 @@ class Chooser:
         if roll < 0.6 and self.faults and rng.random() < 0.2:
             return Environ("environment", endpoint, rng.choice(self.faults))
         if roll < 0.95:
-            return Invoke("invoke", endpoint, by, *_setting(rng, may_reset(node)))
+            return Invoke("invoke", endpoint, by, *setting(rng, may_reset(node)))
         return SETTLE
 
     # Reactions ----------------------------------------------------------------------------
@@ -355,46 +309,6 @@ _ARMED = (
     COMPLETION_ROUTINE,
     COMPLETION_ROUTINE,
 )
-
-_HARMLESS: Final = (
-    ("VmbChannelInitSetFriendlyName", ("Network",)),
-    ("VmbChannelInitSetClientContextSize", (16,)),
-    ("VmbChannelInitSetFlags", (0,)),
-    ("VmbChannelInitSetFlags", (0x80000000,)),
-    ("VmbChannelInitSetMaximumExternalData", (4096, 4)),
-    ("VmbChannelInitSetMaximumExternalData", (0, 4)),
-    ("VmbChannelInitSetMaximumExternalData", (4096, 0)),
-    ("VmbChannelInitSetMaximumPacketSize", (0,)),
-    ("VmbChannelInitSetStateChangeCallbacks", (2, "size", ())),
-    ("VmbChannelInitSetStateChangeCallbacks", (1, 8, ())),
-    ("VmbChannelInitSetStateChangeCallbacks", (1, 4096, ())),
-    ("VmbChannelInitSetStateChangeCallbacks", (0, "size", ())),
-    ("VmbServerChannelInitSetFlags", (0,)),
-    ("VmbServerChannelInitSetFlags", (0x80000000,)),
-    ("VmbServerChannelInitSetMmioMegabytes", (0, 0)),
-    ("VmbServerChannelInitSetMmioMegabytes", (5, 0)),
-    ("VmbServerChannelInitSetTargetVtl", (0,)),
-    ("VmbServerChannelInitSetTargetVtl", (255,)),
-    ("VmbServerChannelInitSetSaveRestorePacketCallbacks", (True, True)),
-    ("VmbServerChannelInitSetVmbusHandle", (1,)),
-    ("VmbServerChannelInitSetTargetInterfaceId", (TYPE, INSTANCE)),
-    ("VmbClientChannelInitSetTargetPnp", (TYPE, INSTANCE, True)),
-    ("VmbClientChannelInitSetTargetPnp", (TYPE, None, False)),
-    ("VmbClientChannelInitSetRingBufferPageCount", (1, 1)),
-    ("VmbClientChannelInitSetRingBufferPageCount", (0, 0)),
-)
-
-_ENABLED_ONLY: Final = (
-    ("VmbChannelInitSetMaximumPacketSize", (MAXIMUM * 2,)),
-    ("VmbChannelInitSetProcessPacketCallbacks", (True, True)),
-    ("VmbChannelInitSetStateChangeCallbacks", (1, "size", STATE_CHANGE_CALLBACKS)),
-)
-
-
-def _setting(rng: Random, disabled: bool) -> tuple[str, tuple[Any, ...]]:
-    """A configuration call that changes nothing the walk relies on."""
-    rows = _HARMLESS if disabled else _HARMLESS + _ENABLED_ONLY * 3
-    return rows[int(rng.random() * len(rows))]
 
 
 def epilogue(judge: Judge) -> Stimulus | None:

@@ -41,8 +41,9 @@ from kmcl_model.stimuli import (
 from kmcl_reports.sequence import describe_event
 
 from .driver import tags_in_use
-from .explorer import ANSWERS, epilogue
+from .explorer import epilogue
 from .menu import Choice, menu_of, preludes, thread
+from .setup import ANSWERS
 
 __all__ = ["ConformanceError", "ConformanceMachine", "machine"]
 

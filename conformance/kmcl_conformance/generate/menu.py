@@ -30,7 +30,7 @@ from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_model.stimuli import Invoke, Stimulus
 
 from .driver import Names, control_calls, is_enabled, may_reset, may_send, packet_calls
-from .explorer import _ENABLED_ONLY, _HARMLESS, ANSWERS, MAXIMUM, PACKETS, prelude
+from .setup import ANSWERS, ENABLED_ONLY, HARMLESS, MAXIMUM, PACKETS, prelude
 
 __all__ = ["HANDLERS", "REACTIONS", "Choice", "Menu", "menu_of", "preludes", "thread"]
 
@@ -210,8 +210,8 @@ def _ends(function: str, *calls: tuple[str, ...]) -> Options:
 @cache
 def _settings(alive: tuple[str, ...], enabled: tuple[str, ...]) -> Options:
     """Settings to try; an enabled channel must refuse some that would else change it."""
-    harmless = _product(((end,) for end in alive), _HARMLESS)
-    return _one_of(harmless + _product(((end,) for end in enabled), _ENABLED_ONLY))
+    harmless = _product(((end,) for end in alive), HARMLESS)
+    return _one_of(harmless + _product(((end,) for end in enabled), ENABLED_ONLY))
 
 
 @lru_cache(maxsize=4096)
