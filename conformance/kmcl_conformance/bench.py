@@ -200,7 +200,7 @@ class _Rates(NamedTuple):
 def _machines(adapter: Adapter, specification: Specification, sizes: Sizes) -> list[_Rates]:
     """Our machine and a bare one with as many rules, in turn. The set-up of each example takes
     our time and is none of our rules."""
-    ours = machine(lambda: adapter, specification, base=_Counted)
+    ours: Any = machine(lambda: adapter, specification, base=_Counted)
     bare = _bare(len(ours.setup_state().rules))
     chosen = settings(
         max_examples=sizes.examples,

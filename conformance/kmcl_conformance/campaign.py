@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from types import FrameType
 from typing import Any, Final, NamedTuple
 
 from kmcl_adapters import Adapter, Description
@@ -355,6 +359,29 @@ def _kept(options: Options) -> dict[str, Any] | None:
     return kept
 
 
+@contextmanager
+def _stopping() -> Iterator[list[bool]]:
+    """While it lasts, Ctrl-C ends the campaign at the next sequence; a second one ends it at once.
+
+    A sequence that is cut short would be counted in part and run again after a resume.
+    """
+    asked = [False]
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        if asked[0]:
+            raise KeyboardInterrupt
+        asked[0] = True
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def certify(
     adapter: Adapter, options: Options, report: Callable[[Progress], None] = lambda _p: None
 ) -> Certificate:
@@ -370,13 +397,14 @@ def certify(
     started = time.perf_counter()
     kept_at = started
     campaign.keep()
-    try:
+    with _stopping() as asked:
         for progress in campaign.run():
             report(progress)
             now = time.perf_counter()
-            if now - kept_at > 5:
+            if asked[0] or now - kept_at > 5:
                 campaign.keep()
                 kept_at = now
-    finally:
-        campaign.keep()
+            if asked[0]:
+                raise KeyboardInterrupt
+    campaign.keep()
     return certificate(campaign, time.perf_counter() - started)

@@ -42,7 +42,10 @@ def seen(specification: Specification) -> Seen:
 
 
 class Witnesses:
-    """The first and shortest sequences that showed each requirement and each reading."""
+    """The first sequence that showed each requirement and each reading, with its length.
+
+    The directed sequences come first and are short, so the first is a good one to read.
+    """
 
     def __init__(self, specification: Specification) -> None:
         self._specification = specification
@@ -60,8 +63,7 @@ class Witnesses:
                     (self.readings, edge.readings),
                 ):
                     for id in ids:
-                        if id not in known or steps < known[id][1]:
-                            known[id] = (name, steps)
+                        known.setdefault(id, (name, steps))
             automaton.fresh.clear()
 
     def exercised(self) -> int:

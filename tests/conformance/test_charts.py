@@ -20,7 +20,7 @@ from kmcl_conformance.sequence import walk
 from kmcl_model.events import Event
 from kmcl_model.spec import Move, Node, Specification
 from kmcl_model.spec.charts import CHARTS, Chart, Guide, build, chart_moves, event_name, pairs_of
-from kmcl_model.spec.observer import trigger
+from kmcl_model.spec.observer import Hidden, Rule, trigger
 
 BY_NAME = {chart.name: chart for chart in CHARTS}
 Places = dict[str, str]
@@ -42,6 +42,11 @@ def places(chart: Chart, node: Node) -> Places | None:
             return None
         found[region] = projected.pop()
     return found
+
+
+def steps_of(chart: Chart) -> list[Rule | Hidden]:
+    """What a transition can stem from."""
+    return [*chart.rules.rules, *chart.rules.hidden]
 
 
 class Drawn:
@@ -116,7 +121,7 @@ class SideBySide(Judge):
         }
         declared = {
             event_name(rule)
-            for rule in (*chart.rules.rules, *chart.rules.hidden)
+            for rule in steps_of(chart)
             for move in rule.moves
             if move.region in changed
             and (move.source, move.target) == (here[move.region], changed[move.region])
@@ -160,7 +165,7 @@ def test_a_chart_starts_where_the_engine_does(chart: Chart) -> None:
 
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
 def test_every_declared_move_is_a_transition(chart: Chart) -> None:
-    rules = {rule.id: rule for rule in (*chart.rules.rules, *chart.rules.hidden)}
+    rules = {rule.id: rule for rule in steps_of(chart)}
     for rule_id, move in chart_moves(chart):
         drawn = Drawn(chart, dict(chart.regions) | {move.region: move.source})
         drawn.send(event_name(rules[rule_id]), {move.region: move.target})

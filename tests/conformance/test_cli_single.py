@@ -113,6 +113,7 @@ def test_quiet_says_it_by_the_code_alone(kmcl: Kmcl, case: Path) -> None:
 def test_the_trace_of_a_replay_can_be_kept_and_checked(kmcl: Kmcl, case: Path) -> None:
     kmcl("replay", str(case), "--out", "kept", "--quiet")
 
+    assert json.loads(Path("kept/replay.json").read_text())["outcome"] == "failed"
     result = kmcl("check", "kept/trace.jsonl")
 
     assert (result.code, result.out.splitlines()[-1]) == (1, "VIOLATIONS")
@@ -180,6 +181,28 @@ def test_a_held_callback_and_a_schedule_need_no_more_than_they_must(kmcl: Kmcl) 
     assert (result.code, result.out.splitlines()[-1]) == (0, "FIXED")
 
 
+def test_a_case_of_which_nothing_can_be_run_is_an_error(kmcl: Kmcl) -> None:
+    nothing = kmcl("replay", save("nothing.json", Settle("settle")))
+    quota = Invoke("invoke", "client", "t0", "VmbChannelSetTransactionQuota", ("many",))
+    senseless = kmcl("replay", save("senseless.json", allocate("client"), quota))
+
+    assert (nothing.code, nothing.out, nothing.is_one_line) == (3, "ERROR\n", True)
+    assert (senseless.code, senseless.out, senseless.is_one_line) == (3, "ERROR\n", True)
+    assert "senseless.json: cannot be run: TypeError" in senseless.err
+
+
+def test_calls_that_the_adapter_does_not_offer_are_counted(kmcl: Kmcl) -> None:
+    Path("half_library.py").write_text(
+        "class Library:\n    def VmbChannelAllocate(self, is_server):\n        return 0, object()\n"
+    )
+    flags = Invoke("invoke", "client", "t0", "VmbChannelInitSetFlags", (0,))
+    case = save("case.json", allocate("client"), flags, Settle("settle"))
+
+    result = kmcl("replay", case, "--adapter", "python:half_library:Library")
+
+    assert (result.code, "1 of 2 calls were not made" in result.out) == (0, True)
+
+
 def test_stimuli_that_no_longer_apply_are_counted(kmcl: Kmcl) -> None:
     case = save("case.json", allocate("client"), allocate("client", "t1"), Settle("settle"))
 
@@ -225,6 +248,12 @@ def test_the_judgement_as_json(kmcl: Kmcl) -> None:
 
     assert data["verdict"] == "violations"
     assert data["failure"]["number"] == 2
+
+
+def test_the_judgement_can_be_kept(kmcl: Kmcl) -> None:
+    shown = kmcl("check", trace(CALL, RETURN, QUIET), "--out", "kept", "--json").out
+
+    assert Path("kept/check.json").read_text() == shown
 
 
 @pytest.mark.parametrize("line", ["{", "{}", "[]", '{"event": "call"}', "\x00"])

@@ -203,11 +203,10 @@ class SecondEnableRefused(Channel):
         return self.readings.enable_again_status if self.spent else super().enable()
 
 
-class HandlersLostAtClientClose(Channel):
-    def reset_at_close(self) -> None:
-        super().reset_at_close()
-        if self.is_server and not self.disabling:
-            self.state_handlers = {}
+class HandlersLostAtClientClose(Lifecycle):
+    def offer_again(self) -> None:
+        self.channel.state_handlers = {}
+        super().offer_again()
 
 
 _M = Mutant

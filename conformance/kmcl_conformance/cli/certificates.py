@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
@@ -55,8 +56,11 @@ def show_certificate(screen: Screen, found: Certificate, folder: Path) -> None:
     if not screen.is_for_people:
         return
     for failure in found.failures[:DRAWN]:
-        rows = failure.chart[configuration_rows(failure.chart) :]
-        print_failure(found, failure.model_copy(update={"chart": rows}), screen.console)
+        shown = {
+            "chart": failure.chart[configuration_rows(failure.chart) :],
+            "reproduce": f"kmcl replay {shlex.quote(str(folder / failure.case))}",
+        }
+        print_failure(found, failure.model_copy(update=shown), screen.console)
         screen.show("")
     more = len(found.failures) - DRAWN
     if more > 0:

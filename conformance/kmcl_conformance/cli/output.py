@@ -18,7 +18,6 @@ from rich.text import Text
 from kmcl_reports.text import inline, printable
 
 __all__ = [
-    
     "Code",
     "NobodyReads",
     "Problem",
@@ -27,7 +26,6 @@ __all__ = [
     "complain",
     "plain_console",
     "save",
-,
 ]
 
 CHART_WIDTHS: Final = (60, 140)

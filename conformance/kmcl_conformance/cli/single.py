@@ -15,10 +15,10 @@ from kmcl_conformance.oracle import Judge
 from kmcl_conformance.sequence import Outcome
 from kmcl_conformance.sequence import replay as run_again
 from kmcl_model.case import Case
-from kmcl_model.events import Event
+from kmcl_model.events import Call, Event
 from kmcl_model.spec import Specification
 from kmcl_model.spec.specification import ENDPOINTS
-from kmcl_model.stimuli import Arm, Environ, Hold, Run, Settle, Stimulus
+from kmcl_model.stimuli import Arm, Environ, Hold, Invoke, Run, Settle, Stimulus
 from kmcl_model.trace import TraceError, dump_trace, event_to_json, load_trace
 
 from .options import Json, OutFolder, Quiet
@@ -66,17 +66,12 @@ def replay(
     _must_be_sound(case, case_file)
     implementation = _usable(adapter or case.adapter)
     try:
-        lacking = needed(case.stimuli) - implementation.describe().capabilities
-        if lacking:
-            raise AdapterError(
-                f"{case_file} needs what {adapter or case.adapter} does not offer "
-                f"({', '.join(sorted(lacking))}); name another with --adapter"
-            )
         outcome = _run(implementation, case, times)
     except AdapterError as error:
+        reason = f"{case_file}: {error}"
         screen.word("ERROR", good=False)
-        screen.result({"case": str(case_file), "outcome": "error", "reason": str(error)})
-        raise Problem(str(error), Code.UNJUDGED) from error
+        screen.result({"case": str(case_file), "outcome": "error", "reason": reason})
+        raise Problem(reason, Code.UNJUDGED) from error
     finally:
         implementation.close()
     finding = finding_of(outcome.events, outcome.failure)
@@ -173,15 +168,29 @@ def _usable(name: str) -> Adapter:
 
 
 def _run(adapter: Adapter, case: Case, times: int | None) -> Outcome:
-    """The first run that fails, or the last."""
+    """The first run that fails, or the last. Raises AdapterError where nothing can be said."""
+    description = adapter.describe()
+    lacking = needed(case.stimuli) - description.capabilities
+    if lacking:
+        raise AdapterError(
+            f"needs what {description.name} does not offer ({', '.join(sorted(lacking))}); "
+            "name another with --adapter"
+        )
     if times is None:
-        times = 1 if "schedulable" in adapter.describe().capabilities else REPETITIONS
+        times = 1 if "schedulable" in description.capabilities else REPETITIONS
     specification = Specification()
-    for _ in range(times - 1):
-        outcome = run_again(adapter, specification, case.stimuli)
+    for _ in range(times):
+        try:
+            outcome = run_again(adapter, specification, case.stimuli)
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise AdapterError(
+                f"cannot be run: {type(error).__name__}: {error}; correct the arguments in it"
+            ) from error
         if outcome.failure is not None:
             return outcome
-    return run_again(adapter, specification, case.stimuli)
+    if not seen(specification).requirements:
+        raise AdapterError(f"{description.name} did nothing that can be judged")
+    return outcome
 
 
 def _compare(screen: Screen, case: Case, outcome: Outcome, finding: Finding | None) -> None:
@@ -189,6 +198,10 @@ def _compare(screen: Screen, case: Case, outcome: Outcome, finding: Finding | No
         left_out = len(case.stimuli) - len(outcome.stimuli)
         if left_out:
             screen.show(f"{left_out} of {len(case.stimuli)} stimuli no longer applied: left out")
+        wanted = sum(isinstance(stimulus, Invoke) for stimulus in outcome.stimuli)
+        made = sum(isinstance(e, Call) and e.by.startswith("t") for e in outcome.events)
+        if made < wanted:
+            screen.show(f"{wanted - made} of {wanted} calls were not made: not offered")
     elif case.expect is not None and case.expect.requirements:
         saved = set(case.expect.requirements)
         if saved.isdisjoint(finding.requirements):

@@ -67,6 +67,13 @@ REACTIONS: Final = (
 )
 """What a handler can be told to do, and which."""
 
+NEW: Final = frozenset({"new"})
+_USES: Final = {
+    "VmbPacketSetCompletionRoutine": "change",
+    "VmbPacketFree": "free",
+    "VmbPacketSend": "send",
+}
+
 _KEYS: Final = tuple(product(ENDPOINTS, HANDLERS))
 _ANSWERS: Final = tuple((len(answer or b""),) for answer in ANSWERS)
 _COUNTS: Final = (("sizeof",), ("maximum+pointer",))
@@ -98,7 +105,8 @@ class Menu(NamedTuple):
     limit: Options
     allocate: Options
     initialise: Options
-    change: Options
+    set_routine: Options
+    free: Options
     send: Options
     complete: Options
     look_up: Options
@@ -114,21 +122,24 @@ def menu_of(judge: Judge, names: Names, runnable: int) -> Menu:
     nodes = {end: track.node for end, track in judge.endpoint.items()}
     controls = [control_calls(nodes[end], end) for end in ENDPOINTS]
     alive = tuple([end for end in ENDPOINTS if _is_alive(nodes[end])])
-    new, idle, ready, held = [], [], [], []
+    new, idle, free, ready, held = [], [], [], [], []
     for end in alive:
         packets, aside = judge.packets[end], names.packets(end)
         sends = may_send(nodes[end])
         for name in PACKETS:
             track = packets.get(name)
-            use = "new" if track is None else _use(track.node)
-            if not use or name in aside:
+            uses = NEW if track is None else _uses(track.node)
+            if not uses or name in aside:
                 continue
-            if use == "new":
-                new.append((end, name))
-            else:
-                idle.append((end, name))
-                if sends and use == "ready":
-                    ready.append((end, name))
+            packet = (end, name)
+            if uses is NEW:
+                new.append(packet)
+                continue
+            idle.append(packet)
+            if "free" in uses:
+                free.append(packet)
+            if sends and "send" in uses:
+                ready.append(packet)
         for name, track in judge.incoming[end].items():
             if _is_held(track.node):
                 held.append((end, name))
@@ -144,7 +155,8 @@ def menu_of(judge: Judge, names: Names, runnable: int) -> Menu:
         limit=_joined(tuple([(end,) for end in alive if _may_limit(judge, end)]), _QUOTAS),
         allocate=_one_of(tuple(new)),
         initialise=_joined(tuple(new), _COUNTS),
-        change=_one_of(tuple(idle)),
+        set_routine=_one_of(tuple(idle)),
+        free=_one_of(tuple(free)),
         send=_joined(could_send, SHAPES),
         complete=_joined(could_complete, _ANSWERS),
         look_up=_looks(alive, tuple(idle)),
@@ -265,19 +277,17 @@ def _is_held(node: Node) -> bool:
     return found
 
 
-def _use(node: Node) -> str:
-    """What can be done with a packet object: make it (``new``), change or send it (``ready``),
-    change it (``idle``), or nothing of these."""
-    found: str | None = node.notes.get("use")
+def _uses(node: Node) -> frozenset[str]:
+    """What can be done with a packet object: it can be made (``NEW``), or changed and perhaps also
+    freed or sent; or nothing of these."""
+    found: frozenset[str] | None = node.notes.get("uses")
     if found is None:
         calls = packet_calls(node)
         if "VmbPacketAllocate" in calls:
-            found = "new"
-        elif "VmbPacketSend" in calls:
-            found = "ready"
+            found = NEW
         else:
-            found = "idle" if "VmbPacketFree" in calls else ""
-        node.notes["use"] = found
+            found = frozenset(use for name, use in _USES.items() if name in calls)
+        node.notes["uses"] = found
     return found
 
 
@@ -292,6 +302,11 @@ def _may_limit(judge: Judge, end: str) -> bool:
 
 
 def _may_clean_up(judge: Judge, names: Names, end: str) -> bool:
+    """Whether a channel can be given up. One with a quota is kept: nothing tells whether the next
+    one inherits it."""
+    quotas: Any = judge.flow[end].node.states
+    if any(s.quota for s in quotas):
+        return False
     if "VmbChannelCleanup" not in control_calls(judge.endpoint[end].node, end):
         return False
     invocation = Invoke("invoke", end, thread(judge, end), "VmbChannelCleanup", ())

@@ -226,7 +226,7 @@ class Channel(PacketObjects):
         self.sender.answers.clear()
 
     def reset_at_close(self) -> None:
-        """What a close sets back."""
+        """What a close sets back; before Closed, where a driver may set it anew."""
         if self.readings.pause_part_reset == "close":
             self.paused = self.paused_at_first() or self.pause_wish
         if self.readings.quota_reset_at_close:

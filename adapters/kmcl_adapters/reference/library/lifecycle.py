@@ -337,6 +337,7 @@ class Lifecycle(Task):
             return True
         if not channel.readings.cancel_after_closed and channel.completer.pending:
             return False
+        channel.reset_at_close()
         return self.call(CLOSED, self.closed)
 
     def nothing(self, _: int) -> None:
@@ -367,7 +368,6 @@ class Lifecycle(Task):
         self.cancelled = False
         channel.opened = False
         channel.link = None
-        channel.reset_at_close()
         if channel.disabling:
             channel.tear_down()
         elif channel.is_server:

@@ -1,0 +1,67 @@
+"""The rest of a configured channel: its pointer, the size of its packets, its phase."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kmcl_model.spec.observer import Rule, Shadow, need
+
+from .state import ConfigurationState, begin, end, initial
+
+__all__ = ["RULES"]
+
+POINTER_SIZE = 8
+"""Bytes of a pointer."""
+
+
+def _hear(s: ConfigurationState, e: Shadow) -> ConfigurationState:
+    """A call during which the stance changes is held to neither."""
+    phases: Any = e.states
+    apart = [p.connection in ("none", "disabled") for p in phases]
+    if any(p.leaving or p.connection == "rejected" for p in phases) or any(apart) > all(apart):
+        stance = "between"
+    elif all(apart):
+        stance = "disabled"
+    else:
+        stance = "enabled"
+    calls = tuple((*c[:3], c[3] if c[3] == stance else "between") for c in s.calls)
+    return s._replace(stance=stance, calls=calls)
+
+
+RULES = (
+    Rule(
+        "CF-set-pointer",
+        ("call", "VmbChannelSetPointer"),
+        (),
+        lambda s, e: begin(s, e)._replace(pointer=e.arguments[0]),
+    ),
+    Rule("CF-pointer-set", ("return", "VmbChannelSetPointer"), (), end),
+    Rule("CF-get-pointer", ("call", "VmbChannelGetPointer"), (), begin),
+    Rule(
+        "CF-got-pointer",
+        ("return", "VmbChannelGetPointer"),
+        (
+            need(
+                "the channel keeps the pointer it was given",
+                "F196 F197 F337",
+                lambda s, e: e.outputs[0] == s.pointer or s.pointer is None,
+            ),
+        ),
+        end,
+    ),
+    Rule("CF-sizeof", ("call", "VmbChannelSizeofPacket"), (), begin),
+    Rule(
+        "CF-sized",
+        ("return", "VmbChannelSizeofPacket"),
+        (
+            need(
+                "a packet takes more than a maximal packet and a pointer",
+                "F344 A115",
+                lambda s, e: e.outputs[0] > s.maximum + POINTER_SIZE,
+            ),
+        ),
+        end,
+    ),
+    Rule("CF-phase", ("phase", ""), (), _hear),
+    Rule("CF-cleaned", ("return", "VmbChannelCleanup"), (), lambda s, e: initial(s.endpoint)),
+)

@@ -1,0 +1,59 @@
+"""What is known of the configuration of a channel, and the small changes many rules make."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from kmcl_model.events import Argument, Call, Event, Return
+
+__all__ = ["ConfigurationState", "Limits", "begin", "call_of", "end", "initial"]
+
+
+class Limits(NamedTuple):
+    """What packets need to know of the configuration of their channel.
+
+    ``maximum``: the largest packet in bytes; ``reports``: ProcessingComplete is registered.
+    """
+
+    maximum: int
+    reports: bool
+
+
+class ConfigurationState(NamedTuple):
+    """What was seen of a channel's configuration.
+
+    ``stance``: the channel is disabled, enabled or in between. ``calls`` are the calls in progress:
+    caller, function, arguments, and the stance, in between if it has changed since the call began.
+    ``done`` are the settings that were accepted.
+    """
+
+    endpoint: str
+    stance: str = "disabled"
+    calls: tuple[tuple[str, str, tuple[Argument, ...], str], ...] = ()
+    pointer: int | None = None
+    maximum: int = 0
+    reports: bool = False
+    done: frozenset[str] = frozenset()
+    assumed: tuple[str, ...] = ()
+
+
+def initial(endpoint: str) -> ConfigurationState:
+    """Nothing configured; the pointer of a new channel is null (A120)."""
+    return ConfigurationState(endpoint)
+
+
+def begin(s: ConfigurationState, e: Event) -> ConfigurationState:
+    """A call is under way."""
+    assert isinstance(e, Call)
+    return s._replace(calls=(*s.calls, (e.by, e.function, e.arguments, s.stance)))
+
+
+def call_of(s: ConfigurationState, e: Any) -> tuple[str, str, tuple[Any, ...], str]:
+    """The call that returns, empty if there is none."""
+    return next((c for c in s.calls if c[0] == e.by), ("", "", (), ""))
+
+
+def end(s: ConfigurationState, e: Event) -> ConfigurationState:
+    """A call has returned."""
+    assert isinstance(e, Return)
+    return s._replace(calls=tuple(c for c in s.calls if c[0] != e.by))

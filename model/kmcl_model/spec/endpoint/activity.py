@@ -1,0 +1,225 @@
+"""The activity of an endpoint: Started, PostStarted and Suspend, Pause and Start."""
+
+from __future__ import annotations
+
+from kmcl_model import api
+from kmcl_model.spec.observer import Move, Rule, need
+
+from .state import (
+    ACTIVE,
+    NONE,
+    OPEN,
+    PAUSED,
+    STARTED,
+    STARTING,
+    SUSPENDED,
+    SUSPENDING,
+    EndpointState,
+    assume,
+    begin,
+    drained,
+    end,
+    may_close,
+    pausing,
+    took_effect,
+)
+
+__all__ = ["RULES", "literal_started"]
+
+
+def literal_started(s: EndpointState) -> bool:
+    """Where A53 R1 would call Started: once, when a channel is opened that stays paused."""
+    return s.connection == OPEN and s.run == PAUSED and s.want == PAUSED and s.early_started == 0
+
+
+def _extra_suspend(s: EndpointState) -> bool:
+    """Where A59 R2 suspends once more: a paused channel that is about to be closed."""
+    return s.connection == OPEN and s.run == PAUSED and not s.extra_suspended and may_close(s)
+
+
+def _note_overlap(s: EndpointState) -> EndpointState:
+    """What a Suspend shows that comes to a closing client (A57) or during PostStarted (A56)."""
+    if s.endpoint == "client" and not pausing(s):
+        s = assume(s, "A57:R2")
+    return assume(s, "A56/close-meanwhile:R2") if s.post_running else s
+
+
+_RUNNING = (
+    Rule(
+        "EP-started",
+        ("enter", api.STARTED),
+        (
+            need(
+                "Started comes to an open channel, after Opened",
+                "F021 F024 F035 F092 F098",
+                lambda s, e: s.connection == OPEN,
+            ),
+            need(
+                "Started comes once, until the channel is suspended",
+                "F091 F113",
+                lambda s, e: s.run == PAUSED,
+            ),
+            need("a paused channel is not started", "F283 F287", lambda s, e: s.want == ACTIVE),
+            need(
+                "the client is started only if the server has accepted",
+                "F024",
+                lambda s, e: s.endpoint == "server" or s.accepted,
+            ),
+            need(
+                "Started gets the handle of its channel",
+                "F096",
+                lambda s, e: e.arguments[0] == s.endpoint,
+            ),
+            need("Started runs at PASSIVE_LEVEL", "F107", lambda s, e: not e.irql),
+        ),
+        lambda s, e: s._replace(run=STARTING, ran=True),
+        when=lambda s, e: s.want == ACTIVE or not literal_started(s),
+        shows=("F097", "F229", "F467"),
+        moves=(Move("activity", "paused", "starting"),),
+    ),
+    # The literal page: opening a paused channel calls Started although it stays paused (A53).
+    Rule(
+        "EP-started-while-paused",
+        ("enter", api.STARTED),
+        (),
+        lambda s, e: assume(s._replace(early_started=1), "A53:R1"),
+        when=lambda s, e: s.want == PAUSED and literal_started(s),
+    ),
+    Rule(
+        "EP-started-exit",
+        ("exit", api.STARTED),
+        (),
+        lambda s, e: (
+            s._replace(early_started=2)
+            if s.early_started == 1
+            else s._replace(run=STARTED, post_due=True)
+        ),
+        moves=(Move("activity", "starting", "started"),),
+    ),
+    Rule(
+        "EP-post-started",
+        ("enter", api.POST_STARTED),
+        (
+            need(
+                "PostStarted follows Started, once",
+                "F033 F035",
+                lambda s, e: s.post_due and s.run == STARTED,
+            ),
+            need(
+                "PostStarted comes to an open channel",
+                "F035 F181",
+                lambda s, e: s.connection == OPEN,
+            ),
+            need(
+                "PostStarted gets the handle of its channel",
+                "F040",
+                lambda s, e: e.arguments[0] == s.endpoint,
+            ),
+            need("PostStarted runs at PASSIVE_LEVEL", "F041", lambda s, e: not e.irql),
+        ),
+        lambda s, e: s._replace(post_due=False, post_running=s.post_running + 1),
+        shows=("F034", "F039", "F229", "F468"),
+    ),
+    Rule(
+        "EP-post-started-exit",
+        ("exit", api.POST_STARTED),
+        (),
+        lambda s, e: s._replace(post_running=s.post_running - 1),
+    ),
+    Rule(
+        "EP-suspend",
+        ("enter", api.SUSPEND),
+        (
+            need("only a started channel is suspended", "F113 F114", lambda s, e: s.run == STARTED),
+            need(
+                "Suspend comes to an open channel", "F113 F181", lambda s, e: s.connection == OPEN
+            ),
+            need(
+                "Suspend comes for a Pause, a Disable, a close or a rescind",
+                "F113 F114 F115 F109",
+                lambda s, e: pausing(s) or may_close(s),
+            ),
+            need(
+                "no ProcessPacket is running when Suspend is called",
+                "F116",
+                lambda s, e: s.indicated == 0,
+            ),
+            need(
+                "Suspend gets the handle of its channel",
+                "F111",
+                lambda s, e: e.arguments[0] == s.endpoint,
+            ),
+            need("Suspend runs at PASSIVE_LEVEL", "F131", lambda s, e: not e.irql),
+        ),
+        lambda s, e: _note_overlap(s._replace(run=SUSPENDING, post_due=False)),
+        when=lambda s, e: not _extra_suspend(s),
+        shows=("F112", "F229", "F466"),
+        moves=(Move("activity", "started", "suspended"),),
+    ),
+    # One more Suspend when a channel that is already paused is closed (A59).
+    Rule(
+        "EP-suspend-again",
+        ("enter", api.SUSPEND),
+        (),
+        lambda s, e: assume(s._replace(run=SUSPENDING, extra_suspended=True), "A59:R2"),
+        when=lambda s, e: _extra_suspend(s),
+    ),
+    Rule(
+        "EP-suspend-exit",
+        ("exit", api.SUSPEND),
+        (),
+        lambda s, e: drained(s._replace(run=SUSPENDED)),
+        moves=(Move("activity", "suspended", "paused"),),
+    ),
+)
+
+
+def _closes_unsuspended(s: EndpointState) -> bool:
+    """A client that is closed need not be suspended before, so Pause need not wait (A57)."""
+    return s.endpoint == "client" and s.run == STARTED and s.cause > 0 and not s.indicated
+
+
+_PAUSING = (
+    Rule(
+        "EP-pause",
+        ("call", "VmbChannelPause"),
+        (),
+        begin,
+        when=lambda s, e: s.connection != NONE,
+    ),
+    Rule(
+        "EP-paused",
+        ("return", "VmbChannelPause"),
+        (
+            need(
+                "Pause returns when Suspend has been called and has returned",
+                "F124 F285 F113",
+                lambda s, e: s.run == PAUSED or s.want == ACTIVE or _closes_unsuspended(s),
+            ),
+            need(
+                "Pause returns when no incoming packet is outstanding",
+                "F125 F120",
+                lambda s, e: s.outstanding == 0 or s.want == ACTIVE or s.run == STARTED,
+            ),
+        ),
+        end,
+        when=took_effect,
+    ),
+    Rule(
+        "EP-start",
+        ("call", "VmbChannelStart"),
+        (),
+        begin,
+        when=lambda s, e: s.connection != NONE,
+    ),
+    Rule(
+        "EP-start-returned",
+        ("return", "VmbChannelStart"),
+        (),
+        end,
+        when=took_effect,
+        shows=("F345",),
+    ),
+)
+
+RULES = (*_RUNNING, *_PAUSING)

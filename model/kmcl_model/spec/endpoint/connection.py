@@ -1,0 +1,374 @@
+"""The connection of an endpoint: allocate, enable, open, close, disable, clean up."""
+
+from __future__ import annotations
+
+from kmcl_model import api
+from kmcl_model.events import Call, Event, Exit
+from kmcl_model.spec.observer import Move, Rule, need
+from kmcl_model.status import is_success
+
+from .state import (
+    ACTIVE,
+    CLOSING,
+    CRASHED,
+    DISABLED,
+    ENABLED,
+    NONE,
+    OPEN,
+    OPENING,
+    PAUSED,
+    REJECTED,
+    STARTED,
+    SUSPENDED,
+    EndpointState,
+    PendingCall,
+    assume,
+    begin,
+    call_of,
+    disabling,
+    end,
+    initial,
+    may_close,
+    took_effect,
+)
+
+__all__ = ["RULES"]
+
+
+def _after_enable(s: EndpointState, e: Event) -> list[EndpointState]:
+    """A new session, with every pause part that the past allows (A34, A35, A36, A39)."""
+    base = begin(s, e)._replace(
+        connection=ENABLED,
+        run=PAUSED,
+        post_due=False,
+        cause=0,
+        over=False,
+        accepted=False,
+        failed=False,
+        told=False,
+        ran=False,
+        extra_suspended=False,
+        invited=0 if s.peer == "away" else 1,
+        wish="unset",
+        assumed=(),
+    )
+    paused, active = base._replace(want=PAUSED), base._replace(want=ACTIVE)
+    if s.wish == "paused":
+        return [paused._replace(wish="paused")]
+    if s.wish == "was wished":
+        return [assume(paused._replace(wish="paused"), "A35:R1"), assume(active, "A35:R2")]
+    if s.wish == "started":
+        if s.endpoint == "server":
+            return [paused, active]
+        return [assume(active, "A36:R1"), assume(paused, "A36:R2")]
+    if s.wish == "was paused":
+        return [assume(paused, "A39:R1"), assume(active, "A39:R2")]
+    if s.endpoint == "server":
+        if s.wish == "was active":
+            return [paused, active]
+        return [assume(paused, "A34:R2"), assume(active, "A34:R1")]
+    return [active]
+
+
+def _enabled(s: EndpointState, e: Event) -> EndpointState:
+    """On the client this shows that Enable does not wait for an offer (A31)."""
+    if s.endpoint == "client" and s.connection == ENABLED and s.peer == "away":
+        return assume(end(s, e), "A31:R1")
+    return end(s, e)
+
+
+def _after_disable(s: EndpointState, e: Event) -> EndpointState:
+    return end(s, e)._replace(
+        connection=DISABLED,
+        wish=_memory(s),
+        run=PAUSED,
+        post_due=False,
+        invited=0,
+        cause=0,
+        over=True,
+        ran=False,
+        extra_suspended=False,
+        assumed=(),
+    )
+
+
+def _memory(s: EndpointState) -> str:
+    """What the pause part was when the channel ceased to be enabled (A39)."""
+    if s.connection == DISABLED:
+        return s.wish
+    if s.wish == "paused" and s.want == PAUSED:
+        return "was wished"
+    return "was paused" if s.want == PAUSED else "was active"
+
+
+def _accepts_table(s: EndpointState, e: Event) -> bool:
+    """Whether a registration of state change callbacks succeeds (the configuration judges it)."""
+    assert isinstance(e, Call)
+    return s.connection == DISABLED and e.arguments[:2] == (1, "size")
+
+
+def _found_disabled(s: EndpointState, e: Event) -> bool:
+    """The returning Enable began on a disabled channel."""
+    call = call_of(s, e)
+    return call is not None and not call.done
+
+
+_LIFE = (
+    Rule(
+        "EP-allocate",
+        ("call", "VmbChannelAllocate"),
+        (),
+        begin,
+        when=lambda s, e: s.connection == NONE,
+    ),
+    Rule(
+        "EP-allocated",
+        ("return", "VmbChannelAllocate"),
+        (need("VmbChannelAllocate succeeds", "F141 F143 F145 F146", lambda s, e: e.status == 0),),
+        lambda s, e: end(s, e)._replace(connection=DISABLED),
+    ),
+    Rule(
+        "EP-cleanup",
+        ("call", "VmbChannelCleanup"),
+        (),
+        begin,
+        when=lambda s, e: s.connection == DISABLED,
+    ),
+    Rule(
+        "EP-cleaned",
+        ("return", "VmbChannelCleanup"),
+        (need("a disabled channel is released", "F182", lambda s, e: s.connection == DISABLED),),
+        lambda s, e: initial(s.endpoint)._replace(peer=s.peer),
+        shows=("F150",),
+    ),
+    Rule(
+        "EP-handlers",
+        ("call", "VmbChannelInitSetStateChangeCallbacks"),
+        (),
+        lambda s, e: s._replace(handlers=e.arguments[2]) if _accepts_table(s, e) else s,
+    ),
+    Rule(
+        "EP-enable",
+        ("call", "VmbChannelEnable"),
+        (),
+        _after_enable,
+        when=lambda s, e: s.connection == DISABLED,
+        moves=(Move("connection", "disabled", "enabled"),),
+    ),
+    Rule(
+        "EP-enabled",
+        ("return", "VmbChannelEnable"),
+        (
+            need(
+                "Enable of a disabled, configured channel succeeds",
+                "F183 F187 F184",
+                lambda s, e: is_success(e.status or 0),
+            ),
+        ),
+        _enabled,
+        when=_found_disabled,
+    ),
+    # A second Enable: `done` marks a call that finds the channel not disabled (A32).
+    Rule(
+        "EP-enable-again",
+        ("call", "VmbChannelEnable"),
+        (),
+        lambda s, e: s._replace(
+            calls=tuple(sorted((*s.calls, PendingCall(e.by, e.function, True))))
+        ),
+        when=lambda s, e: s.connection not in (NONE, DISABLED),
+    ),
+    Rule(
+        "EP-enabled-again",
+        ("return", "VmbChannelEnable"),
+        (),
+        lambda s, e: assume(end(s, e), "A32:R2" if is_success(e.status or 0) else "A32:R1"),
+        when=took_effect,
+    ),
+    Rule(
+        "EP-disable",
+        ("call", "VmbChannelDisable"),
+        (),
+        begin,
+        when=lambda s, e: s.connection != NONE,
+    ),
+    Rule(
+        "EP-disabled",
+        ("return", "VmbChannelDisable"),
+        (
+            need(
+                "Disable returns when the channel is closed",
+                "F127 F181 F004 F001",
+                lambda s, e: s.connection in (ENABLED, REJECTED, DISABLED),
+            ),
+            need(
+                "Disable returns when the channel is paused",
+                "F126 F181",
+                lambda s, e: s.run == PAUSED and not s.indicated,
+            ),
+            need(
+                "Disable returns when no incoming packet is outstanding",
+                "F120 F118",
+                lambda s, e: s.outstanding == 0,
+            ),
+            need(
+                "Disable returns when no handler of the channel is running",
+                "F181",
+                lambda s, e: not s.others and not s.post_running and s.early_started != 1,
+            ),
+        ),
+        _after_disable,
+        moves=(Move("connection", "enabled", "disabled"),),
+    ),
+    # A broken packet from the peer may make the library close the channel (A153).
+    Rule(
+        "EP-malformed",
+        ("environment", "malformed"),
+        (),
+        lambda s, e: s._replace(
+            cause=max(s.cause, int(e.endpoint != s.endpoint and s.connection in (OPENING, OPEN)))
+        ),
+    ),
+    Rule(
+        "EP-crash",
+        ("environment", "crash"),
+        (),
+        lambda s, e: initial(s.endpoint)._replace(connection=CRASHED, peer=s.peer),
+    ),
+)
+
+
+def _after_opened_enter(s: EndpointState, _e: Event) -> EndpointState:
+    left = s.peer in ("away", "leaving", "rejected")
+    if s.peer == "ready":
+        s = assume(s, "A43/order:R1" if s.endpoint == "server" else "A43/order:R2")
+    return s._replace(
+        connection=OPENING,
+        invited=max(0, s.invited - 1),
+        cause=2 if s.peer == "away" and s.invited <= 1 else 1 if left or s.invited > 1 else 0,
+    )
+
+
+def _after_opened_exit(s: EndpointState, e: Event) -> EndpointState:
+    assert isinstance(e, Exit)
+    if is_success(e.status or 0):
+        return s._replace(connection=OPEN, run=PAUSED)
+    return s._replace(connection=REJECTED, cause=0, post_due=False, run=PAUSED)
+
+
+def _closing(s: EndpointState, _e: Event) -> EndpointState:
+    after = s._replace(connection=CLOSING, run=PAUSED, post_due=False)
+    if s.run == PAUSED and s.want == PAUSED and not s.extra_suspended:
+        return assume(after, "A59:R1")
+    if s.run == STARTED:
+        return assume(after, "A57:R1")
+    if s.run == SUSPENDED:
+        return assume(after, "A62:R2")
+    return after
+
+
+def _after_closed(s: EndpointState, _e: Event) -> list[EndpointState]:
+    s = s._replace(cause=0, accepted=False, ran=False, extra_suspended=False, early_started=0)
+    if s.endpoint == "client":
+        return [s._replace(connection=DISABLED, wish=_memory(s), invited=0)]
+    kept = s._replace(connection=ENABLED)
+    if disabling(s):
+        return [kept._replace(invited=0)]
+    other = kept._replace(want=ACTIVE if kept.want == PAUSED else PAUSED)
+    return [kept, assume(other, "A39:R3")]
+
+
+_OPENING = (
+    Rule(
+        "EP-opened",
+        ("enter", api.OPENED),
+        (
+            need(
+                "Opened comes to an enabled channel that is not open",
+                "F014 F010 F008 F181",
+                lambda s, e: (
+                    s.connection == ENABLED or (s.connection == REJECTED and s.endpoint == "server")
+                ),
+            ),
+            need(
+                "Opened comes when an offer and an opener have met",
+                "F014 F038 F180 F018 F019",
+                lambda s, e: s.invited > 0,
+            ),
+            need(
+                "Opened gets the handle of its channel",
+                "F015",
+                lambda s, e: e.arguments[0] == s.endpoint,
+            ),
+            need("Opened runs at PASSIVE_LEVEL", "F025", lambda s, e: not e.irql),
+        ),
+        _after_opened_enter,
+        shows=("F017", "F229", "F464"),
+        moves=(Move("connection", "enabled", "opening"),),
+    ),
+    Rule(
+        "EP-opened-exit",
+        ("exit", api.OPENED),
+        (),
+        _after_opened_exit,
+        moves=(
+            Move("connection", "opening", "open"),
+            Move("connection", "opening", "enabled"),
+            Move("connection", "opening", "disabled"),
+        ),
+    ),
+    Rule(
+        "EP-closed",
+        ("enter", api.CLOSED),
+        (
+            need(
+                "Closed comes to a channel that was opened, once",
+                "F001 F016 F041",
+                lambda s, e: s.connection == OPEN,
+            ),
+            need(
+                "Closed comes for a Disable, a close or a rescind",
+                "F001 F002 F003",
+                lambda s, e: may_close(s),
+            ),
+            need(
+                "a running channel is suspended before it is closed",
+                "F108 F110 F114 F115",
+                lambda s, e: (
+                    s.run in (PAUSED, SUSPENDED)
+                    or (s.run == STARTED and s.endpoint == "client" and not s.indicated)
+                ),
+            ),
+            need(
+                "Closed gets the handle of its channel",
+                "F005",
+                lambda s, e: e.arguments[0] == s.endpoint,
+            ),
+            need("Closed runs at PASSIVE_LEVEL", "F013", lambda s, e: not e.irql),
+        ),
+        _closing,
+        when=lambda s, e: s.connection != REJECTED,
+        shows=("F006", "F229", "F465"),
+        moves=(Move("connection", "open", "closing"),),
+    ),
+    # After a rejected open a Closed is neither promised nor forbidden (A44).
+    Rule(
+        "EP-closed-after-rejection",
+        ("enter", api.CLOSED),
+        (),
+        lambda s, e: s._replace(connection=CLOSING),
+        when=lambda s, e: s.connection == REJECTED,
+    ),
+    Rule(
+        "EP-closed-exit",
+        ("exit", api.CLOSED),
+        (),
+        _after_closed,
+        moves=(
+            Move("connection", "closing", "enabled"),
+            Move("connection", "closing", "disabled"),
+        ),
+    ),
+)
+
+RULES = (*_LIFE, *_OPENING)

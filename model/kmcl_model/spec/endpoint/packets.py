@@ -1,0 +1,152 @@
+"""Packets, as far as the endpoint is concerned: when they may come, and how many are out."""
+
+from __future__ import annotations
+
+from kmcl_model import api
+from kmcl_model.events import Event
+from kmcl_model.spec.observer import Rule, need
+
+from .state import (
+    OPEN,
+    PAUSED,
+    STARTING,
+    SUSPENDED,
+    SUSPENDING,
+    EndpointState,
+    assume,
+    drained,
+    may_close,
+    pausing,
+)
+
+__all__ = ["RULES"]
+
+
+def _indicate(s: EndpointState, _e: Event) -> EndpointState:
+    after = s._replace(indicated=s.indicated + 1, outstanding=s.outstanding + 1)
+    return assume(after, "A55:R2") if s.post_due or s.post_running else after
+
+
+def _late_report(s: EndpointState) -> EndpointState:
+    """The end of a batch may be reported after Suspend (A75)."""
+    return assume(s, "A75:R3") if s.run in (SUSPENDING, SUSPENDED, PAUSED) else s
+
+
+RULES = (
+    Rule(
+        "EP-process-packet",
+        ("enter", api.PROCESS_PACKET),
+        (
+            need(
+                "packets come to an open channel",
+                "F021 F024 F181",
+                lambda s, e: s.connection == OPEN,
+            ),
+            need(
+                "no packet comes before Started has returned",
+                "F093 F103",
+                lambda s, e: s.run != STARTING,
+            ),
+            need(
+                "no packet comes from Suspend on",
+                "F110 F117",
+                lambda s, e: s.run not in (SUSPENDING, SUSPENDED),
+            ),
+            need(
+                "no packet comes to a paused channel",
+                "F283 F284 F287 F093",
+                lambda s, e: s.run != PAUSED,
+            ),
+            need(
+                "ProcessPacket gets the handle of its channel",
+                "F043",
+                lambda s, e: e.arguments[0] == s.endpoint,
+            ),
+            need(
+                "ProcessPacket runs at DISPATCH_LEVEL at most",
+                "F051",
+                lambda s, e: (e.irql or 0) <= 2,
+            ),
+        ),
+        _indicate,
+    ),
+    Rule(
+        "EP-process-packet-exit",
+        ("exit", api.PROCESS_PACKET),
+        (),
+        lambda s, e: s._replace(indicated=s.indicated - 1),
+    ),
+    Rule(
+        "EP-packet-complete",
+        ("call", "VmbChannelPacketComplete"),
+        (),
+        lambda s, e: drained(s._replace(outstanding=max(0, s.outstanding - 1))),
+    ),
+    Rule(
+        "EP-packet-fail",
+        ("call", "VmbChannelPacketFail"),
+        (),
+        lambda s, e: drained(s._replace(outstanding=max(0, s.outstanding - 1))),
+    ),
+    Rule(
+        "EP-processing-complete",
+        ("enter", api.PROCESSING_COMPLETE),
+        (
+            need(
+                "no end of batch is reported on a channel that is not open",
+                "F181",
+                lambda s, e: s.connection == OPEN,
+            ),
+            need(
+                "the end of a batch is reported after the last ProcessPacket has returned",
+                "F228",
+                lambda s, e: s.indicated == 0,
+            ),
+            need(
+                "no end of batch is reported once the channel is paused",
+                "F284 F283",
+                lambda s, e: s.run != PAUSED or pausing(s) or may_close(s),
+            ),
+            need(
+                "ProcessingComplete gets the handle of its channel",
+                "F056",
+                lambda s, e: e.arguments[0] == s.endpoint,
+            ),
+            need(
+                "ProcessingComplete runs at DISPATCH_LEVEL at most",
+                "F059",
+                lambda s, e: (e.irql or 0) <= 2,
+            ),
+        ),
+        lambda s, e: _late_report(s)._replace(others=s.others + 1),
+    ),
+    Rule(
+        "EP-processing-complete-exit",
+        ("exit", api.PROCESSING_COMPLETE),
+        (),
+        lambda s, e: s._replace(others=s.others - 1),
+    ),
+    Rule(
+        "EP-completion-routine",
+        ("enter", api.COMPLETION_ROUTINE),
+        (
+            need(
+                "no completion routine runs once Disable has returned",
+                "F181",
+                lambda s, e: not s.over,
+            ),
+            need(
+                "the completion routine runs at DISPATCH_LEVEL at most",
+                "F140",
+                lambda s, e: (e.irql or 0) <= 2,
+            ),
+        ),
+        lambda s, e: s._replace(others=s.others + 1),
+    ),
+    Rule(
+        "EP-completion-routine-exit",
+        ("exit", api.COMPLETION_ROUTINE),
+        (),
+        lambda s, e: s._replace(others=s.others - 1),
+    ),
+)

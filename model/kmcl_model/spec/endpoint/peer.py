@@ -1,0 +1,72 @@
+"""The other end: what its phases mean to this one, and the failure to connect to it."""
+
+from __future__ import annotations
+
+from kmcl_model import api
+from kmcl_model.spec.observer import Rule, Shadow, need
+from kmcl_model.status import is_success
+
+from .state import ENABLED, OPEN, OPENING, REJECTED, EndpointState, assume
+
+__all__ = ["RULES"]
+
+
+def _hear(s: EndpointState, e: Shadow) -> list[EndpointState]:
+    """One explanation for each phase the peer may be in."""
+    return [_hear_one(s, other.stance) for other in e.states]  # type: ignore[attr-defined]
+
+
+def _hear_one(s: EndpointState, now: str) -> EndpointState:
+    before, s = s.peer, s._replace(peer=now)
+    in_session = s.connection in (OPENING, OPEN)
+    if now == "open" and s.connection in (ENABLED, OPENING, OPEN):
+        s = s._replace(accepted=True)
+    if now == "rejected" and s.connection == ENABLED:
+        return s._replace(failed=True)
+    if now in ("away", "rejected") and in_session:
+        return s._replace(cause=2)
+    if now == "leaving" and in_session:
+        return s._replace(cause=max(s.cause, 1))
+    if s.endpoint == "server":
+        if now == "ready" and before in ("away", "leaving"):
+            return s._replace(invited=min(2, s.invited + 1))
+    elif s.connection == ENABLED and now in ("ready", "opening", "open", "closing"):
+        return s._replace(invited=1)
+    return s
+
+
+_FAILURE = (
+    Rule(
+        "EP-pnp-failure",
+        ("enter", api.PNP_FAILURE),
+        (
+            need(
+                "a connect failure concerns a client that waits for an offer it has found",
+                "F027",
+                lambda s, e: (
+                    s.endpoint == "client"
+                    and s.connection in (ENABLED, REJECTED)
+                    and (s.invited > 0 or s.peer not in ("away", "leaving"))
+                ),
+            ),
+            need(
+                "a connect failure has a failure status",
+                "F027 A52",
+                lambda s, e: not is_success(e.arguments[1]),
+            ),
+        ),
+        lambda s, e: assume(
+            s._replace(others=s.others + 1, failed=s.connection == ENABLED, told=True), "A46:R1"
+        ),
+    ),
+    Rule(
+        "EP-pnp-failure-exit",
+        ("exit", api.PNP_FAILURE),
+        (),
+        lambda s, e: s._replace(others=s.others - 1),
+    ),
+)
+
+_PEER = (Rule("EP-peer", ("phase", ""), (), _hear),)
+
+RULES = (*_FAILURE, *_PEER)

@@ -1,0 +1,266 @@
+"""What nobody sees: the hidden steps of an endpoint, and what its silence means."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kmcl_model import api
+from kmcl_model.events import Enter, Exit
+from kmcl_model.spec.observer import Due, Hidden, Quiet, Rule, Silence
+
+from .activity import literal_started
+from .state import (
+    ACTIVE,
+    DISABLED,
+    ENABLED,
+    OPEN,
+    OPENING,
+    PAUSED,
+    REJECTED,
+    STARTED,
+    STARTING,
+    SUSPENDED,
+    EndpointState,
+    assume,
+    busy,
+    disabling,
+    may_close,
+    pausing,
+    pending,
+)
+
+__all__ = ["DUES", "SILENCES", "settle", "take_effect", "unregistered"]
+
+
+def take_effect(s: EndpointState) -> list[EndpointState]:
+    """A pending Pause or Start moves the pause part at some moment nobody sees."""
+    after = []
+    for call in s.calls:
+        if call.done or call.function not in ("VmbChannelPause", "VmbChannelStart"):
+            continue
+        pause = call.function == "VmbChannelPause"
+        calls = tuple(sorted(c._replace(done=True) if c is call else c for c in s.calls))
+        changed = s._replace(calls=calls)
+        if s.connection == DISABLED:
+            after.append(changed._replace(wish="paused" if pause else "started"))
+        elif pause:
+            after.append(changed._replace(want=PAUSED))
+        else:
+            after.append(changed._replace(want=ACTIVE, wish="unset"))
+    return after
+
+
+def unregistered(name: str, rules: tuple[Rule, ...]) -> Hidden:
+    """The hidden step of a handler that is not registered: it counts as run and succeeded (A13).
+
+    ``rules`` must hold those of its entry and its exit.
+    """
+    entering = [r for r in rules if r.on == ("enter", name)]
+    leaving = next(r for r in rules if r.on == ("exit", name))
+
+    def then(s: EndpointState) -> list[EndpointState]:
+        if name in s.handlers:
+            return []
+        enter = Enter("enter", s.endpoint, name, name, (s.endpoint,), 0)
+        leave = Exit("exit", s.endpoint, name, name, 0)
+        after: list[EndpointState] = []
+        for rule in entering:
+            if rule.when is not None and not rule.when(s, enter):
+                continue
+            if all(n.holds(s, enter) for n in rule.needs):
+                exited: Any = leaving.then(rule.then(s, enter), leave)
+                after.extend(exited if isinstance(exited, list) else [exited])
+        return after
+
+    return Hidden(f"EP-no-{name}", then)
+
+
+def _due(
+    id: str, what: str, requirements: str, when: Any, on: tuple[str, str] | None = None
+) -> Due:
+    return Due(id, what, tuple(requirements.split()), when, on)
+
+
+def _both_ready(s: EndpointState) -> bool:
+    return (
+        s.connection == ENABLED
+        and not disabling(s)
+        and s.invited > 0
+        and not s.failed
+        and s.peer in ("ready", "open")
+    )
+
+
+def _start_due(s: EndpointState) -> bool:
+    return (
+        s.connection == OPEN
+        and s.run == PAUSED
+        and s.want == ACTIVE
+        and not may_close(s)
+        and not pending(s, "VmbChannelPause")
+        and s.peer == "open"
+        and (s.endpoint == "server" or s.accepted)
+        and not busy(s)
+    )
+
+
+def _suspend_due(s: EndpointState) -> bool:
+    return (
+        s.connection == OPEN
+        and s.run == STARTED
+        and (pausing(s) or disabling(s) or s.cause == 2)
+        and not busy(s)
+        and not (s.endpoint == "client" and not pausing(s))
+    )
+
+
+def _close_due(s: EndpointState) -> bool:
+    return (
+        s.connection == OPEN
+        and (s.run == PAUSED or (s.run == STARTED and s.endpoint == "client"))
+        and (disabling(s) or s.cause == 2)
+        and not s.outstanding
+        and not busy(s)
+    )
+
+
+def _stuck(s: EndpointState) -> bool:
+    """Only the driver can go on: a handler is running or packets are outstanding."""
+    return busy(s) or s.outstanding > 0
+
+
+DUES = (
+    _due(
+        "EP-due-opened",
+        "Opened at both ends, since an offer and an opener have met",
+        "F014 F018 F019 F020 F038 F184 F007 F009",
+        lambda s, q: _both_ready(s),
+        ("enter", api.OPENED),
+    ),
+    _due(
+        "EP-due-started",
+        "Started on an open, active channel",
+        "F091 F094 F095 F099 F345",
+        lambda s, q: _start_due(s),
+        ("enter", api.STARTED),
+    ),
+    _due(
+        "EP-due-post-started",
+        "PostStarted after Started",
+        "F032",
+        lambda s, q: s.post_due and not busy(s) and not may_close(s) and not pausing(s),
+        ("enter", api.POST_STARTED),
+    ),
+    _due(
+        "EP-due-suspend",
+        "Suspend on a running channel that is paused, disabled or closed",
+        "F108 F109 F113 F114 F115",
+        lambda s, q: _suspend_due(s),
+        ("enter", api.SUSPEND),
+    ),
+    _due(
+        "EP-due-closed",
+        "Closed on an open channel that is disabled, closed or rescinded",
+        "F001 F002 F003 F004 F179",
+        lambda s, q: _close_due(s),
+        ("enter", api.CLOSED),
+    ),
+    _due(
+        "EP-due-enable",
+        "the return of Enable",
+        "F183 F187",
+        lambda s, q: (
+            pending(s, "VmbChannelEnable")
+            and not busy(s)
+            and not (s.endpoint == "client" and s.connection == ENABLED)
+        ),
+        ("return", "VmbChannelEnable"),
+    ),
+    _due(
+        "EP-due-disable",
+        "the return of Disable, since the channel is paused and closed",
+        "F181 F129",
+        lambda s, q: disabling(s) and s.connection != OPEN and not _stuck(s),
+        ("return", "VmbChannelDisable"),
+    ),
+    _due(
+        "EP-due-pause",
+        "the return of Pause, since the channel is drained",
+        "F285 F129 F112",
+        lambda s, q: (
+            pending(s, "VmbChannelPause")
+            and not _stuck(s)
+            and (s.run == PAUSED or s.want == ACTIVE)
+            and ("waiting" not in q.facts or may_close(s) or s.connection != OPEN)
+        ),
+        ("return", "VmbChannelPause"),
+    ),
+    _due(
+        "EP-due-start",
+        "the return of Start",
+        "F345",
+        lambda s, q: pending(s, "VmbChannelStart") and not _stuck(s),
+        ("return", "VmbChannelStart"),
+    ),
+    _due(
+        "EP-due-other",
+        "the return of a call that never waits",
+        "F141 F182",
+        lambda s, q: pending(s, "VmbChannelAllocate") or pending(s, "VmbChannelCleanup"),
+    ),
+)
+
+SILENCES = (
+    Silence(
+        "EP-quiet-paused", ("F283", "F284"), lambda s, q: s.connection == OPEN and s.want == PAUSED
+    ),
+    Silence(
+        "EP-quiet-auto-paused",
+        ("F287",),
+        lambda s, q: s.connection == OPEN and s.want == PAUSED and s.run == PAUSED and not s.ran,
+    ),
+    Silence("EP-quiet-rejected", ("F016", "F024"), lambda s, q: s.connection == REJECTED),
+    Silence(
+        "EP-quiet-guest-disabled",
+        ("F010",),
+        lambda s, q: s.endpoint == "client" and s.connection == DISABLED and s.peer == "ready",
+    ),
+    Silence(
+        "EP-quiet-withdrawn",
+        ("F180", "F008"),
+        lambda s, q: s.endpoint == "client" and s.connection == ENABLED and s.peer == "away",
+    ),
+    Silence(
+        "EP-quiet-bare",
+        ("F142",),
+        lambda s, q: s.connection == OPEN and not s.handlers,
+    ),
+    Silence("EP-quiet-over", ("F181",), lambda s, q: s.over),
+    Silence("EP-quiet-opening", ("F021",), lambda s, q: s.connection == OPENING),
+    Silence("EP-quiet-starting", ("F103",), lambda s, q: s.run == STARTING),
+    Silence(
+        "EP-quiet-draining",
+        ("F120", "F125", "F119", "F118"),
+        lambda s, q: s.run == SUSPENDED and s.outstanding > 0,
+    ),
+)
+
+
+def settle(s: EndpointState, q: Quiet) -> EndpointState:
+    """Nothing is on its way any more, so an occasion that has passed is gone."""
+    if s.peer == "away" and s.connection in (ENABLED, DISABLED, REJECTED):
+        s = s._replace(invited=0)
+    if pending(s, "VmbChannelPause") and "waiting" in q.facts and not _stuck(s) and s.run == PAUSED:
+        s = assume(s, "A64:R2")
+    if (
+        s.post_running
+        and s.run == STARTED
+        and not (s.indicated or s.others)
+        and (pausing(s) or disabling(s) or s.cause == 2)
+    ):
+        s = assume(s, "A56/close-meanwhile:R1")
+    if s.failed and s.peer == "rejected" and s.connection == ENABLED and not s.others:
+        s = assume(s, "A46:R3") if not s.told else s
+    if literal_started(s) and not s.ran and api.STARTED in s.handlers:
+        s = assume(s, "A53:R2")
+    return s

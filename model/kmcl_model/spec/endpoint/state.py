@@ -1,0 +1,244 @@
+"""What is known of an endpoint, what that tells, and the small changes many rules make."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from kmcl_model.events import Call, Event, Return
+
+__all__ = [
+    "ACTIVE",
+    "CLOSING",
+    "CRASHED",
+    "DISABLED",
+    "ENABLED",
+    "NONE",
+    "OPEN",
+    "OPENING",
+    "PAUSED",
+    "REJECTED",
+    "STARTED",
+    "STARTING",
+    "SUSPENDED",
+    "SUSPENDING",
+    "EndpointState",
+    "PendingCall",
+    "Phase",
+    "activity_region",
+    "assume",
+    "begin",
+    "busy",
+    "call_of",
+    "connection_region",
+    "disabling",
+    "drained",
+    "end",
+    "initial",
+    "may_close",
+    "pausing",
+    "pending",
+    "phase",
+    "took_effect",
+]
+
+NONE, DISABLED, ENABLED, OPENING, OPEN, CLOSING, REJECTED, CRASHED = (
+    "none",
+    "disabled",
+    "enabled",
+    "opening",
+    "open",
+    "closing",
+    "rejected",
+    "crashed",
+)
+PAUSED, STARTING, STARTED, SUSPENDING, SUSPENDED = (
+    "paused",
+    "starting",
+    "started",
+    "suspending",
+    "suspended",
+)
+ACTIVE = "active"
+
+
+class PendingCall(NamedTuple):
+    """A control call in progress; ``done``: it has taken effect on the pause part."""
+
+    by: str
+    function: str
+    done: bool = False
+
+
+class Phase(NamedTuple):
+    """What the rest of the specification is told of an endpoint.
+
+    ``stance`` is its connection as the peer may know it, ``connection`` and ``run`` are its own;
+    ``stopping``: it is being paused or closed; ``leaving``: its session is ending or may be;
+    ``over``: Disable has returned.
+    """
+
+    stance: str
+    connection: str
+    run: str
+    stopping: bool
+    leaving: bool
+    over: bool
+
+
+class EndpointState(NamedTuple):
+    """One explanation of what was seen of an endpoint.
+
+    ``connection`` and ``run`` are its two regions. Beyond them:
+
+    * ``want`` is the pause part that Start and Pause move (A34 to A39); a pending call takes
+      effect at some hidden moment between its call and its return. ``wish`` is what a disabled
+      channel was last asked for, or its pause part when it ceased to be enabled.
+    * ``invited`` counts the occasions for Opened that the peer has given and that were not yet
+      used; ``cause`` tells whether there is reason to close (1: it may close, 2: it must).
+    * ``peer`` is the stance of the other end. ``accepted``: it was open in this session;
+      ``failed``: it has rejected the open, and nothing more comes of this Enable (A46, A52);
+      ``told``: PnpFailure said so.
+    * ``ran``: Started was called in this session; ``post_due``: PostStarted is to follow;
+      ``early_started``: the Started of A53 R1 is running (1) or has returned (2);
+      ``extra_suspended``: the extra Suspend of A59 came.
+    * ``indicated`` counts running ProcessPacket handlers, ``post_running`` PostStarted handlers,
+      ``others`` the remaining ones that are no part of a region. ``outstanding`` counts the
+      packets handed to the driver and not yet given back.
+    * ``over``: Disable has returned; ``handlers`` are the registered state change callbacks.
+    """
+
+    endpoint: str
+    connection: str = NONE
+    run: str = PAUSED
+    want: str = PAUSED
+    wish: str = "unset"
+    post_due: bool = False
+    post_running: int = 0
+    indicated: int = 0
+    outstanding: int = 0
+    others: int = 0
+    calls: tuple[PendingCall, ...] = ()
+    peer: str = "away"
+    accepted: bool = False
+    failed: bool = False
+    told: bool = False
+    invited: int = 0
+    cause: int = 0
+    over: bool = False
+    ran: bool = False
+    extra_suspended: bool = False
+    early_started: int = 0
+    handlers: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
+
+
+def initial(endpoint: str) -> EndpointState:
+    """Nothing allocated yet."""
+    return EndpointState(endpoint)
+
+
+def pending(s: EndpointState, function: str) -> bool:
+    """A call of ``function`` has not returned."""
+    return any(call.function == function for call in s.calls)
+
+
+def disabling(s: EndpointState) -> bool:
+    return pending(s, "VmbChannelDisable")
+
+
+def pausing(s: EndpointState) -> bool:
+    """A Pause in progress has taken effect."""
+    return any(call.function == "VmbChannelPause" and call.done for call in s.calls)
+
+
+def busy(s: EndpointState) -> bool:
+    """A handler of this end is running, and the library may be waiting for it."""
+    return bool(
+        s.indicated
+        or s.others
+        or s.post_running
+        or s.early_started == 1
+        or s.connection in (OPENING, CLOSING)
+        or s.run in (STARTING, SUSPENDING)
+    )
+
+
+def may_close(s: EndpointState) -> bool:
+    """The session may end: the peer has given a cause, or Disable was called."""
+    return s.cause > 0 or disabling(s)
+
+
+def _stance(s: EndpointState) -> str:
+    """The connection as the peer may know it."""
+    if s.connection in (NONE, DISABLED, CRASHED):
+        return "away"
+    if s.connection == REJECTED:
+        return "rejected" if s.endpoint == "server" else "away"
+    if disabling(s):
+        return "leaving"
+    if s.connection == CLOSING:
+        return "closing" if s.endpoint == "server" else "leaving"
+    if s.connection == ENABLED:
+        return "failed" if s.failed else "ready"
+    if s.cause == 2:
+        return "closing" if s.endpoint == "server" else "leaving"
+    return s.connection
+
+
+def phase(s: EndpointState) -> Phase:
+    """The part of the state that other observers see."""
+    run = s.run if s.connection == OPEN else PAUSED
+    stopping = pausing(s) or may_close(s)
+    return Phase(_stance(s), s.connection, run, stopping, may_close(s), s.over)
+
+
+def connection_region(s: EndpointState) -> str:
+    """The connection as the chart shows it."""
+    if s.connection in (NONE, CRASHED):
+        return "disabled"
+    if s.connection == REJECTED:
+        return "enabled" if s.endpoint == "server" else "disabled"
+    return s.connection
+
+
+def activity_region(s: EndpointState) -> str:
+    """The activity as the chart shows it."""
+    return SUSPENDED if s.run == SUSPENDING else s.run
+
+
+def call_of(s: EndpointState, e: Event) -> PendingCall | None:
+    """The pending call that returns."""
+    assert isinstance(e, Return)
+    return next((c for c in s.calls if c.by == e.by and c.function == e.function), None)
+
+
+def took_effect(s: EndpointState, e: Event) -> bool:
+    """The returning Pause or Start has moved the pause part; an Enable was a second one."""
+    call = call_of(s, e)
+    return call is not None and call.done
+
+
+def assume(s: EndpointState, reading: str) -> EndpointState:
+    """The state, explained by a reading of an interpretation, such as ``A31:R1``."""
+    if reading in s.assumed:
+        return s
+    return s._replace(assumed=tuple(sorted((*s.assumed, reading))))
+
+
+def begin(s: EndpointState, e: Event) -> EndpointState:
+    """A call is under way."""
+    assert isinstance(e, Call)
+    return s._replace(calls=tuple(sorted((*s.calls, PendingCall(e.by, e.function)))))
+
+
+def end(s: EndpointState, e: Event) -> EndpointState:
+    """A call has returned."""
+    assert isinstance(e, Return)
+    return s._replace(calls=tuple(c for c in s.calls if c.by != e.by))
+
+
+def drained(s: EndpointState) -> EndpointState:
+    """Suspended ends when the handler has returned and no packet is outstanding."""
+    if s.run == SUSPENDED and s.outstanding == 0:
+        return s._replace(run=PAUSED)
+    return s

@@ -1,0 +1,154 @@
+"""Delivery: ProcessPacket takes messages off the queue, and the driver gives them back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kmcl_model.api import PROCESS_PACKET, PROCESSING_COMPLETE
+from kmcl_model.events import Call, Enter, Event
+from kmcl_model.payload import matches_bytes
+from kmcl_model.spec.observer import Rule, need
+
+from .state import LARGE, FlowState, assume
+
+__all__ = ["RULES"]
+
+
+def _index(s: FlowState, seen: Any) -> int:
+    """The place of the entry that was delivered: the first that matches, or -1."""
+    for i, entry in enumerate(s.entries):
+        if matches_bytes(entry.buffer, seen) and (bool(seen) or not entry.buffer):
+            return i
+    return -1
+
+
+def _in_order(s: FlowState, e: Any) -> bool:
+    i = _index(s, e.arguments[2])
+    return i < 0 or all(entry.optional for entry in s.entries[:i])
+
+
+def _limit(s: FlowState) -> int:
+    """The quota, or the largest of those being set."""
+    return max((s.quota, *(value for _, value in s.quota_calls)))
+
+
+def _deliver(s: FlowState, e: Event) -> FlowState:
+    assert isinstance(e, Enter)
+    seen: Any = e.arguments[2]
+    i = _index(s, seen)
+    entry = s.entries[i]
+    outstanding = s.outstanding + 1
+    after = s._replace(
+        entries=s.entries[i + 1 :],
+        outstanding=outstanding,
+        large=s.large + (len(entry.buffer) >= LARGE),
+        batch=s.batch + 1,
+        blocked=1 if 0 < _limit(s) <= outstanding else s.blocked,
+    )
+    if s.stopped == 1:
+        after = assume(after, "A153:R2" if s.broken else "A81/restart:R2")
+    if not entry.buffer:
+        after = assume(after, "A97:R1")
+    if len(entry.buffer) > s.maximum:
+        after = assume(after, "A98/above:R2")
+    if len(entry.buffer) % 8:
+        after = assume(
+            after, "A71/length:R1" if len(seen) == len(entry.buffer) else "A71/length:R2"
+        )
+    return after
+
+
+def _given_back(s: FlowState, e: Event) -> FlowState:
+    """One packet fewer is outstanding; of a failed one the size is not seen."""
+    assert isinstance(e, Call)
+    seen = e.arguments[2] if e.function == "VmbChannelPacketComplete" else None
+    large = isinstance(seen, bytes) and len(seen) >= LARGE
+    outstanding = max(0, s.outstanding - 1)
+    if e.function == "VmbChannelPacketFail":
+        large = s.large > outstanding
+    room = s.quota == 0 or outstanding < _limit(s)
+    return s._replace(
+        outstanding=outstanding,
+        large=max(0, s.large - large),
+        blocked=0 if room else s.blocked,
+        stopped=2 if e.function == "VmbChannelPacketFail" else s.stopped,
+    )
+
+
+def _report(s: FlowState, _e: Event) -> FlowState:
+    """A batch that ends while messages wait shows why the library stopped there (A73, A75)."""
+    after = s._replace(batch=0)
+    waiting = any(entry.sure and not entry.optional for entry in s.entries)
+    if waiting and s.stopping and s.run == "started":
+        return assume(after, "A75:R1")
+    if waiting and 0 < s.quota <= s.outstanding and not (s.quota_calls or s.stopping):
+        return assume(after, "A73:R2")
+    return after
+
+
+RULES = (
+    Rule(
+        "FL-process-packet",
+        ("enter", PROCESS_PACKET),
+        (
+            need(
+                "what is delivered was sent, byte for byte, and not delivered before",
+                "F045 F046 F226 F042 F215 F216 F262",
+                lambda s, e: _index(s, e.arguments[2]) >= 0,
+            ),
+            need("packets are delivered in the order of their sends", "F226 A70 A104", _in_order),
+            need(
+                "no packet is transmitted while its sender is not open",
+                "F012 F021 F023",
+                lambda s, e: (
+                    _index(s, e.arguments[2]) < 0 or s.entries[_index(s, e.arguments[2])].launched
+                ),
+            ),
+            need(
+                "no more packets are outstanding than the quota allows",
+                "F338 F339 F341 F340",
+                lambda s, e: _limit(s) == 0 or s.outstanding < _limit(s),
+            ),
+            need(
+                "a queue blocked by the quota waits for a completion",
+                "F342 A86",
+                lambda s, e: s.blocked < 2,
+            ),
+            need("a failed packet stops the queue", "F263 F262", lambda s, e: s.stopped < 2),
+            need(
+                "bit 0x1 is clear without external data",
+                "F047",
+                lambda s, e: not e.arguments[3] & 1,
+            ),
+        ),
+        _deliver,
+        shows=("F049", "F225"),
+    ),
+    Rule("FL-complete", ("call", "VmbChannelPacketComplete"), (), _given_back),
+    Rule("FL-fail", ("call", "VmbChannelPacketFail"), (), _given_back),
+    Rule("FL-overtaken", ("overtaken", ""), (), lambda s, e: assume(s, "A84:R1")),
+    Rule(
+        "FL-malformed",
+        ("environment", "malformed"),
+        (),
+        lambda s, e: s._replace(stopped=max(s.stopped, 1), broken=True),
+    ),
+    Rule(
+        "FL-processing-complete",
+        ("enter", PROCESSING_COMPLETE),
+        (
+            need(
+                "the end of a batch follows at least one delivery",
+                "F053 F054",
+                lambda s, e: s.batch > 0,
+            ),
+            need(
+                "PacketsProcessed counts the deliveries since the last report",
+                "F057",
+                lambda s, e: e.arguments[1] == s.batch,
+            ),
+            need("a handler is called that was registered", "F049", lambda s, e: s.reports),
+        ),
+        _report,
+    ),
+)

@@ -1,0 +1,87 @@
+"""The two ends: what their phases and limits mean to the messages on their way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kmcl_model.spec.observer import Rule, Shadow
+
+from .state import FlowState, assume
+
+__all__ = ["RULES"]
+
+
+def _hear(s: FlowState, e: Shadow) -> list[FlowState]:
+    return _hear_sender(s, e) if e.about == s.sender else _hear_receiver(s, e)
+
+
+def _hear_sender(s: FlowState, e: Shadow) -> list[FlowState]:
+    phases: Any = e.states
+    opened = any(p.connection == "open" for p in phases)
+    sending = phases[0].connection if len(phases) == 1 else "open" if opened else "enabled"
+    entries = s.entries
+    ending = any(p.leaving or p.connection in ("disabled", "rejected", "closing") for p in phases)
+    running = all(p.connection == "open" and p.run in ("starting", "started") for p in phases)
+    if ending:
+        entries = tuple(x._replace(optional=True) if x.silent else x for x in entries)
+    if opened and not s.send_open:
+        entries = tuple(x._replace(launched=True, sure=False) for x in entries if not x.over)
+    elif s.send_open and not opened:
+        entries = tuple(x._replace(optional=True) if x.launched else x for x in entries)
+    return [
+        s._replace(
+            sending=sending, send_open=opened, ending=ending, send_running=running, entries=entries
+        )
+    ]
+
+
+def _hear_receiver(s: FlowState, e: Shadow) -> list[FlowState]:
+    phases: Any = e.states
+    if len(phases) > 1:
+        # A hidden step may lie between: stay with what is common, claim nothing.
+        runs = {p.run for p in phases}
+        connections = {p.connection for p in phases}
+        run = runs.pop() if len(runs) == 1 else "unknown"
+        connection = connections.pop() if len(connections) == 1 else "unknown"
+    else:
+        run, connection = phases[0].run, phases[0].connection
+    stopping = any(p.stopping for p in phases)
+    after = s._replace(run=run, connection=connection, stopping=stopping)
+    if s.connection == "open" and connection not in ("open", "unknown"):
+        after = after._replace(
+            entries=tuple(
+                x._replace(optional=True, launched=s.sending == "open", sure=False)
+                if x.launched
+                else x
+                for x in s.entries
+                if not x.over
+            ),
+            stopped=0,
+            broken=False,
+            blocked=0,
+            batch=0,
+        )
+        if s.quota and not s.quota_calls:
+            return [after, assume(after._replace(quota=0), "A87/lifetime:R2")]
+    if run == "started" and s.run != "started":
+        after = after._replace(
+            blocked=int(0 < s.quota <= s.outstanding), stopped=min(after.stopped, 1)
+        )
+        if s.batch and s.run != "unknown":
+            return [after, assume(after._replace(batch=0), "A75:R2")]
+    return [after]
+
+
+RULES = (
+    Rule("FL-phase", ("phase", ""), (), _hear),
+    Rule(
+        "FL-limits",
+        ("limits", ""),
+        (),
+        lambda s, e: (
+            s._replace(maximum=e.states[0].maximum, reports=e.states[0].reports)
+            if e.about == s.receiver
+            else s
+        ),
+    ),
+)

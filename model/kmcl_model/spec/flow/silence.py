@@ -1,0 +1,91 @@
+"""What silence means for one direction."""
+
+from __future__ import annotations
+
+from kmcl_model.api import PROCESS_PACKET, PROCESSING_COMPLETE
+from kmcl_model.spec.observer import Due, Quiet, Silence
+
+from .state import FlowState, assume, has_room
+
+__all__ = ["DUES", "SILENCES", "settle"]
+
+
+def _running(s: FlowState, q: Quiet) -> bool:
+    return s.run == "started" and s.connection == "open" and "busy" not in q.facts
+
+
+def _delivery_due(s: FlowState, q: Quiet) -> bool:
+    if not _running(s, q) or s.blocked or s.stopped or not s.entries:
+        return False
+    first = s.entries[0]
+    if first.optional or not first.launched:
+        return False
+    flowing = s.sending == "open" and "sender running" in q.facts and has_room(s)
+    return (first.sure or flowing) and s.outstanding < max(1, s.quota)
+
+
+def _report_due(s: FlowState, q: Quiet) -> bool:
+    return _running(s, q) and s.batch > 0 and s.reports and not s.entries and not s.stopped
+
+
+DUES = (
+    Due(
+        "FL-due-delivery",
+        "ProcessPacket for the packet that waits",
+        ("F042", "F226", "F215", "F386", "F221", "F345", "F343", "F249"),
+        _delivery_due,
+        ("enter", PROCESS_PACKET),
+    ),
+    Due(
+        "FL-due-report",
+        "ProcessingComplete, since the ring is empty after a batch",
+        ("F053", "F227", "F049"),
+        _report_due,
+        ("enter", PROCESSING_COMPLETE),
+    ),
+    Due(
+        "FL-due-send",
+        "the return of VmbPacketSend",
+        ("F395",),
+        lambda s, q: any(x.calling for x in s.entries),
+    ),
+    Due(
+        "FL-due-quota",
+        "the return of VmbChannelSetTransactionQuota",
+        ("F338",),
+        lambda s, q: bool(s.quota_calls),
+    ),
+)
+
+SILENCES = (
+    Silence(
+        "FL-quiet-unsent",
+        ("F012", "F023"),
+        lambda s, q: any(not x.launched for x in s.entries),
+    ),
+    Silence(
+        "FL-quiet-quota",
+        ("F338", "F341", "F342", "F340"),
+        lambda s, q: _running(s, q) and bool(s.entries) and 0 < s.quota <= s.outstanding,
+    ),
+    Silence("FL-quiet-stopped", ("F263", "F262"), lambda s, q: s.stopped == 2 and bool(s.entries)),
+)
+
+
+def settle(s: FlowState, q: Quiet) -> FlowState:
+    """What fits is in the ring by now, and what may be lost and has not come is lost."""
+    entries = s.entries
+    if s.sending == "open" and "sender running" in q.facts and has_room(s):
+        entries = tuple(x._replace(sure=x.launched and not x.optional) for x in entries)
+    if _running(s, q) and not s.blocked and not s.stopped and "sender running" in q.facts:
+        entries = tuple(x for x in entries if not x.optional)
+    if s.connection not in ("open", "opening", "unknown") or s.sending in ("none", "crashed"):
+        entries = tuple(x for x in entries if not x.over)
+    blocked = s.blocked
+    if _running(s, q) and any(x.sure for x in entries) and 0 < s.quota <= s.outstanding:
+        blocked = 2
+    s = s._replace(entries=entries, blocked=blocked)
+    waiting = bool(entries) and entries[0].sure and not s.stopped and not s.quota
+    if _running(s, q) and waiting and s.outstanding:
+        s = assume(s, "A87/initial:R2")
+    return s

@@ -1,0 +1,120 @@
+"""What nobody sees: a packet that reaches the ring, and what silence means."""
+
+from __future__ import annotations
+
+from kmcl_model.api import COMPLETION_ROUTINE
+from kmcl_model.spec.observer import Due, Quiet, Silence
+
+from .state import FLYING, SENDING, PacketState, assume
+
+__all__ = ["DUES", "SILENCES", "place", "settle"]
+
+
+def place(s: PacketState) -> list[PacketState]:
+    """A packet in flight leaves the queue and enters the ring."""
+    if s.status in (SENDING, FLYING) and not s.placed and s.can_place:
+        return [s._replace(placed=True)]
+    return []
+
+
+def _answer_due(s: PacketState, q: Quiet) -> bool:
+    return (
+        s.status == FLYING
+        and s.wait
+        and s.answered
+        and s.connection == "open"
+        and not s.cancel
+        and "standing" not in q.facts
+        and "peer paused" not in q.facts
+    )
+
+
+def _placement_due(s: PacketState, q: Quiet) -> bool:
+    """A packet that must be in the ring by now is not there, or is and should have completed."""
+    return (
+        s.status == FLYING
+        and (not s.placed or not s.wait)
+        and s.connection == "open"
+        and not s.cancel
+        and "standing" not in q.facts
+        and "full" not in q.facts
+    )
+
+
+def _cancel_due(s: PacketState, q: Quiet) -> bool:
+    return (
+        s.status == FLYING
+        and s.placed
+        and s.connection in ("enabled", "disabled", "rejected")
+        and "busy" not in q.facts
+    )
+
+
+DUES = (
+    Due(
+        "PK-due-answer",
+        "the completion routine, since the peer has completed the packet",
+        ("F132", "F250", "F252", "F256", "F255", "F036"),
+        _answer_due,
+        ("enter", COMPLETION_ROUTINE),
+    ),
+    Due(
+        "PK-due-placement",
+        "the packet in the ring, and its completion routine where none was to be waited for",
+        ("F132", "F139", "F386"),
+        _placement_due,
+        None,
+    ),
+    Due(
+        "PK-due-delivery",
+        "ProcessPacket at the peer, since nothing keeps the packet from it",
+        ("F132", "F226", "A91"),
+        lambda s, q: (
+            s.status == FLYING
+            and not s.delivered
+            and s.connection == "open"
+            and not s.cancel
+            and "drained" in q.facts
+        ),
+        None,
+    ),
+    Due(
+        "PK-due-cancel",
+        "the completion routine with a failure, since the session is over",
+        ("F132", "F129", "F134"),
+        _cancel_due,
+        None,
+    ),
+    Due(
+        "PK-due-return",
+        "the return of a call on a packet",
+        ("F395", ""),
+        lambda s, q: bool(s.calls or s.finished or s.status == SENDING),
+        None,
+    ),
+)
+
+SILENCES = (
+    Silence(
+        "PK-quiet-unanswered",
+        ("F138", ""),
+        lambda s, q: s.status == FLYING and s.wait and s.delivered and not s.answered,
+    ),
+    Silence(
+        "PK-quiet-unsent", ("F023", "F012"), lambda s, q: s.status == FLYING and not s.can_place
+    ),
+)
+
+
+def settle(s: PacketState, q: Quiet) -> PacketState:
+    """What is still in flight shows which readings hold; nothing past is left to be cancelled."""
+    if s.status == FLYING and not s.placed and s.connection in ("enabled", "disabled") and s.cancel:
+        return assume(s, "A91:R2")
+    if s.status == FLYING and s.answered and s.wait and s.connection == "open":
+        if s.run == "paused" and "peer paused" not in q.facts:
+            s = assume(s, "A65:R2")
+        elif s.run == "started" and "standing" not in q.facts and not s.cancel:
+            s = assume(s, "A83/while-paused:R2")
+    if s.connection == "open" and not s.leaving:
+        s = s._replace(cancel=False)
+    return s

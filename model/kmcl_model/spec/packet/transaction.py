@@ -1,0 +1,237 @@
+"""The transaction of a packet: sent, delivered, answered, completed or cancelled."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kmcl_model.api import COMPLETION_ROUTINE, PROCESS_PACKET
+from kmcl_model.events import Call, Enter, Event
+from kmcl_model.payload import matches_bytes
+from kmcl_model.spec.observer import Move, Rule, need
+from kmcl_model.status import is_success
+
+from .state import FLYING, IDLE, NONE, SENDING, PacketState, assume, fresh, landed
+
+__all__ = ["RULES", "WAIT_FOR_COMPLETION"]
+
+WAIT_FOR_COMPLETION = 0x1
+"""The flag of VmbPacketSend that asks for an answer of the peer."""
+
+
+def _after_send_call(s: PacketState, e: Event) -> PacketState:
+    assert isinstance(e, Call)
+    buffer, flags = e.arguments[1], e.arguments[2]
+    assert isinstance(buffer, bytes)
+    assert isinstance(flags, int)
+    return s._replace(
+        status=SENDING,
+        by=e.by,
+        wait=bool(flags & WAIT_FOR_COMPLETION),
+        length=len(buffer),
+        cancel=s.leaving,
+        assumed=(),
+    )
+
+
+def _accepted(s: PacketState, e: Event) -> PacketState:
+    s = s._replace(status=FLYING, by="")
+    if s.connection == "disabled":
+        s = assume(s, "A90:R1")
+    if s.length > s.maximum:
+        s = assume(s, "A98/above:R2")
+    if not s.routine:
+        return fresh(s)  # the default routine frees the object, and nobody sees when
+    return s
+
+
+def _refused(s: PacketState, e: Event) -> PacketState:
+    after = landed(s._replace(status=FLYING))._replace(assumed=())
+    if s.length > s.maximum:
+        return assume(after, "A98/above:R1")
+    if s.connection == "disabled":
+        return assume(after, "A90:R2")
+    if s.length == 0:
+        return assume(after, "A97:R2")
+    if s.connection != "open" or s.cancel:
+        return after
+    return assume(after, "A89:R2" if s.run in ("starting", "started") else "A66:R3")
+
+
+def _may_refuse(s: PacketState, e: Event) -> bool:
+    if s.offered and s.connection == "closing":
+        return s.length > s.maximum or s.length == 0
+    return s.length > s.maximum or not s.enabled or s.length == 0 or s.cancel or s.can_place
+
+
+def _is_answer(s: PacketState, seen: Any) -> bool:
+    """Whether the answer came as given, but for padding to a multiple of eight bytes (A105)."""
+    return matches_bytes(s.answer, seen)
+
+
+def _completed(s: PacketState, e: Event) -> PacketState:
+    assert isinstance(e, Enter)
+    seen = e.arguments[2]
+    after = landed(s)
+    if s.status == SENDING:
+        after = assume(after, "A95:R1")
+    if s.connection == "open" and s.run in ("paused", "suspended"):
+        after = assume(after, "A65:R1")
+    if isinstance(seen, bytes) and len(s.answer) % 8:
+        after = assume(after, "A105/length:R1" if len(seen) == len(s.answer) else "A105/length:R2")
+    return after
+
+
+def _cancelled(s: PacketState, e: Event) -> PacketState:
+    after = assume(landed(s), "A92:R1" if s.connection == "open" else "A92:R2")
+    return after if s.placed or s.delivered else assume(after, "A91:R1")
+
+
+def _success(s: PacketState, e: Event) -> bool:
+    assert isinstance(e, Enter)
+    status = e.arguments[1]
+    assert isinstance(status, int)
+    return is_success(status)
+
+
+_ONCE = need(
+    "the completion routine runs once for a packet in flight",
+    "F132 F395 F133 F137",
+    lambda s, e: s.status in (SENDING, FLYING) and s.routine,
+)
+
+RULES = (
+    Rule(
+        "PK-send",
+        ("call", "VmbPacketSend"),
+        (),
+        _after_send_call,
+        when=lambda s, e: s.status == IDLE,
+        moves=(Move("packet", "allocated", "queued"), Move("packet", "initialized", "queued")),
+    ),
+    Rule(
+        "PK-sent",
+        ("return", "VmbPacketSend"),
+        (),
+        _accepted,
+        when=lambda s, e: s.by == e.by and is_success(e.status),
+        shows=("F022", "F011", "F386", "F395", "F133"),
+        moves=(Move("packet", "queued", "freed"),),
+    ),
+    Rule(
+        "PK-send-refused",
+        ("return", "VmbPacketSend"),
+        (
+            need(
+                "a send within the limits on an enabled channel is accepted",
+                "F022 F011 F100 F395 F215",
+                _may_refuse,
+            ),
+            need(
+                "a maximal packet is within the limits",
+                "F215",
+                lambda s, e: s.length != s.maximum or not s.enabled or s.cancel or s.can_place,
+            ),
+        ),
+        _refused,
+        when=lambda s, e: s.by == e.by and not is_success(e.status),
+        moves=(Move("packet", "queued", "allocated"), Move("packet", "queued", "initialized")),
+    ),
+    Rule(
+        "PK-sent-and-over",
+        ("return", "VmbPacketSend"),
+        (
+            need(
+                "a send whose completion routine has run has succeeded",
+                "F395",
+                lambda s, e: is_success(e.status),
+            ),
+        ),
+        lambda s, e: s._replace(finished=tuple(b for b in s.finished if b != e.by)),
+        when=lambda s, e: e.by in s.finished and s.by != e.by,
+    ),
+    Rule(
+        "PK-delivered",
+        ("enter", PROCESS_PACKET),
+        (),
+        lambda s, e: s._replace(delivered=True, placed=True),
+        when=lambda s, e: s.status in (SENDING, FLYING),
+        moves=(Move("packet", "in ring", "awaiting completion"),),
+    ),
+    Rule(
+        "PK-delivered-idle",
+        ("enter", PROCESS_PACKET),
+        (),
+        lambda s, e: s,
+        when=lambda s, e: s.status in (NONE, IDLE),
+    ),
+    Rule(
+        "PK-answered",
+        ("call", "VmbChannelPacketComplete"),
+        (),
+        lambda s, e: (
+            s._replace(answered=True, answer=(e.arguments[1] or b"") if s.wait else b"")
+            if s.status in (SENDING, FLYING)
+            else s
+        ),
+    ),
+    Rule("PK-failed", ("call", "VmbChannelPacketFail"), (), lambda s, e: s._replace(failed=True)),
+    Rule(
+        "PK-completed",
+        ("enter", COMPLETION_ROUTINE),
+        (
+            _ONCE,
+            need(
+                "no answer is dispatched while Started runs",
+                "F103",
+                lambda s, e: not (s.wait and s.run == "starting"),
+            ),
+            need(
+                "success with WAIT_FOR_COMPLETION means that the peer has completed the packet",
+                "F138 F134",
+                lambda s, e: not s.wait or s.answered,
+            ),
+            need(
+                "success without the flag means that the packet is in the ring of an open channel",
+                "F139 F134 F023",
+                lambda s, e: s.wait or s.placed,
+            ),
+            need(
+                "the routine gets the answer of the peer",
+                "F135 F136 F251",
+                lambda s, e: _is_answer(s, e.arguments[2]),
+            ),
+        ),
+        _completed,
+        when=_success,
+        moves=(
+            Move("packet", "in ring", "allocated"),
+            Move("packet", "in ring", "initialized"),
+            Move("packet", "awaiting completion", "allocated"),
+            Move("packet", "awaiting completion", "initialized"),
+        ),
+    ),
+    Rule(
+        "PK-cancelled",
+        ("enter", COMPLETION_ROUTINE),
+        (
+            _ONCE,
+            need(
+                "a transaction fails only with its session or its peer",
+                "F134 F132",
+                lambda s, e: s.cancel or s.failed,
+            ),
+        ),
+        _cancelled,
+        when=lambda s, e: not _success(s, e),
+        shows=("F134",),
+        moves=(
+            Move("packet", "queued", "allocated"),
+            Move("packet", "queued", "initialized"),
+            Move("packet", "in ring", "allocated"),
+            Move("packet", "in ring", "initialized"),
+            Move("packet", "awaiting completion", "allocated"),
+            Move("packet", "awaiting completion", "initialized"),
+        ),
+    ),
+    Rule("PK-routine-exit", ("exit", COMPLETION_ROUTINE), (), lambda s, e: s),
+)

@@ -1,0 +1,123 @@
+"""The Hypothesis machine: sound implementations pass, defects are found, shrunk and explained."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
+from kmcl_adapters import Adapter
+from kmcl_adapters.mutants import create as mutant
+from kmcl_adapters.reference import create as reference
+from kmcl_conformance.generate.machine import ConformanceError, ConformanceMachine, machine
+from kmcl_conformance.generate.menu import Menu, preludes
+from kmcl_conformance.oracle import judge_trace
+from kmcl_conformance.sequence import replay
+from kmcl_model.spec import Specification
+
+
+DEFECT = "pause-returns-before-suspend"
+
+
+def run(
+    target: type[RuleBasedStateMachine], examples: int, steps: int = 50, **changes: Any
+) -> None:
+    chosen = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        database=None,
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+        **changes,
+    )
+    run_state_machine_as_test(target, settings=chosen)
+
+
+def test_the_reference_passes() -> None:
+    run(machine(lambda: reference("")), 60, phases=[Phase.generate])
+
+
+def test_the_reference_passes_with_faults() -> None:
+    faulty = machine(lambda: reference(""), faults=("crash", "malformed", "spurious"))
+    assert "fault" in {r.function.__name__ for r in faulty.setup_state().rules}
+    run(faulty, 40, phases=[Phase.generate])
+
+
+def test_without_faults_there_is_no_rule_for_them() -> None:
+    sound = machine(lambda: reference(""))
+    assert "fault" not in {r.function.__name__ for r in sound.setup_state().rules}
+
+
+@pytest.fixture(scope="module")
+def found() -> ConformanceError:
+    """What the machine finds in an implementation with a defect."""
+    with pytest.raises(ConformanceError) as caught:
+        run(machine(lambda: mutant(DEFECT)), 200, steps=12)
+    return caught.value
+
+
+def test_a_defect_is_found_shrunk_and_explained(found: ConformanceError) -> None:
+    error, text = found, str(found)
+    assert "VmbChannelPause" in text
+    assert {"F113", "F124", "F285"} & set(error.failure.requirements)
+    for requirement in error.failure.requirements:
+        assert requirement in text
+    assert error.failure.broken[0].words in text
+    assert "last events:" in text
+    # The set-up, both ends enabled and the server started, the pause; nothing to spare.
+    assert len(error.stimuli) - len(preludes()[0]) <= 8
+    assert any("state.pause(what='" in note for note in error.__notes__)
+
+
+def test_a_failure_can_be_judged_again_and_replayed(found: ConformanceError) -> None:
+    error = found
+    judge = judge_trace(error.events)
+    assert judge.failure is not None
+    assert judge.failure.broken == error.failure.broken
+    again = replay(mutant(DEFECT), Specification(), error.stimuli)
+    assert again.failure is not None
+    assert again.events == error.events
+
+
+class Watched(ConformanceMachine):
+    """Notes every item of the menu that had something to offer."""
+
+    offered: ClassVar[set[str]] = set()
+
+    def look(self) -> None:
+        super().look()
+        self.offered.update(name for name, item in self.menu._asdict().items() if item is not None)
+
+
+def test_every_item_of_the_menu_is_offered_sooner_or_later() -> None:
+    run(machine(lambda: reference(""), base=Watched), 60, phases=[Phase.generate])
+    assert Watched.offered == set(Menu._fields)
+
+
+def test_the_adapter_is_made_once_and_late() -> None:
+    made = []
+
+    def make() -> Adapter:
+        made.append(1)
+        return reference("")
+
+    lazy = machine(make)
+    assert made == []
+    run(lazy, 5, phases=[Phase.generate])
+    assert made == [1]
+
+
+def test_a_specification_is_shared_between_machines() -> None:
+    specification = Specification()
+    first = machine(lambda: reference(""), specification)
+    assert first.specification is specification
+    assert machine(lambda: reference("")).specification is not specification
+
+
+def test_the_plainest_set_up_comes_first() -> None:
+    variants = preludes()
+    assert len(set(variants)) == len(variants) > 4
+    assert len(variants[0]) == min(map(len, variants))
