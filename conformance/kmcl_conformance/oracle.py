@@ -29,6 +29,7 @@ from kmcl_model.events import Event
 from kmcl_model.payload import tag_of, written
 from kmcl_model.spec import Automaton, Broken, Edge, Move, Node, Quiet, Shadow, Specification
 from kmcl_model.spec.configuration import SETTERS
+from kmcl_model.spec.endpoint import phase
 from kmcl_model.spec.specification import ENDPOINTS, peer_of
 from kmcl_model.status import is_success
 
@@ -464,7 +465,9 @@ def _endpoint_facts(node: Node) -> frozenset[str]:
         for s in states
     ):
         facts.add("busy")
-    running = all(s.connection == "open" and s.run == "started" for s in states)
+    running = all(
+        s.connection == "open" and s.run == "started" and not phase(s).stopping for s in states
+    )
     if running:
         facts.add("running")
     if not running or any(s.indicated or s.others for s in states):

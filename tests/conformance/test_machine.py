@@ -11,22 +11,24 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from kmcl_adapters import Adapter
 from kmcl_adapters.mutants import create as mutant
 from kmcl_adapters.reference import create as reference
-from kmcl_conformance.generate.machine import ConformanceError, ConformanceMachine, machine
+from kmcl_conformance.generate.machine import (
+    RUNNING,
+    ConformanceError,
+    ConformanceMachine,
+    machine,
+)
 from kmcl_conformance.generate.menu import Menu, preludes
 from kmcl_conformance.oracle import judge_trace
 from kmcl_conformance.sequence import replay
 from kmcl_model.spec import Specification
 
-
 DEFECT = "pause-returns-before-suspend"
 
 
-def run(
-    target: type[RuleBasedStateMachine], examples: int, steps: int = 50, **changes: Any
-) -> None:
+def run(target: type[RuleBasedStateMachine], examples: int, **changes: Any) -> None:
     chosen = settings(
         max_examples=examples,
-        stateful_step_count=steps,
+        stateful_step_count=50,
         database=None,
         derandomize=True,
         deadline=None,
@@ -55,7 +57,7 @@ def test_without_faults_there_is_no_rule_for_them() -> None:
 def found() -> ConformanceError:
     """What the machine finds in an implementation with a defect."""
     with pytest.raises(ConformanceError) as caught:
-        run(machine(lambda: mutant(DEFECT)), 200, steps=12)
+        run(machine(lambda: mutant(DEFECT)), 200, phases=[Phase.generate, Phase.shrink])
     return caught.value
 
 
@@ -67,9 +69,9 @@ def test_a_defect_is_found_shrunk_and_explained(found: ConformanceError) -> None
         assert requirement in text
     assert error.failure.broken[0].words in text
     assert "last events:" in text
-    # The set-up, both ends enabled and the server started, the pause; nothing to spare.
-    assert len(error.stimuli) - len(preludes()[0]) <= 8
-    assert any("state.pause(what='" in note for note in error.__notes__)
+    # Both ends set up and running, one pause: nothing to spare.
+    assert len(error.stimuli) == len(preludes()[0]) + len(RUNNING) + 1
+    assert any("state.pause(what='client')" in note for note in error.__notes__)
 
 
 def test_a_failure_can_be_judged_again_and_replayed(found: ConformanceError) -> None:
@@ -93,7 +95,7 @@ class Watched(ConformanceMachine):
 
 
 def test_every_item_of_the_menu_is_offered_sooner_or_later() -> None:
-    run(machine(lambda: reference(""), base=Watched), 60, phases=[Phase.generate])
+    run(machine(lambda: reference(""), base=Watched), 150, phases=[Phase.generate])
     assert Watched.offered == set(Menu._fields)
 
 

@@ -90,8 +90,10 @@ def _control_calls(node: Node, endpoint: str) -> tuple[str, ...]:
     disabled = all(s.connection == "disabled" for s in states)
     calm = all(s.cause == 0 and s.peer not in ("leaving", "rejected") for s in states)
     if disabled and not pausing:
-        calls += ["VmbChannelEnable", "VmbChannelPause", "VmbChannelStart"]
-        if not any(s.outstanding for s in states):
+        calls += ["VmbChannelPause", "VmbChannelStart"]
+        if not any(s.lately or s.others or s.post_running for s in states):
+            calls.append("VmbChannelEnable")
+        if not any(s.outstanding or s.lately for s in states):
             calls.append("VmbChannelCleanup")
         if endpoint == "client" and not any(s.over for s in states):
             calls.append("VmbChannelDisable")

@@ -21,6 +21,7 @@ from .state import (
     end,
     may_close,
     pausing,
+    registered,
     took_effect,
 )
 
@@ -71,6 +72,7 @@ _RUNNING = (
                 lambda s, e: e.arguments[0] == s.endpoint,
             ),
             need("Started runs at PASSIVE_LEVEL", "F107", lambda s, e: not e.irql),
+            need("a Started handler was registered", "F097 F229", registered),
         ),
         lambda s, e: s._replace(run=STARTING, ran=True),
         when=lambda s, e: s.want == ACTIVE or not literal_started(s),
@@ -81,7 +83,7 @@ _RUNNING = (
     Rule(
         "EP-started-while-paused",
         ("enter", api.STARTED),
-        (),
+        (need("the handler was registered", "F097 F229", registered),),
         lambda s, e: assume(s._replace(early_started=1), "A53:R1"),
         when=lambda s, e: s.want == PAUSED and literal_started(s),
     ),
@@ -116,6 +118,7 @@ _RUNNING = (
                 lambda s, e: e.arguments[0] == s.endpoint,
             ),
             need("PostStarted runs at PASSIVE_LEVEL", "F041", lambda s, e: not e.irql),
+            need("a PostStarted handler was registered", "F039 F229", registered),
         ),
         lambda s, e: s._replace(post_due=False, post_running=s.post_running + 1),
         shows=("F034", "F039", "F229", "F468"),
@@ -150,6 +153,7 @@ _RUNNING = (
                 lambda s, e: e.arguments[0] == s.endpoint,
             ),
             need("Suspend runs at PASSIVE_LEVEL", "F131", lambda s, e: not e.irql),
+            need("a Suspend handler was registered", "F112 F229", registered),
         ),
         lambda s, e: _note_overlap(s._replace(run=SUSPENDING, post_due=False)),
         when=lambda s, e: not _extra_suspend(s),
@@ -160,7 +164,7 @@ _RUNNING = (
     Rule(
         "EP-suspend-again",
         ("enter", api.SUSPEND),
-        (),
+        (need("the handler was registered", "F112 F229", registered),),
         lambda s, e: assume(s._replace(run=SUSPENDING, extra_suspended=True), "A59:R2"),
         when=lambda s, e: _extra_suspend(s),
     ),

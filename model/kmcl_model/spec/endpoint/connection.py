@@ -29,6 +29,7 @@ from .state import (
     end,
     initial,
     may_close,
+    registered,
     took_effect,
 )
 
@@ -43,6 +44,7 @@ def _after_enable(s: EndpointState, e: Event) -> list[EndpointState]:
         post_due=False,
         cause=0,
         over=False,
+        lately=False,
         accepted=False,
         failed=False,
         told=False,
@@ -86,6 +88,7 @@ def _after_disable(s: EndpointState, e: Event) -> EndpointState:
         invited=0,
         cause=0,
         over=True,
+        lately=False,
         ran=False,
         extra_suspended=False,
         assumed=(),
@@ -111,6 +114,11 @@ def _found_disabled(s: EndpointState, e: Event) -> bool:
     """The returning Enable began on a disabled channel."""
     call = call_of(s, e)
     return call is not None and not call.done
+
+
+def _rejected_client(s: EndpointState) -> bool:
+    """A client whose Opened has failed is disabled by A44 R1; it may also want a Disable first."""
+    return s.connection == REJECTED and s.endpoint == "client"
 
 
 _LIFE = (
@@ -152,7 +160,7 @@ _LIFE = (
         ("call", "VmbChannelEnable"),
         (),
         _after_enable,
-        when=lambda s, e: s.connection == DISABLED,
+        when=lambda s, e: s.connection == DISABLED or _rejected_client(s),
         moves=(Move("connection", "disabled", "enabled"),),
     ),
     Rule(
@@ -270,7 +278,8 @@ def _closing(s: EndpointState, _e: Event) -> EndpointState:
 def _after_closed(s: EndpointState, _e: Event) -> list[EndpointState]:
     s = s._replace(cause=0, accepted=False, ran=False, extra_suspended=False, early_started=0)
     if s.endpoint == "client":
-        return [s._replace(connection=DISABLED, wish=_memory(s), invited=0)]
+        closed = s._replace(connection=DISABLED, wish=_memory(s), invited=0)
+        return [closed._replace(lately=True)]
     kept = s._replace(connection=ENABLED)
     if disabling(s):
         return [kept._replace(invited=0)]
@@ -301,6 +310,7 @@ _OPENING = (
                 lambda s, e: e.arguments[0] == s.endpoint,
             ),
             need("Opened runs at PASSIVE_LEVEL", "F025", lambda s, e: not e.irql),
+            need("a Opened handler was registered", "F017 F229", registered),
         ),
         _after_opened_enter,
         shows=("F017", "F229", "F464"),
@@ -345,6 +355,7 @@ _OPENING = (
                 lambda s, e: e.arguments[0] == s.endpoint,
             ),
             need("Closed runs at PASSIVE_LEVEL", "F013", lambda s, e: not e.irql),
+            need("a Closed handler was registered", "F006 F229", registered),
         ),
         _closing,
         when=lambda s, e: s.connection != REJECTED,
@@ -355,7 +366,7 @@ _OPENING = (
     Rule(
         "EP-closed-after-rejection",
         ("enter", api.CLOSED),
-        (),
+        (need("the handler was registered", "F006 F229", registered),),
         lambda s, e: s._replace(connection=CLOSING),
         when=lambda s, e: s.connection == REJECTED,
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kmcl_model import api
 from kmcl_model.events import Event
-from kmcl_model.spec.observer import Rule, need
+from kmcl_model.spec.observer import Move, Rule, need
 
 from .state import (
     OPEN,
@@ -81,6 +81,7 @@ RULES = (
         ("call", "VmbChannelPacketComplete"),
         (),
         lambda s, e: drained(s._replace(outstanding=max(0, s.outstanding - 1))),
+        moves=(Move("activity", "suspended", "paused"),),
     ),
     Rule(
         "EP-packet-fail",

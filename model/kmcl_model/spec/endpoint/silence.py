@@ -20,6 +20,7 @@ from .state import (
     STARTED,
     STARTING,
     SUSPENDED,
+    UNSEEN,
     EndpointState,
     assume,
     busy,
@@ -61,8 +62,8 @@ def unregistered(name: str, rules: tuple[Rule, ...]) -> Hidden:
     def then(s: EndpointState) -> list[EndpointState]:
         if name in s.handlers:
             return []
-        enter = Enter("enter", s.endpoint, name, name, (s.endpoint,), 0)
-        leave = Exit("exit", s.endpoint, name, name, 0)
+        enter = Enter("enter", s.endpoint, UNSEEN, name, (s.endpoint,), 0)
+        leave = Exit("exit", s.endpoint, UNSEEN, name, 0)
         after: list[EndpointState] = []
         for rule in entering:
             if rule.when is not None and not rule.when(s, enter):
@@ -248,6 +249,7 @@ SILENCES = (
 
 def settle(s: EndpointState, q: Quiet) -> EndpointState:
     """Nothing is on its way any more, so an occasion that has passed is gone."""
+    s = s._replace(lately=False)
     if s.peer == "away" and s.connection in (ENABLED, DISABLED, REJECTED):
         s = s._replace(invited=0)
     if pending(s, "VmbChannelPause") and "waiting" in q.facts and not _stuck(s) and s.run == PAUSED:

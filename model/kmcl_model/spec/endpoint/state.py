@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from kmcl_model.events import Call, Event, Return
+from kmcl_model.events import Call, Enter, Event, Return
 
 __all__ = [
     "ACTIVE",
@@ -21,6 +21,7 @@ __all__ = [
     "STARTING",
     "SUSPENDED",
     "SUSPENDING",
+    "UNSEEN",
     "EndpointState",
     "PendingCall",
     "Phase",
@@ -38,6 +39,7 @@ __all__ = [
     "pausing",
     "pending",
     "phase",
+    "registered",
     "took_effect",
 ]
 
@@ -59,6 +61,8 @@ PAUSED, STARTING, STARTED, SUSPENDING, SUSPENDED = (
     "suspended",
 )
 ACTIVE = "active"
+UNSEEN = ""
+"""The activation of a handler that is not registered."""
 
 
 class PendingCall(NamedTuple):
@@ -104,7 +108,9 @@ class EndpointState(NamedTuple):
     * ``indicated`` counts running ProcessPacket handlers, ``post_running`` PostStarted handlers,
       ``others`` the remaining ones that are no part of a region. ``outstanding`` counts the
       packets handed to the driver and not yet given back.
-    * ``over``: Disable has returned; ``handlers`` are the registered state change callbacks.
+    * ``over``: Disable has returned; ``lately``: the client was closed by its peer, and the
+      library may not have noticed yet that Closed has returned; ``handlers`` are the
+      registered state change callbacks.
     """
 
     endpoint: str
@@ -125,6 +131,7 @@ class EndpointState(NamedTuple):
     invited: int = 0
     cause: int = 0
     over: bool = False
+    lately: bool = False
     ran: bool = False
     extra_suspended: bool = False
     early_started: int = 0
@@ -189,7 +196,7 @@ def phase(s: EndpointState) -> Phase:
     """The part of the state that other observers see."""
     run = s.run if s.connection == OPEN else PAUSED
     stopping = pausing(s) or may_close(s)
-    return Phase(_stance(s), s.connection, run, stopping, may_close(s), s.over)
+    return Phase(_stance(s), s.connection, run, stopping, may_close(s) or s.lately, s.over)
 
 
 def connection_region(s: EndpointState) -> str:
@@ -235,6 +242,12 @@ def end(s: EndpointState, e: Event) -> EndpointState:
     """A call has returned."""
     assert isinstance(e, Return)
     return s._replace(calls=tuple(c for c in s.calls if c.by != e.by))
+
+
+def registered(s: EndpointState, e: Event) -> bool:
+    """The handler that runs was registered, or nobody sees it run."""
+    assert isinstance(e, Enter)
+    return e.activation == UNSEEN or e.callback in s.handlers
 
 
 def drained(s: EndpointState) -> EndpointState:

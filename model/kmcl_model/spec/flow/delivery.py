@@ -27,6 +27,12 @@ def _in_order(s: FlowState, e: Any) -> bool:
     return i < 0 or all(entry.optional for entry in s.entries[:i])
 
 
+def _may_block(s: FlowState, outstanding: int) -> bool:
+    """Whether so many outstanding packets are all that some quota in force may allow."""
+    quotas = (s.quota, *(value for _, value in s.quota_calls))
+    return any(0 < quota <= outstanding for quota in quotas)
+
+
 def _limit(s: FlowState) -> int:
     """The quota, or the largest of those being set."""
     return max((s.quota, *(value for _, value in s.quota_calls)))
@@ -43,7 +49,7 @@ def _deliver(s: FlowState, e: Event) -> FlowState:
         outstanding=outstanding,
         large=s.large + (len(entry.buffer) >= LARGE),
         batch=s.batch + 1,
-        blocked=1 if 0 < _limit(s) <= outstanding else s.blocked,
+        blocked=1 if _may_block(s, outstanding) else s.blocked,
     )
     if s.stopped == 1:
         after = assume(after, "A153:R2" if s.broken else "A81/restart:R2")

@@ -88,7 +88,7 @@ DUES = (
     Due(
         "PK-due-return",
         "the return of a call on a packet",
-        ("F395", ""),
+        ("F395",),
         lambda s, q: bool(s.calls or s.finished or s.status == SENDING),
         None,
     ),
@@ -97,7 +97,7 @@ DUES = (
 SILENCES = (
     Silence(
         "PK-quiet-unanswered",
-        ("F138", ""),
+        ("F138",),
         lambda s, q: s.status == FLYING and s.wait and s.delivered and not s.answered,
     ),
     Silence(

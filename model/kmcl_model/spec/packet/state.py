@@ -49,6 +49,7 @@ class PacketState(NamedTuple):
     failed: bool = False
     answer: bytes = b""
     length: int = 0
+    unusual: bool = False
     maximum: int = 0
     connection: str = "none"
     offered: bool = False

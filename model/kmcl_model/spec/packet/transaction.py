@@ -15,6 +15,8 @@ from .state import FLYING, IDLE, NONE, SENDING, PacketState, assume, fresh, land
 __all__ = ["RULES", "WAIT_FOR_COMPLETION"]
 
 WAIT_FOR_COMPLETION = 0x1
+FLAGS = 0x7
+"""The send flags that the pages name; other bits are refused or ignored (A101)."""
 """The flag of VmbPacketSend that asks for an answer of the peer."""
 
 
@@ -28,6 +30,7 @@ def _after_send_call(s: PacketState, e: Event) -> PacketState:
         by=e.by,
         wait=bool(flags & WAIT_FOR_COMPLETION),
         length=len(buffer),
+        unusual=bool(flags & ~FLAGS),
         cancel=s.leaving,
         assumed=(),
     )
@@ -52,6 +55,8 @@ def _refused(s: PacketState, e: Event) -> PacketState:
         return assume(after, "A90:R2")
     if s.length == 0:
         return assume(after, "A97:R2")
+    if s.unusual:
+        return assume(after, "A101/unknown-bits:R1")
     if s.connection != "open" or s.cancel:
         return after
     return assume(after, "A89:R2" if s.run in ("starting", "started") else "A66:R3")
@@ -59,7 +64,9 @@ def _refused(s: PacketState, e: Event) -> PacketState:
 
 def _may_refuse(s: PacketState, e: Event) -> bool:
     if s.offered and s.connection == "closing":
-        return s.length > s.maximum or s.length == 0
+        return s.length > s.maximum or s.length == 0 or s.unusual
+    if s.unusual:
+        return True
     return s.length > s.maximum or not s.enabled or s.length == 0 or s.cancel or s.can_place
 
 

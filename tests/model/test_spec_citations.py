@@ -1,0 +1,136 @@
+"""The rules and the catalogue: what the one cites, the other has, and the other way round.
+
+Read from the rules themselves, so a citation that stands in no rule does not count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+
+from kmcl_model.api import CALLBACKS, FUNCTIONS
+from kmcl_model.catalogue import INTERPRETATIONS, requirement_of, requirements
+from kmcl_model.spec import OBSERVERS, Rules
+
+
+def citations(rules: Rules) -> Iterator[tuple[str, str]]:
+    """Every id that an observer cites, with the rule it stands in."""
+    for rule in rules.rules:
+        for id in rule.shows:
+            yield rule.id, id
+        for need in rule.needs:
+            for id in need.requirements:
+                yield rule.id, id
+    for due in rules.dues:
+        for id in due.requirements:
+            yield due.id, id
+    for silence in rules.silences:
+        for id in silence.requirements:
+            yield silence.id, id
+
+
+CITED = {id for rules in OBSERVERS for _, id in citations(rules)}
+
+
+@pytest.mark.parametrize("rules", OBSERVERS, ids=lambda rules: rules.name)
+def test_every_citation_is_in_the_catalogue(rules: Rules) -> None:
+    unknown = {
+        (rule, id)
+        for rule, id in citations(rules)
+        if id not in requirements() and id not in INTERPRETATIONS
+    }
+    assert unknown == set()
+
+
+@pytest.mark.parametrize("rules", OBSERVERS, ids=lambda rules: rules.name)
+def test_only_what_is_modelled_is_cited(rules: Rules) -> None:
+    cited = {requirement_of(id) for _, id in citations(rules) if id.startswith("F")}
+    assert cited
+    assert {requirement.id for requirement in cited if requirement.status != "modelled"} == set()
+
+
+def test_every_modelled_requirement_is_cited() -> None:
+    modelled = {r.id for r in requirements().values() if r.status == "modelled"}
+    assert len(modelled) > 150
+    assert modelled - CITED == set()
+
+
+def test_every_modelled_requirement_can_fail() -> None:
+    """A need or a due speaks of it: what is only shown could never be refused."""
+    refusing = {
+        id
+        for rules in OBSERVERS
+        for ids in (
+            *(need.requirements for rule in rules.rules for need in rule.needs),
+            *(due.requirements for due in rules.dues),
+        )
+        for id in ids
+    }
+    modelled = {r.id for r in requirements().values() if r.status == "modelled"}
+    assert modelled - refusing == SHOWN_ONLY
+
+
+SHOWN_ONLY: set[str] = set()
+
+
+@pytest.mark.parametrize("rules", OBSERVERS, ids=lambda rules: rules.name)
+def test_names_of_rules_are_unique(rules: Rules) -> None:
+    ids = Counter(
+        [
+            *(rule.id for rule in rules.rules),
+            *(due.id for due in rules.dues),
+            *(silence.id for silence in rules.silences),
+            *(hidden.id for hidden in rules.hidden),
+        ]
+    )
+    assert [id for id, count in ids.items() if count > 1] == []
+    assert all(re.fullmatch(r"[A-Z]{2}-[A-Za-z0-9-]+", id) for id in ids)
+
+
+@pytest.mark.parametrize("rules", OBSERVERS, ids=lambda rules: rules.name)
+def test_every_trigger_is_of_the_vocabulary(rules: Rules) -> None:
+    triggers = [rule.on for rule in rules.rules] + [due.on for due in rules.dues if due.on]
+    for kind, name in triggers:
+        match kind:
+            case "call" | "return":
+                assert name in FUNCTIONS
+            case "enter" | "exit":
+                assert name in CALLBACKS
+            case "environment":
+                assert name in ("crash", "malformed", "spurious")
+            case _:
+                assert (kind, name) in {
+                    ("phase", ""),
+                    ("limits", ""),
+                    ("cancelled", ""),
+                    ("silent", ""),
+                }
+
+
+@pytest.mark.parametrize("rules", OBSERVERS, ids=lambda rules: rules.name)
+def test_moves_belong_to_the_regions(rules: Rules) -> None:
+    regions = {region for region, _ in rules.regions}
+    steps = [*rules.rules, *rules.hidden]
+    moves = [move for step in steps for move in step.moves]
+    assert {move.region for move in moves} <= regions
+    assert bool(moves) == bool(regions)
+
+
+@pytest.mark.parametrize("rules", OBSERVERS, ids=lambda rules: rules.name)
+def test_every_due_can_be_paid(rules: Rules) -> None:
+    """The event a due waits for is one that some rule allows."""
+    allowed = {rule.on for rule in rules.rules}
+    assert {due.on for due in rules.dues if due.on is not None} <= allowed
+
+
+def test_every_function_and_callback_is_spoken_of() -> None:
+    spoken = {rule.on for rules in OBSERVERS for rule in rules.rules}
+    for function in FUNCTIONS:
+        assert ("call", function) in spoken
+        assert ("return", function) in spoken
+    for callback in CALLBACKS:
+        assert ("enter", callback) in spoken
+        assert ("exit", callback) in spoken
