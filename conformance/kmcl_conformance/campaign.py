@@ -7,7 +7,6 @@ a trace. The same seed, version and options give the same sequences and verdicts
 
 from __future__ import annotations
 
-import json
 import shlex
 import signal
 import threading
@@ -23,19 +22,33 @@ from typing import Any, Final, NamedTuple
 from kmcl_adapters import Adapter, Description
 from kmcl_model.api import CALLBACKS
 from kmcl_model.case import Case, CaseError, Expectation
-from kmcl_model.spec import Move, Specification
-from kmcl_model.stimuli import Stimulus
-from kmcl_model.trace import TraceError, dump_trace, load_trace
+from kmcl_model.events import Call
+from kmcl_model.spec import Specification
+from kmcl_model.stimuli import Invoke, Stimulus
+from kmcl_model.trace import TraceError, dump_trace
 from kmcl_reports.results import Certificate
 
 from .coverage import Hits, Seen, Witnesses, chart_coverage, seen
 from .generate.tours import TOURS
-from .oracle import Pair, judge_trace
+from .keeping import CampaignError, dump, read_state, restore, write_state
+from .oracle import Pair
 from .sequence import Outcome, replay, walk
 from .shrink import minimise
 from .verdicts import Found, certificate
 
-__all__ = ["BUDGETS", "Campaign", "CampaignError", "Options", "Progress", "certify", "signature"]
+__all__ = [
+    "BUDGETS",
+    "ELSEWHERE",
+    "FAULTS",
+    "LENGTH",
+    "Campaign",
+    "CampaignError",
+    "Options",
+    "Progress",
+    "begin",
+    "certify",
+    "signature",
+]
 
 BUDGETS: Final = {"small": 300, "default": 3500, "large": 30_000}
 """Sequences, by the name of the budget, for an implementation inside this process."""
@@ -53,10 +66,6 @@ _CALLBACK_OF: Final = {
     name.removeprefix("EvtVmbChannel").removeprefix("EvtVmbPacket").removeprefix("EvtChannel"): name
     for name in CALLBACKS
 }
-
-
-class CampaignError(Exception):
-    """The campaign cannot run: one line for the user that says what to do."""
 
 
 class Options(NamedTuple):
@@ -112,10 +121,13 @@ class Campaign:
         self.inconclusive = 0
         self.steps = self.events = self.done = 0
         self.reactions: set[str] = set()
+        self.asked: set[str] = set()
+        self.answered: set[str] = set()
         self.version = version("kmcl-conformance")
-        self._earlier = Seen(Counter(), Counter(), Counter())
+        self.earlier = Seen(Counter(), Counter(), Counter())
+        """What was seen before a resume."""
         if kept:
-            self._restore(kept)
+            restore(self, kept)
 
     @property
     def total(self) -> int:
@@ -140,7 +152,7 @@ class Campaign:
         self.steps += outcome.steps
         self.events += len(outcome.events)
         self.witnesses.update(name, outcome.steps)
-        self._note_reactions(outcome)
+        self._note_calls(outcome)
         if outcome.failure is None:
             return
         key = signature(outcome)
@@ -171,26 +183,34 @@ class Campaign:
         )
         return outcome, f"walk {offset}"
 
-    def _note_reactions(self, outcome: Outcome) -> None:
+    def _note_calls(self, outcome: Outcome) -> None:
+        self.asked.update(s.function for s in outcome.stimuli if isinstance(s, Invoke))
         for event in outcome.events:
-            if event[0] == "call" and event[2][0] != "t":
-                callback = _CALLBACK_OF.get(event[2].split(".")[0])
+            if not isinstance(event, Call):
+                continue
+            self.answered.add(event.function)
+            if event.by[0] != "t":
+                callback = _CALLBACK_OF.get(event.by.split(".")[0])
                 if callback is not None:
-                    self.reactions.add(f"{event[1]}: {event[3]} in {callback}")
+                    self.reactions.add(f"{event.endpoint}: {event.function} in {callback}")
+
+    def not_offered(self) -> frozenset[str]:
+        """Functions that were asked for and never called: the implementation has none such."""
+        return frozenset(self.asked - self.answered)
 
     # What was seen, here and before a resume
 
     def witness_counts(self) -> Counter[str]:
         """Witnesses by requirement id."""
-        return seen(self.specification).requirements + self._earlier.requirements
+        return seen(self.specification).requirements + self.earlier.requirements
 
     def reading_counts(self) -> Counter[str]:
         """How often each reading was shown."""
-        return seen(self.specification).readings + self._earlier.readings
+        return seen(self.specification).readings + self.earlier.readings
 
     def coverage(self) -> dict[str, Hits]:
         """Of the charts: what was hit, and all there is."""
-        moves = seen(self.specification).moves + self._earlier.moves
+        moves = seen(self.specification).moves + self.earlier.moves
         return chart_coverage(set(moves), self.pairs)
 
     def command(self) -> str:
@@ -263,100 +283,23 @@ class Campaign:
             stimuli=found.outcome.stimuli,
         )
 
-    # Keeping and going on -----------------------------------------------------------------
-
     def keep(self) -> None:
         """Write down where the campaign stands, so that ``--resume`` can go on from there."""
-        out = self.options.out
-        if out is None:
-            return
-        total = seen(self.specification)
-        moves = total.moves + self._earlier.moves
-        state = {
-            "schema": "kmcl-campaign/1",
-            **self._identity(),
-            "done": self.done,
-            "counts": [self.steps, self.events, self.inconclusive],
-            "requirements": self.witness_counts(),
-            "readings": self.reading_counts(),
-            "moves": sorted([chart, rule, *move, n] for (chart, rule, move), n in moves.items()),
-            "pairs": sorted([c, r1, *m1, r2, *m2] for c, (r1, m1), (r2, m2) in self.pairs),
-            "witnesses": self.witnesses.dump(),
-            "reactions": sorted(self.reactions),
-            "found": {
-                key: [f.file, f.sequence, f.confirmed, f.attempts] for key, f in self.found.items()
-            },
-        }
-        part = out / "campaign.json.part"
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-            part.write_text(json.dumps(state, indent=2), encoding="utf-8")
-            part.replace(out / "campaign.json")
-        except OSError as error:
-            raise CampaignError(f"{out}: {error.strerror}; choose a folder you can write") from None
-
-    def _identity(self) -> dict[str, Any]:
-        o = self.options
-        return {
-            "adapter": o.adapter,
-            "profile": o.profile,
-            "seed": o.seed,
-            "sequences": o.sequences,
-            "length": o.length,
-            "faults": list(o.faults),
-            "tool": self.version,
-        }
-
-    def _restore(self, kept: dict[str, Any]) -> None:
-        for name, mine in self._identity().items():
-            if kept.get(name) != mine:
-                raise CampaignError(
-                    f"{self.options.out}: was begun with {name} {kept.get(name)!r}, not {mine!r}; "
-                    "resume it with the options it was begun with, or choose another folder"
-                )
-        self.done = int(kept["done"])
-        self.steps, self.events, self.inconclusive = kept["counts"]
-        self._earlier = Seen(
-            Counter(kept["requirements"]),
-            Counter(kept["readings"]),
-            Counter({(c, r, Move(*move)): n for c, r, *move, n in kept["moves"]}),
-        )
-        self.pairs.update(
-            (c, (r1, Move(a, b, d)), (r2, Move(e, f, g)))
-            for c, r1, a, b, d, r2, e, f, g in kept["pairs"]
-        )
-        self.witnesses.load(kept["witnesses"])
-        self.reactions.update(kept["reactions"])
-        for key, (file, sequence, confirmed, attempts) in kept["found"].items():
-            outcome = self._reload(file)
-            self.found[key] = Found(file, sequence, outcome, confirmed, attempts)
-
-    def _reload(self, file: str) -> Outcome:
-        assert self.options.out is not None
-        case = Case.load(self.options.out / "cases" / f"{file}.json")
-        trace = self.options.out / "traces" / f"{file}.jsonl"
-        events = tuple(load_trace(trace.read_text(encoding="utf-8")))
-        judge = judge_trace(events)
-        return Outcome(case.stimuli, events, judge.failure, len(case.stimuli))
+        if self.options.out is not None:
+            write_state(self.options.out, dump(self))
 
 
 def _file_name(key: str) -> str:
     return "".join(c if c.isalnum() or c == "-" else "-" for c in key.lower()).strip("-")[:60]
 
 
-def _kept(options: Options) -> dict[str, Any] | None:
-    if not options.resume or options.out is None:
-        return None
-    file = options.out / "campaign.json"
+def begin(adapter: Adapter, options: Options) -> Campaign:
+    """A new campaign, or the one to be resumed. Raises CampaignError where there is none."""
+    kept = read_state(options.out) if options.resume and options.out is not None else None
     try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CampaignError(f"{file}: {error.strerror}; there is nothing to resume") from None
-    except ValueError:
-        raise CampaignError(f"{file}: not a campaign; start again without --resume") from None
-    if not isinstance(kept, dict) or kept.get("schema") != "kmcl-campaign/1":
-        raise CampaignError(f"{file}: not a campaign; start again without --resume")
-    return kept
+        return Campaign(adapter, options, kept)
+    except (KeyError, ValueError, TypeError, OSError, CaseError, TraceError) as error:
+        raise CampaignError(f"{options.out}: cannot be resumed: {error}; start again") from None
 
 
 @contextmanager
@@ -390,10 +333,7 @@ def certify(
     ``report`` hears of every sequence. On Ctrl-C what was found is kept in ``options.out`` and
     KeyboardInterrupt goes on. Raises CampaignError where the options cannot be met.
     """
-    try:
-        campaign = Campaign(adapter, options, _kept(options))
-    except (KeyError, ValueError, OSError, CaseError, TraceError) as error:
-        raise CampaignError(f"{options.out}: cannot be resumed: {error}; start again") from None
+    campaign = begin(adapter, options)
     started = time.perf_counter()
     kept_at = started
     campaign.keep()

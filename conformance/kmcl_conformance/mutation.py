@@ -8,8 +8,8 @@ from kmcl_adapters import Adapter
 from kmcl_model.spec import Specification
 
 from .campaign import BUDGETS, FAULTS, LENGTH
+from .failure import Failure
 from .generate.tours import TOURS
-from .oracle import Failure
 from .sequence import replay, walk
 
 __all__ = ["Hunt", "hunt"]

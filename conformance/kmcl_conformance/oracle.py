@@ -12,7 +12,7 @@ causes the other. Liveness is judged at quiescence alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from kmcl_model.api import (
     CLOSED,
@@ -26,58 +26,22 @@ from kmcl_model.api import (
     SUSPEND,
 )
 from kmcl_model.events import Event
-from kmcl_model.payload import tag_of, written
-from kmcl_model.spec import Automaton, Broken, Edge, Move, Node, Quiet, Shadow, Specification
+from kmcl_model.payload import tag_of
+from kmcl_model.spec import Broken, Edge, Move, Shadow, Specification
 from kmcl_model.spec.configuration import SETTERS
-from kmcl_model.spec.endpoint import phase
 from kmcl_model.spec.specification import ENDPOINTS, peer_of
 from kmcl_model.status import is_success
 
-__all__ = ["Failure", "Judge", "Pair", "Track", "judge_trace"]
+from .failure import Failure, describe_state
+from .track import RefusedError, Track, endpoint_facts, quiet_with, shadow_of
+
+__all__ = ["Judge", "Pair", "judge_trace"]
 
 _SETTERS = tuple(setter.function for setter in SETTERS)
 _SIZEOF = "VmbChannelSizeofPacket"
 _NAMES = {COMPLETION_ROUTINE: ("F133",), PROCESS_PACKET: ("F044",)}
 
 Pair: TypeAlias = tuple[str, tuple[str, Move], tuple[str, Move]]
-
-
-class Failure(NamedTuple):
-    """The first event that no explanation allows.
-
-    ``number`` is its place in the trace, ``observer`` the one that refused it, ``broken`` why,
-    ``state`` what was known of that observer's thing just before.
-    """
-
-    number: int
-    event: Event
-    observer: str
-    broken: tuple[Broken, ...]
-    state: tuple[str, ...]
-
-    @property
-    def requirements(self) -> tuple[str, ...]:
-        """The ids of what was broken, in order and once each."""
-        return tuple(sorted({r for b in self.broken for r in b.requirements}))
-
-
-class Track:
-    """Where one observer has got to; ``last`` has its last transitions in each chart region."""
-
-    __slots__ = ("automaton", "chart", "last", "name", "node")
-
-    def __init__(self, name: str, automaton: Automaton[Any]) -> None:
-        self.name = name
-        self.chart = " ".join(name.split()[:2])
-        self.automaton = automaton
-        self.node: Node = automaton.initial
-        self.last: dict[str, list[tuple[str, Move]]] = {}
-
-
-class _RefusedError(Exception):
-    def __init__(self, track: Track, edge: Edge) -> None:
-        self.track = track
-        self.edge = edge
 
 
 class Judge:
@@ -133,13 +97,13 @@ class Judge:
                 broken = (Broken("lost", f"the implementation is gone: {seen[1]}", ()),)
                 self.failure = Failure(self.events, event, "implementation", broken, ())
                 return self.failure
-        except _RefusedError as refused:
+        except RefusedError as refused:
             self.failure = Failure(
                 self.events,
                 event,
                 refused.track.name,
                 refused.edge.broken,
-                tuple(sorted(set(map(_describe, refused.track.node.states)))),
+                tuple(sorted(set(map(describe_state, refused.track.node.states)))),
             )
             return self.failure
         except KeyError as unknown:
@@ -225,7 +189,7 @@ class Judge:
         target = edge.target
         if target is None:
             edge.hits += 1
-            raise _RefusedError(track, edge)
+            raise RefusedError(track, edge)
         edge.hits += 1
         track.node = target
         if edge.moves:
@@ -260,7 +224,7 @@ class Judge:
 
     def _spread(self, name: str) -> None:
         """Tell the others of a change of phase."""
-        shadow = _shadow("phase", name, self.endpoint[name].node)
+        shadow = shadow_of("phase", name, self.endpoint[name].node)
         for packet in self.packets[name].values():
             self._take(packet, shadow)
         for flow in self.flow.values():
@@ -279,7 +243,7 @@ class Judge:
         self._configure(event)
 
     def _spread_limits(self, name: str) -> None:
-        limits = _shadow("limits", name, self.configuration[name].node)
+        limits = shadow_of("limits", name, self.configuration[name].node)
         for packet in self.packets[name].values():
             self._take(packet, limits)
         for flow in self.flow.values():
@@ -310,8 +274,8 @@ class Judge:
         track = packets.get(name)
         if track is None:
             track = Track(f"{endpoint} packet {name}", self.specification.packet[endpoint])
-            self._take(track, _shadow("phase", endpoint, self.endpoint[endpoint].node))
-            self._take(track, _shadow("limits", endpoint, self.configuration[endpoint].node))
+            self._take(track, shadow_of("phase", endpoint, self.endpoint[endpoint].node))
+            self._take(track, shadow_of("limits", endpoint, self.configuration[endpoint].node))
             packets[name] = track
         return track
 
@@ -417,12 +381,12 @@ class Judge:
             waiting = any(under_way for *_, under_way in carried) or any(
                 True in t.node.summary for t in self.packets[name].values()
             )
-            self._endpoint(name, _quiet(("waiting",) if waiting else ()))
+            self._endpoint(name, quiet_with(("waiting",) if waiting else ()))
         for name in ENDPOINTS:
             flow: list[str] = [f for f in ("busy",) if f in facts[name]]
             if "running" in facts[peer_of(name)]:
                 flow.append("sender running")
-            self._take(self.flow[name], _quiet(tuple(flow)))
+            self._take(self.flow[name], quiet_with(tuple(flow)))
         for name in ENDPOINTS:
             peer = peer_of(name)
             mine, theirs = facts[name], facts[peer]
@@ -434,93 +398,22 @@ class Judge:
                 packets.append("peer paused")
             elif "running" in mine and "busy" not in theirs and not any(o[1] or o[2] for o in out):
                 packets.append("drained")
-            quiet = _quiet(tuple(packets))
+            quiet = quiet_with(tuple(packets))
             for track in self.packets[name].values():
                 self._take(track, quiet)
             for track in self.incoming[name].values():
-                self._take(track, _quiet(()))
-            self._take(self.configuration[name], _quiet(()))
+                self._take(track, quiet_with(()))
+            self._take(self.configuration[name], quiet_with(()))
 
     def _facts(self, name: str) -> frozenset[str]:
         """What silence may be excused by: nothing is surely running, or a handler is."""
         node = self.endpoint[name].node
         facts: frozenset[str] | None = node.notes.get("facts")
         if facts is None:
-            facts = node.notes["facts"] = _endpoint_facts(node)
+            facts = node.notes["facts"] = endpoint_facts(node)
         flows: Any = self.flow[name].node.summary
         standing = any(stopped or (blocked and waits) for _, waits, stopped, blocked, _ in flows)
         return facts | {"standing"} if standing else facts
-
-
-def _endpoint_facts(node: Node) -> frozenset[str]:
-    facts = set()
-    states: Iterable[Any] = node.states
-    if any(
-        s.indicated
-        or s.others
-        or s.post_running
-        or s.early_started == 1
-        or s.connection in ("opening", "closing")
-        or s.run in ("starting", "suspending")
-        for s in states
-    ):
-        facts.add("busy")
-    running = all(
-        s.connection == "open" and s.run == "started" and not phase(s).stopping for s in states
-    )
-    if running:
-        facts.add("running")
-    if not running or any(s.indicated or s.others for s in states):
-        facts.add("standing")
-    return frozenset(facts)
-
-
-_QUIETS: dict[tuple[str, ...], Quiet] = {}
-
-
-def _quiet(facts: tuple[str, ...]) -> Quiet:
-    quiet = _QUIETS.get(facts)
-    if quiet is None:
-        quiet = _QUIETS[facts] = Quiet("quiescence", facts)
-    return quiet
-
-
-def _shadow(kind: str, name: str, node: Node) -> Shadow:
-    shadow: Shadow | None = node.notes.get(kind)
-    if shadow is None:
-        shadow = node.notes[kind] = Shadow(kind, name, node.summary)
-    return shadow
-
-
-def _describe(state: Any) -> str:
-    """A state in words: what differs from nothing."""
-    defaults = type(state)._field_defaults
-    shown = []
-    for field, value in zip(state._fields, state, strict=True):
-        if field in _UNTOLD or defaults.get(field) == value:
-            continue
-        name = field.replace("_", " ")
-        if field == "calls":
-            shown.append("in progress: " + ", ".join(sorted({_call_name(call) for call in value})))
-        elif field == "entries":
-            shown.append("on their way: " + ", ".join(_entry_name(entry) for entry in value))
-        else:
-            shown.append(name if value is True else f"{name} {value}")
-    return ", ".join(shown) or "as new"
-
-
-_UNTOLD = frozenset(
-    {"assumed", "endpoint", "sender", "receiver", "handlers", "wish", "done", "peer"}
-)
-
-
-def _call_name(call: Any) -> str:
-    return next((part for part in call if str(part).startswith("Vmb")), str(call))
-
-
-def _entry_name(entry: Any) -> str:
-    marks = [m for m in ("calling", "launched", "sure", "optional", "over") if getattr(entry, m)]
-    return f"{written(entry.buffer)} ({', '.join(marks)})"
 
 
 def judge_trace(events: Iterable[Event], specification: Specification | None = None) -> Judge:

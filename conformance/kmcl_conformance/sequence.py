@@ -11,12 +11,13 @@ from kmcl_model.events import Event
 from kmcl_model.spec import Specification
 from kmcl_model.stimuli import Stimulus
 
+from .failure import Failure
 from .generate.driver import Names, is_enabled
 from .generate.explorer import Chooser, epilogue
 from .generate.setup import SETTLE, prelude
-from .oracle import Failure, Judge, Pair
+from .oracle import Judge, Pair
 
-__all__ = ["Outcome", "replay", "walk"]
+__all__ = ["Outcome", "SequenceRun", "replay", "walk"]
 
 
 class Outcome(NamedTuple):
@@ -28,7 +29,7 @@ class Outcome(NamedTuple):
     steps: int
 
 
-class _Run:
+class SequenceRun:
     """A session and its judge; ``step`` applies a stimulus and judges what it shows."""
 
     def __init__(self, session: Session, judge: Judge) -> None:
@@ -73,7 +74,7 @@ def walk(
     rng = Random(seed)
     judge = Judge(specification, pairs)
     session = adapter.open()
-    run = _Run(session, judge)
+    run = SequenceRun(session, judge)
     try:
         for stimulus in prelude(rng):
             failure = run.step(stimulus)
@@ -89,7 +90,7 @@ def walk(
         session.close()
 
 
-def _finish(run: _Run) -> Failure | None:
+def _finish(run: SequenceRun) -> Failure | None:
     for _ in range(60):
         failure = run.step(SETTLE)
         if failure is not None:
@@ -117,7 +118,7 @@ def replay(
     """
     judge = Judge(specification, pairs)
     session = adapter.open()
-    run = _Run(session, judge)
+    run = SequenceRun(session, judge)
     try:
         for stimulus in stimuli:
             if not is_enabled(judge, run.names, stimulus):

@@ -65,14 +65,15 @@ def requirement_verdicts(
     broken: dict[str, str],
     shortest: dict[str, tuple[str, int]],
     lost: str | None = None,
+    not_offered: frozenset[str] = frozenset(),
 ) -> tuple[RequirementResult, ...]:
     """One result for every requirement of the catalogue, in the order of their ids.
 
     ``witnesses`` counts by id, ``broken`` gives the case that broke an id; ``lost`` tells why the
-    implementation was gone before more could be seen.
+    implementation was gone before more could be seen, ``not_offered`` which functions it lacks.
     """
     return tuple(
-        _result(requirement, description, witnesses, broken, shortest, lost)
+        _result(requirement, description, witnesses, broken, shortest, lost, not_offered)
         for requirement in requirements().values()
     )
 
@@ -84,9 +85,10 @@ def _result(
     broken: dict[str, str],
     shortest: dict[str, tuple[str, int]],
     lost: str | None,
+    not_offered: frozenset[str],
 ) -> RequirementResult:
     exercised = witnesses.get(requirement.id, 0)
-    verdict, reason = _verdict(requirement, description, exercised, broken, lost)
+    verdict, reason = _verdict(requirement, description, exercised, broken, lost, not_offered)
     witness = shortest.get(requirement.id)
     return RequirementResult(
         id=requirement.id,
@@ -111,6 +113,7 @@ def _verdict(
     exercised: int,
     broken: dict[str, str],
     lost: str | None,
+    not_offered: frozenset[str],
 ) -> tuple[RequirementVerdict, str | None]:
     if requirement.id in broken:
         return RequirementVerdict.FAIL, None
@@ -123,6 +126,11 @@ def _verdict(
         return (
             RequirementVerdict.NOT_APPLICABLE,
             f"the implementation does not declare the capability {missing}",
+        )
+    if requirement.api in not_offered:
+        return (
+            RequirementVerdict.NOT_APPLICABLE,
+            f"the implementation does not offer {requirement.api}",
         )
     if exercised:
         return RequirementVerdict.PASS, None
@@ -159,6 +167,7 @@ def certificate(campaign: Campaign, seconds: float) -> Certificate:
         broken,
         campaign.witnesses.requirements,
         lost,
+        campaign.not_offered(),
     )
     verdict = _overall(campaign, results)
     return Certificate(

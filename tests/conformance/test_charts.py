@@ -15,8 +15,9 @@ from statemachine.exceptions import TransitionNotAllowed
 from statemachine.orderedset import OrderedSet
 
 from kmcl_adapters.reference import create
-from kmcl_conformance.oracle import Judge, Track
+from kmcl_conformance.oracle import Judge
 from kmcl_conformance.sequence import walk
+from kmcl_conformance.track import Track
 from kmcl_model.events import Event
 from kmcl_model.spec import Move, Node, Specification
 from kmcl_model.spec.charts import CHARTS, Chart, Guide, build, chart_moves, event_name, pairs_of
@@ -25,12 +26,8 @@ from kmcl_model.spec.observer import Hidden, Rule, trigger
 BY_NAME = {chart.name: chart for chart in CHARTS}
 Places = dict[str, str]
 
-UNDRAWN = {
-    # The end of the world is no transition.
-    ("environment", "crash"),
-    # A suspended channel is drained: the last packet was given back.
-    ("call", "VmbChannelPacketComplete"),
-}
+UNDRAWN = {("environment", "crash")}
+"""The end of the world is no transition."""
 
 
 def places(chart: Chart, node: Node) -> Places | None:
@@ -112,10 +109,6 @@ class SideBySide(Judge):
         if not changed:
             return
         on = trigger(event)
-        if on in UNDRAWN:
-            self.tally["undrawn"] += 1
-            del self.drawn[track]
-            return
         names = {f"{on[0]}_{on[1]}"} | {
             event_name(hidden) for hidden in chart.rules.hidden if hidden.moves
         }
@@ -126,6 +119,10 @@ class SideBySide(Judge):
             if move.region in changed
             and (move.source, move.target) == (here[move.region], changed[move.region])
         }
+        if on in UNDRAWN and not names & declared:
+            self.tally["undrawn"] += 1
+            del self.drawn[track]
+            return
         assert names & declared, f"{chart.name} has no transition for {on}: {here} to {there}"
         drawn.send(sorted(names & declared)[0], changed)
         assert drawn.at() == there

@@ -76,7 +76,7 @@ def test_every_witness_is_of_a_requirement(walked: tuple[Specification, set[Pair
 
 
 def test_a_refused_event_is_no_witness() -> None:
-    outcome = walk(create(""), Specification(), 1, 40)
+    outcome = walk(create(""), Specification(), 2, 80)
     whole, cut = Specification(), Specification()
     assert judge_trace(outcome.events, whole).failure is None
     place = next(n for n, event in enumerate(outcome.events) if event[0] == "enter")

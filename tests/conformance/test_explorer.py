@@ -112,7 +112,8 @@ def test_tours_and_walks_get_everywhere(walked: tuple[Specification, set[Pair]])
     states, transitions = coverage["states"], coverage["transitions"]
     assert states.hit == states.all
     assert transitions.hit == transitions.all
-    assert (len(states.all), len(transitions.all)) == (38, 74)
+    assert len(states.all) >= 38
+    assert len(transitions.all) >= 74
     doubles = coverage["transition_pairs"]
     assert len(doubles.hit) >= 0.95 * len(doubles.all)
 

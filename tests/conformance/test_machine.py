@@ -25,10 +25,12 @@ from kmcl_model.spec import Specification
 DEFECT = "pause-returns-before-suspend"
 
 
-def run(target: type[RuleBasedStateMachine], examples: int, **changes: Any) -> None:
+def run(
+    target: type[RuleBasedStateMachine], examples: int, steps: int = 50, **changes: Any
+) -> None:
     chosen = settings(
         max_examples=examples,
-        stateful_step_count=50,
+        stateful_step_count=steps,
         database=None,
         derandomize=True,
         deadline=None,
@@ -57,7 +59,7 @@ def test_without_faults_there_is_no_rule_for_them() -> None:
 def found() -> ConformanceError:
     """What the machine finds in an implementation with a defect."""
     with pytest.raises(ConformanceError) as caught:
-        run(machine(lambda: mutant(DEFECT)), 200, phases=[Phase.generate, Phase.shrink])
+        run(machine(lambda: mutant(DEFECT)), 200, 16, phases=[Phase.generate, Phase.shrink])
     return caught.value
 
 

@@ -14,6 +14,7 @@ import pytest
 from kmcl_model.api import CALLBACKS, FUNCTIONS
 from kmcl_model.catalogue import INTERPRETATIONS, requirement_of, requirements
 from kmcl_model.spec import OBSERVERS, Rules
+from kmcl_model.spec.observer import Hidden, Rule
 
 
 def citations(rules: Rules) -> Iterator[tuple[str, str]]:
@@ -70,10 +71,25 @@ def test_every_modelled_requirement_can_fail() -> None:
         for id in ids
     }
     modelled = {r.id for r in requirements().values() if r.status == "modelled"}
-    assert modelled - refusing == SHOWN_ONLY
+    assert modelled - refusing <= SHOWN_ONLY
 
 
-SHOWN_ONLY: set[str] = set()
+# A breach of these shows as a breach of another requirement: a handler in the wrong place of the
+# table, for instance, as a wrong order of callbacks.
+SHOWN_ONLY = {
+    "F034",
+    "F142",
+    "F150",
+    "F225",
+    "F264",
+    "F371",
+    "F372",
+    "F464",
+    "F465",
+    "F466",
+    "F467",
+    "F468",
+}
 
 
 @pytest.mark.parametrize("rules", OBSERVERS, ids=lambda rules: rules.name)
@@ -101,19 +117,15 @@ def test_every_trigger_is_of_the_vocabulary(rules: Rules) -> None:
                 assert name in CALLBACKS
             case "environment":
                 assert name in ("crash", "malformed", "spurious")
-            case _:
-                assert (kind, name) in {
-                    ("phase", ""),
-                    ("limits", ""),
-                    ("cancelled", ""),
-                    ("silent", ""),
-                }
+            case _:  # what one observer tells another
+                assert name == ""
+                assert kind not in ("quiescence", "lost")
 
 
 @pytest.mark.parametrize("rules", OBSERVERS, ids=lambda rules: rules.name)
 def test_moves_belong_to_the_regions(rules: Rules) -> None:
     regions = {region for region, _ in rules.regions}
-    steps = [*rules.rules, *rules.hidden]
+    steps: list[Rule | Hidden] = [*rules.rules, *rules.hidden]
     moves = [move for step in steps for move in step.moves]
     assert {move.region for move in moves} <= regions
     assert bool(moves) == bool(regions)

@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[2]
 CODE_FOLDERS = ("model", "adapters", "reports", "conformance")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
-LONG_MODULES: dict[str, str] = {}
+LONG_MODULES: dict[str, str] = {
+    "conformance/kmcl_conformance/oracle.py": "where each kind of event goes is one subject",
+}
 """Modules over 400 lines, each with the reason why it is not two."""
 
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from kmcl_adapters import Description
-from kmcl_conformance.campaign import BUDGETS
+from kmcl_conformance.campaign import BUDGETS, ELSEWHERE
 
 from .output import Problem
 
 __all__ = ["sequences_of"]
-
-ELSEWHERE: Final = 10
-"""A named budget is divided by this where the implementation does not run inside this process
-under our schedule: there a sequence takes that much longer."""
 
 
 def sequences_of(budget: str, description: Description) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import time
 from collections.abc import Mapping
@@ -13,12 +12,10 @@ import typer
 
 from kmcl_adapters import Adapter, AdapterError
 from kmcl_conformance.adapters import find
-from kmcl_conformance.campaign import Campaign, CampaignError, Options, Progress
+from kmcl_conformance.campaign import CampaignError, Options, Progress, begin
 from kmcl_conformance.campaign import certify as run_campaign
 from kmcl_conformance.generate.tours import TOURS
 from kmcl_conformance.verdicts import certificate
-from kmcl_model.case import CaseError
-from kmcl_model.trace import TraceError
 from kmcl_reports.certificate import certificate_json, seal
 from kmcl_reports.results import Certificate, Verdict
 
@@ -169,7 +166,8 @@ def _conclude(
 
 def _run_until_stopped(adapter: Adapter, options: Options, meter: Meter) -> Certificate:
     """The certificate of what was run when the budget is used up or Ctrl-C comes."""
-    campaign = _begin(adapter, options)
+    campaign = begin(adapter, options)
+    campaign.keep()
     started = time.perf_counter()
     try:
         for progress in campaign.run():
@@ -184,23 +182,6 @@ def _run_until_stopped(adapter: Adapter, options: Options, meter: Meter) -> Cert
 def _make_room(options: Options) -> None:
     if options.out is not None and not options.resume:
         remove_earlier(options.out)
-
-
-def _begin(adapter: Adapter, options: Options) -> Campaign:
-    """A campaign from its beginning or from where it was left."""
-    if options.resume and options.out is not None:
-        file = options.out / "campaign.json"
-        try:
-            kept = json.loads(file.read_text(encoding="utf-8"))
-            if not kept:
-                raise ValueError("it is empty")
-            campaign = Campaign(adapter, options, dict(kept))
-        except (OSError, KeyError, TypeError, ValueError, CaseError, TraceError) as error:
-            raise CampaignError(f"{file}: cannot be resumed: {error}; start again") from None
-    else:
-        campaign = Campaign(adapter, options)
-    campaign.keep()
-    return campaign
 
 
 def _usable(name: str) -> Adapter:

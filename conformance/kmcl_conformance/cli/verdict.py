@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from kmcl_conformance.explain import allowed_instead
-from kmcl_conformance.oracle import Failure, Judge
+from kmcl_conformance.failure import Failure
+from kmcl_conformance.oracle import Judge
 from kmcl_model.catalogue import interpretations, requirement_of
 from kmcl_model.events import Event
 from kmcl_model.spec import Specification

@@ -18,8 +18,9 @@ from hypothesis.core import TestFunc
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from kmcl_adapters import Adapter
-from kmcl_conformance.oracle import Failure, Judge
-from kmcl_conformance.sequence import _Run
+from kmcl_conformance.failure import Failure
+from kmcl_conformance.oracle import Judge
+from kmcl_conformance.sequence import SequenceRun
 from kmcl_model.events import Event
 from kmcl_model.payload import Payload, payload_bytes
 from kmcl_model.spec import Specification
@@ -41,7 +42,7 @@ from kmcl_reports.sequence import describe_event
 
 from .driver import is_enabled, tags_in_use
 from .menu import Choice, menu_of, preludes, thread
-from .setup import ANSWERS, SETTLE
+from .setup import ANSWERS, PACKETS, SETTLE
 
 __all__ = ["ConformanceError", "ConformanceMachine", "machine"]
 
@@ -56,6 +57,17 @@ RUNNING: Final[tuple[Stimulus, ...]] = (
     SETTLE,
 )
 """What brings two configured channels to run."""
+
+PACKETS_READY: Final[tuple[Stimulus, ...]] = tuple(
+    Invoke("invoke", end, "t0", function, (packet,))
+    for end in ENDPOINTS
+    for packet in PACKETS[:2]
+    for function in ("VmbPacketAllocate", "VmbPacketSetCompletionRoutine")
+)
+"""What gives both ends packets to send."""
+
+STAGES: Final = ((), RUNNING, (*PACKETS_READY, *RUNNING))
+"""How far the set-up of an example goes."""
 
 
 class ConformanceError(AssertionError):
@@ -108,7 +120,7 @@ class ConformanceMachine(RuleBasedStateMachine):
             cls.adapter = cls.adapter_maker()
         self.session = cls.adapter.open()
         self.judge = Judge(cls.specification)
-        self.course = _Run(self.session, self.judge)
+        self.course = SequenceRun(self.session, self.judge)
         self.look()
 
     def teardown(self) -> None:
@@ -149,11 +161,12 @@ class ConformanceMachine(RuleBasedStateMachine):
     # Lifecycle
 
     @initialize(
-        variation=st.deferred(lambda: st.integers(0, len(preludes()) - 1)), running=st.booleans()
+        variation=st.deferred(lambda: st.integers(0, len(preludes()) - 1)),
+        stage=st.integers(0, len(STAGES) - 1),
     )
-    def set_up(self, variation: int, running: bool) -> None:
-        """Allocate and configure both channels, and perhaps bring them to run."""
-        self.steps(*preludes()[variation], *(RUNNING if running else ()))
+    def set_up(self, variation: int, stage: int) -> None:
+        """Allocate and configure both channels; then bring them to run, with packets at hand."""
+        self.steps(*preludes()[variation], *STAGES[stage])
 
     @_choosing("enable")
     def enable(self, what: str) -> None:

@@ -1,0 +1,61 @@
+"""What a failure is, and states in words."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from kmcl_model.events import Event
+from kmcl_model.payload import written
+from kmcl_model.spec import Broken
+
+__all__ = ["Failure", "describe_state"]
+
+
+class Failure(NamedTuple):
+    """The first event that no explanation allows.
+
+    ``number`` is its place in the trace, ``observer`` the one that refused it, ``broken`` why,
+    ``state`` what was known of that observer's thing just before.
+    """
+
+    number: int
+    event: Event
+    observer: str
+    broken: tuple[Broken, ...]
+    state: tuple[str, ...]
+
+    @property
+    def requirements(self) -> tuple[str, ...]:
+        """The ids of what was broken, in order and once each."""
+        return tuple(sorted({r for b in self.broken for r in b.requirements}))
+
+
+def describe_state(state: Any) -> str:
+    """A state in words: what differs from nothing."""
+    defaults = type(state)._field_defaults
+    shown = []
+    for field, value in zip(state._fields, state, strict=True):
+        if field in _UNTOLD or defaults.get(field) == value:
+            continue
+        name = field.replace("_", " ")
+        if field == "calls":
+            shown.append("in progress: " + ", ".join(sorted({_call_name(call) for call in value})))
+        elif field == "entries":
+            shown.append("on their way: " + ", ".join(_entry_name(entry) for entry in value))
+        else:
+            shown.append(name if value is True else f"{name} {value}")
+    return ", ".join(shown) or "as new"
+
+
+_UNTOLD = frozenset(
+    {"assumed", "endpoint", "sender", "receiver", "handlers", "wish", "done", "peer"}
+)
+
+
+def _call_name(call: Any) -> str:
+    return next((part for part in call if str(part).startswith("Vmb")), str(call))
+
+
+def _entry_name(entry: Any) -> str:
+    marks = [m for m in ("calling", "launched", "sure", "optional", "over") if getattr(entry, m)]
+    return f"{written(entry.buffer)} ({', '.join(marks)})"

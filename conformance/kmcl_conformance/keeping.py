@@ -1,0 +1,126 @@
+"""Writing down where a campaign stands, and going on from there."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kmcl_model.case import Case
+from kmcl_model.spec import Move
+from kmcl_model.trace import load_trace
+
+from .coverage import Seen, seen
+from .oracle import judge_trace
+from .sequence import Outcome
+from .verdicts import Found
+
+if TYPE_CHECKING:
+    from .campaign import Campaign
+
+__all__ = ["CampaignError", "dump", "read_state", "restore", "write_state"]
+
+SCHEMA = "kmcl-campaign/1"
+FILE = "campaign.json"
+
+
+class CampaignError(Exception):
+    """The campaign cannot run: one line for the user that says what to do."""
+
+
+def dump(campaign: Campaign) -> dict[str, Any]:
+    """Everything a campaign has seen, as JSON; cases and traces are files of their own."""
+    moves = seen(campaign.specification).moves + campaign.earlier.moves
+    return {
+        "schema": SCHEMA,
+        **_identity(campaign),
+        "done": campaign.done,
+        "counts": [campaign.steps, campaign.events, campaign.inconclusive],
+        "requirements": campaign.witness_counts(),
+        "readings": campaign.reading_counts(),
+        "moves": sorted([chart, rule, *move, n] for (chart, rule, move), n in moves.items()),
+        "pairs": sorted([c, r1, *m1, r2, *m2] for c, (r1, m1), (r2, m2) in campaign.pairs),
+        "witnesses": campaign.witnesses.dump(),
+        "reactions": sorted(campaign.reactions),
+        "asked": sorted(campaign.asked),
+        "answered": sorted(campaign.answered),
+        "found": {
+            key: [f.file, f.sequence, f.confirmed, f.attempts] for key, f in campaign.found.items()
+        },
+    }
+
+
+def _identity(campaign: Campaign) -> dict[str, Any]:
+    """What must be the same for a campaign to be resumed."""
+    o = campaign.options
+    return {
+        "adapter": o.adapter,
+        "profile": o.profile,
+        "seed": o.seed,
+        "sequences": o.sequences,
+        "length": o.length,
+        "faults": list(o.faults),
+        "tool": campaign.version,
+    }
+
+
+def restore(campaign: Campaign, kept: dict[str, Any]) -> None:
+    """Bring a new campaign to where the kept one stood."""
+    for name, mine in _identity(campaign).items():
+        if kept.get(name) != mine:
+            raise CampaignError(
+                f"{campaign.options.out}: was begun with {name} {kept.get(name)!r}, not {mine!r}; "
+                "resume it with the options it was begun with, or choose another folder"
+            )
+    campaign.done = int(kept["done"])
+    campaign.steps, campaign.events, campaign.inconclusive = kept["counts"]
+    campaign.earlier = Seen(
+        Counter(kept["requirements"]),
+        Counter(kept["readings"]),
+        Counter({(c, r, Move(*move)): n for c, r, *move, n in kept["moves"]}),
+    )
+    campaign.pairs.update(
+        (c, (r1, Move(a, b, d)), (r2, Move(e, f, g)))
+        for c, r1, a, b, d, r2, e, f, g in kept["pairs"]
+    )
+    campaign.witnesses.load(kept["witnesses"])
+    campaign.reactions.update(kept["reactions"])
+    campaign.asked.update(kept["asked"])
+    campaign.answered.update(kept["answered"])
+    for key, (file, sequence, confirmed, attempts) in kept["found"].items():
+        outcome = _reload(campaign, file)
+        campaign.found[key] = Found(file, sequence, outcome, confirmed, attempts)
+
+
+def _reload(campaign: Campaign, file: str) -> Outcome:
+    assert campaign.options.out is not None
+    case = Case.load(campaign.options.out / "cases" / f"{file}.json")
+    trace = campaign.options.out / "traces" / f"{file}.jsonl"
+    events = tuple(load_trace(trace.read_text(encoding="utf-8")))
+    return Outcome(case.stimuli, events, judge_trace(events).failure, len(case.stimuli))
+
+
+def write_state(out: Path, state: dict[str, Any]) -> None:
+    """Write the state, whole or not at all."""
+    part = out / f"{FILE}.part"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(state, indent=2), encoding="utf-8")
+        part.replace(out / FILE)
+    except OSError as error:
+        raise CampaignError(f"{out}: {error.strerror}; choose a folder you can write") from None
+
+
+def read_state(out: Path) -> dict[str, Any]:
+    """What ``write_state`` wrote. Raises CampaignError where there is nothing of the sort."""
+    file = out / FILE
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CampaignError(f"{file}: {error.strerror}; there is nothing to resume") from None
+    except ValueError:
+        raise CampaignError(f"{file}: not a campaign; start again without --resume") from None
+    if not isinstance(kept, dict) or kept.get("schema") != SCHEMA:
+        raise CampaignError(f"{file}: not a campaign; start again without --resume")
+    return kept
