@@ -113,16 +113,17 @@ class RequirementItem(pytest.Item):
 
     def _told(self, result: RequirementResult) -> str:
         found = _certificate(self.config).failures
-        shown = [_failure_text(f) for f in found if f.case == result.case]
+        out: Path | None = self.config.getoption("--kmcl-out")
+        shown = [_failure_text(f, out) for f in found if f.case == result.case]
         return "\n".join([f"{self.name} is broken: {self.statement}", f"({result.source})", *shown])
 
 
-def _failure_text(failure: Failure) -> str:
+def _failure_text(failure: Failure, out: Path | None) -> str:
     from kmcl_reports.chart_text import render_rows
     from kmcl_reports.text import printable
 
     chart = render_rows(failure.chart, failure.event_index, failure.allowed)
-    again = [] if failure.reproduce is None else [f"again: {printable(failure.reproduce)}"]
+    again = [] if out is None else [f"again: kmcl replay {out / failure.case}"]
     return "\n".join([printable(failure.summary), "", chart, *again])
 
 

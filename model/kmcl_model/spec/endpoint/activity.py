@@ -198,12 +198,14 @@ _PAUSING = (
             need(
                 "Pause returns when Suspend has been called and has returned",
                 "F124 F285 F113",
-                lambda s, e: s.run == PAUSED or s.want == ACTIVE or _closes_unsuspended(s),
+                lambda s, e: (
+                    s.run in (PAUSED, SUSPENDED) or s.want == ACTIVE or _closes_unsuspended(s)
+                ),
             ),
             need(
                 "Pause returns when no incoming packet is outstanding",
                 "F125 F120",
-                lambda s, e: s.outstanding == 0 or s.want == ACTIVE or s.run == STARTED,
+                lambda s, e: s.outstanding == 0 or s.want == ACTIVE,
             ),
         ),
         end,
