@@ -77,6 +77,8 @@ class Judge:
         kind = seen[0]
         try:
             if kind == "call":
+                if (seen[1], seen[2]) in self.calls:
+                    raise KeyError(f"a second call of {seen[2]} while one is in progress")
                 self.calls[seen[1], seen[2]] = seen
                 self._calls[seen[3]](seen)
             elif kind == "return":
@@ -85,6 +87,8 @@ class Judge:
                     raise KeyError(seen[3])
                 self._returns[seen[3]](seen, call)
             elif kind == "enter":
+                if (seen[1], seen[2]) in self.handlers:
+                    raise KeyError(f"a second run {seen[2]} while one goes on")
                 self.handlers[seen[1], seen[2]] = seen
                 self._enters[seen[3]](seen)
             elif kind == "exit":

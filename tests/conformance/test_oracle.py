@@ -386,7 +386,7 @@ WRONG_IN_MANY_WAYS: dict[str, tuple[Callable[[], Conversation], str]] = {
         ),
         "F120 F125",
     ),
-    "Disable returns at once": (lambda: answered().do("client", "VmbChannelDisable"), "F127 F181"),
+    "Disable returns at once": (lambda: answered().do("client", "VmbChannelDisable"), "F126 F181"),
     "the end of a batch is told twice": (lambda: sent().batch("server", 1), "F053 F054"),
 }
 

@@ -276,7 +276,7 @@ def _call_enabled(
         if function == "VmbPacketSend":
             tag = tag_of(arguments[1])
             used = tags_in_use(judge, endpoint) | names.tags(endpoint)
-            fresh = tag < 0 or tag not in used
+            fresh = tag not in used
             return fresh and may_send(node)
         return True
     if function == "VmbChannelPacketComplete":

@@ -39,7 +39,7 @@ def _invoke(endpoint: str, function: str, *arguments: Any) -> Invoke:
 def prelude(rng: Random) -> list[Stimulus]:
     """Allocate and configure both channels, as most drivers do, with a few variations."""
     stimuli: list[Stimulus] = []
-    plain = rng.random() < 0.8
+    plain = rng.random() < 0.88
     for endpoint in ("server", "client") if rng.random() < 0.5 else ("client", "server"):
         handlers = tuple(c for c in STATE_CHANGE_CALLBACKS if plain or rng.random() < 0.7)
         reports = plain or rng.random() < 0.5

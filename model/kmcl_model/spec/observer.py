@@ -227,8 +227,11 @@ class Automaton(Generic[S]):
     def __init__(self, rules: Rules, initial: S) -> None:
         self.rules = rules
         self._by_trigger: dict[tuple[str, str], list[Rule]] = {}
+        self._shown: dict[str, frozenset[str]] = {}
         for rule in rules.rules:
             self._by_trigger.setdefault(rule.on, []).append(rule)
+            needed = (id for n in rule.needs for id in n.requirements)
+            self._shown[rule.id] = frozenset((*rule.shows, *needed))
         self._dues: dict[tuple[str, str], list[Due]] = {}
         for due in rules.dues:
             if due.on is not None:
@@ -252,26 +255,26 @@ class Automaton(Generic[S]):
 
     def _event(self, node: Node, event: Event | Shadow) -> Edge:
         found: dict[S, frozenset[tuple[str, Move]]] = {}
-        shown: set[str] = set()
+        fired: set[str] = set()
         refused: list[tuple[Rule, list[Need]]] = []
         on = trigger(event)
+        rules = self._by_trigger.get(on, ())
         for state in node.states:
-            for rule in self._by_trigger.get(on, ()):
+            for rule in rules:
                 if rule.when is not None and not rule.when(state, event):
                     continue
                 failing = [n for n in rule.needs if not n.holds(state, event)]
                 if failing:
                     refused.append((rule, failing))
                     continue
-                shown.update(rule.shows)
-                for n in rule.needs:
-                    shown.update(n.requirements)
+                fired.add(rule.id)
                 after = rule.then(state, event)
                 for target in after if isinstance(after, list) else (after,):
                     moves = self._moves(rule.id, rule.moves, state, target)
-                    found[target] = found.get(target, frozenset()) | moves
+                    found[target] = found[target] | moves if target in found else moves
         if not found:
             return Edge(None, broken=_closest(refused, on))
+        shown = set().union(*(self._shown[rule_id] for rule_id in fired))
         for due in self._dues.get(on, ()):
             nothing = Quiet("quiescence", ())
             if all(due.when(state, nothing) for state in node.states):
@@ -292,7 +295,7 @@ class Automaton(Generic[S]):
                     shown.update(silence.requirements)
             found[self.rules.settle(state, quiet)] = frozenset()
         if not found:
-            fewest = min(overdue, key=len)
+            fewest = min(overdue, key=lambda late: (len(late), [due.id for due in late]))
             return Edge(
                 None,
                 broken=tuple(Broken(d.id, f"{d.what} is missing", d.requirements) for d in fewest),
@@ -308,7 +311,9 @@ class Automaton(Generic[S]):
         self, found: dict[S, frozenset[tuple[str, Move]]]
     ) -> tuple[set[S], set[tuple[str, Move]]]:
         """All states that hidden steps lead to, and the chart moves that explanations take."""
-        moves = set(frozenset().union(*found.values()))
+        moves: set[tuple[str, Move]] = set()
+        for taken in found.values():
+            moves |= taken
         states = set(found)
         waiting = list(states)
         while waiting:
@@ -323,7 +328,9 @@ class Automaton(Generic[S]):
 
     def _node(self, states: set[S]) -> tuple[Node, tuple[str, ...]]:
         """The node of a set of states, and the readings on which all of them agree."""
-        common = set.intersection(*(set(state.assumed) for state in states))
+        common: set[str] = set()
+        if all(state.assumed for state in states):
+            common = set.intersection(*(set(state.assumed) for state in states))
         if common:
             states = {
                 state._replace(assumed=tuple(a for a in state.assumed if a not in common))
@@ -332,7 +339,8 @@ class Automaton(Generic[S]):
         key = frozenset(states)
         node = self.nodes.get(key)
         if node is None:
-            summary = tuple(sorted({self.rules.summary(s) for s in key}, key=repr))
+            told = {self.rules.summary(s) for s in key}
+            summary = tuple(sorted(told, key=repr) if len(told) > 1 else told)
             node = self.nodes[key] = Node(key, summary)
         return node, tuple(sorted(common))
 
@@ -340,7 +348,7 @@ class Automaton(Generic[S]):
         self, rule: str, declared: tuple[Move, ...], before: S, after: S
     ) -> frozenset[tuple[str, Move]]:
         if not declared:
-            return frozenset()
+            return _NO_MOVES
         taken = set()
         for region, project in self.rules.regions:
             move = Move(region, project(before), project(after))
@@ -349,15 +357,20 @@ class Automaton(Generic[S]):
         return frozenset(taken)
 
 
+_NO_MOVES: frozenset[tuple[str, Move]] = frozenset()
+
+
 def _closest(refused: list[tuple[Rule, list[Need]]], on: tuple[str, str]) -> tuple[Broken, ...]:
-    """The refusals that lacked least: one for each rule and each failing need."""
+    """The refusals that lacked least: of each rule the first need that failed.
+
+    A rule's needs stand in the order in which one makes sense only if those before it hold.
+    """
     if not refused:
         return (Broken("-", f"no rule speaks of {' '.join(on).strip()} here", ()),)
     fewest = min(len(failing) for _, failing in refused)
     found = {
-        Broken(rule.id, n.words, n.requirements): None
+        Broken(rule.id, failing[0].words, failing[0].requirements): None
         for rule, failing in refused
         if len(failing) == fewest
-        for n in failing
     }
     return tuple(sorted(found))

@@ -8,7 +8,6 @@ is open, drained and not active.
 
 from __future__ import annotations
 
-from kmcl_model.api import STATE_CHANGE_CALLBACKS
 from kmcl_model.spec.observer import Hidden, Rules
 
 from . import activity, connection, packets, peer, silence
@@ -31,7 +30,7 @@ ENDPOINT = Rules(
     rules=_RULES,
     hidden=(
         Hidden("EP-effect", silence.take_effect),
-        *(silence.unregistered(name, _RULES) for name in STATE_CHANGE_CALLBACKS),
+        silence.unregistered(_RULES),
     ),
     dues=silence.DUES,
     silences=silence.SILENCES,

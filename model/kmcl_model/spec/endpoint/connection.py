@@ -24,9 +24,10 @@ from .state import (
     PendingCall,
     assume,
     begin,
-    call_of,
     disabling,
     end,
+    end_of,
+    has_call,
     initial,
     may_close,
     registered,
@@ -75,8 +76,8 @@ def _after_enable(s: EndpointState, e: Event) -> list[EndpointState]:
 def _enabled(s: EndpointState, e: Event) -> EndpointState:
     """On the client this shows that Enable does not wait for an offer (A31)."""
     if s.endpoint == "client" and s.connection == ENABLED and s.peer == "away":
-        return assume(end(s, e), "A31:R1")
-    return end(s, e)
+        s = assume(s, "A31:R1")
+    return end_of(s, PendingCall("VmbChannelEnable", False))
 
 
 def _after_disable(s: EndpointState, e: Event) -> EndpointState:
@@ -111,9 +112,8 @@ def _accepts_table(s: EndpointState, e: Event) -> bool:
 
 
 def _found_disabled(s: EndpointState, e: Event) -> bool:
-    """The returning Enable began on a disabled channel."""
-    call = call_of(s, e)
-    return call is not None and not call.done
+    """The returning Enable may be one that began on a disabled channel."""
+    return has_call(s, e, done=False)
 
 
 def _rejected_client(s: EndpointState) -> bool:
@@ -181,9 +181,7 @@ _LIFE = (
         "EP-enable-again",
         ("call", "VmbChannelEnable"),
         (),
-        lambda s, e: s._replace(
-            calls=tuple(sorted((*s.calls, PendingCall(e.by, e.function, True))))
-        ),
+        lambda s, e: begin(s, e, done=True),
         when=lambda s, e: s.connection not in (NONE, DISABLED),
     ),
     Rule(
@@ -205,9 +203,9 @@ _LIFE = (
         ("return", "VmbChannelDisable"),
         (
             need(
-                "Disable returns when the channel is closed",
-                "F127 F181 F004 F001",
-                lambda s, e: s.connection in (ENABLED, REJECTED, DISABLED),
+                "Disable returns when no incoming packet is outstanding",
+                "F120 F118",
+                lambda s, e: s.outstanding == 0,
             ),
             need(
                 "Disable returns when the channel is paused",
@@ -215,9 +213,9 @@ _LIFE = (
                 lambda s, e: s.run == PAUSED and not s.indicated,
             ),
             need(
-                "Disable returns when no incoming packet is outstanding",
-                "F120 F118",
-                lambda s, e: s.outstanding == 0,
+                "Disable returns when the channel is closed",
+                "F127 F181 F004 F001",
+                lambda s, e: s.connection in (ENABLED, REJECTED, DISABLED),
             ),
             need(
                 "Disable returns when no handler of the channel is running",
@@ -333,7 +331,7 @@ _OPENING = (
         (
             need(
                 "Closed comes to a channel that was opened, once",
-                "F001 F016 F041",
+                "F001 F016",
                 lambda s, e: s.connection == OPEN,
             ),
             need(

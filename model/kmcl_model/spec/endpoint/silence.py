@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from kmcl_model import api
+from kmcl_model.api import STATE_CHANGE_CALLBACKS
 from kmcl_model.events import Enter, Exit
 from kmcl_model.spec.observer import Due, Hidden, Quiet, Rule, Silence
 
@@ -22,9 +24,11 @@ from .state import (
     SUSPENDED,
     UNSEEN,
     EndpointState,
+    PendingCall,
     assume,
     busy,
     disabling,
+    end_of,
     may_close,
     pausing,
     pending,
@@ -35,13 +39,14 @@ __all__ = ["DUES", "SILENCES", "settle", "take_effect", "unregistered"]
 
 def take_effect(s: EndpointState) -> list[EndpointState]:
     """A pending Pause or Start moves the pause part at some moment nobody sees."""
-    after = []
-    for call in s.calls:
-        if call.done or call.function not in ("VmbChannelPause", "VmbChannelStart"):
+    after: list[EndpointState] = []
+    for function in ("VmbChannelPause", "VmbChannelStart"):
+        call = PendingCall(function)
+        if call not in s.calls:
             continue
-        pause = call.function == "VmbChannelPause"
-        calls = tuple(sorted(c._replace(done=True) if c is call else c for c in s.calls))
-        changed = s._replace(calls=calls)
+        pause = function == "VmbChannelPause"
+        rest = end_of(s, call).calls
+        changed = s._replace(calls=tuple(sorted((*rest, PendingCall(function, True)))))
         if s.connection == DISABLED:
             after.append(changed._replace(wish="paused" if pause else "started"))
         elif pause:
@@ -51,29 +56,41 @@ def take_effect(s: EndpointState) -> list[EndpointState]:
     return after
 
 
-def unregistered(name: str, rules: tuple[Rule, ...]) -> Hidden:
+@cache
+def _unseen(endpoint: str, name: str) -> tuple[Enter, Exit]:
+    enter = Enter("enter", endpoint, UNSEEN, name, (endpoint,), 0)
+    return enter, Exit("exit", endpoint, UNSEEN, name, 0)
+
+
+def unregistered(rules: tuple[Rule, ...]) -> Hidden:
     """The hidden step of a handler that is not registered: it counts as run and succeeded (A13).
 
-    ``rules`` must hold those of its entry and its exit.
+    ``rules`` must hold those of the entry and the exit of every state change callback.
     """
-    entering = [r for r in rules if r.on == ("enter", name)]
-    leaving = next(r for r in rules if r.on == ("exit", name))
+    entering = {n: [r for r in rules if r.on == ("enter", n)] for n in STATE_CHANGE_CALLBACKS}
+    leaving = {n: next(r for r in rules if r.on == ("exit", n)) for n in STATE_CHANGE_CALLBACKS}
 
     def then(s: EndpointState) -> list[EndpointState]:
-        if name in s.handlers:
-            return []
-        enter = Enter("enter", s.endpoint, UNSEEN, name, (s.endpoint,), 0)
-        leave = Exit("exit", s.endpoint, UNSEEN, name, 0)
         after: list[EndpointState] = []
-        for rule in entering:
-            if rule.when is not None and not rule.when(s, enter):
+        if len(s.handlers) == len(STATE_CHANGE_CALLBACKS):
+            return after
+        for name in STATE_CHANGE_CALLBACKS:
+            if name in s.handlers:
                 continue
-            if all(n.holds(s, enter) for n in rule.needs):
-                exited: Any = leaving.then(rule.then(s, enter), leave)
-                after.extend(exited if isinstance(exited, list) else [exited])
+            enter, leave = _unseen(s.endpoint, name)
+            for rule in entering[name]:
+                if rule.when is not None and not rule.when(s, enter):
+                    continue
+                if all(n.holds(s, enter) for n in rule.needs):
+                    exited: Any = leaving[name].then(rule.then(s, enter), leave)
+                    # Nobody saw it run, so it shows no reading.
+                    after += [
+                        x._replace(assumed=s.assumed)
+                        for x in (exited if isinstance(exited, list) else [exited])
+                    ]
         return after
 
-    return Hidden(f"EP-no-{name}", then)
+    return Hidden("EP-no-handler", then)
 
 
 def _due(

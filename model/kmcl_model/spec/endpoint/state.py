@@ -29,11 +29,12 @@ __all__ = [
     "assume",
     "begin",
     "busy",
-    "call_of",
     "connection_region",
     "disabling",
     "drained",
     "end",
+    "end_of",
+    "has_call",
     "initial",
     "may_close",
     "pausing",
@@ -66,9 +67,10 @@ UNSEEN = ""
 
 
 class PendingCall(NamedTuple):
-    """A control call in progress; ``done``: it has taken effect on the pause part."""
+    """A control call in progress; ``done``: it has taken effect on the pause part, or it is an
+    Enable that found the channel not disabled. Who calls does not matter: which of two equal calls
+    has returned makes no difference."""
 
-    by: str
     function: str
     done: bool = False
 
@@ -213,16 +215,15 @@ def activity_region(s: EndpointState) -> str:
     return SUSPENDED if s.run == SUSPENDING else s.run
 
 
-def call_of(s: EndpointState, e: Event) -> PendingCall | None:
-    """The pending call that returns."""
+def has_call(s: EndpointState, e: Event, done: bool) -> bool:
+    """Whether the call that returns may be one that has taken effect, or one that has not."""
     assert isinstance(e, Return)
-    return next((c for c in s.calls if c.by == e.by and c.function == e.function), None)
+    return PendingCall(e.function, done) in s.calls
 
 
 def took_effect(s: EndpointState, e: Event) -> bool:
-    """The returning Pause or Start has moved the pause part; an Enable was a second one."""
-    call = call_of(s, e)
-    return call is not None and call.done
+    """The returning Pause or Start may be one that has moved the pause part."""
+    return has_call(s, e, done=True)
 
 
 def assume(s: EndpointState, reading: str) -> EndpointState:
@@ -232,16 +233,24 @@ def assume(s: EndpointState, reading: str) -> EndpointState:
     return s._replace(assumed=tuple(sorted((*s.assumed, reading))))
 
 
-def begin(s: EndpointState, e: Event) -> EndpointState:
+def begin(s: EndpointState, e: Event, done: bool = False) -> EndpointState:
     """A call is under way."""
     assert isinstance(e, Call)
-    return s._replace(calls=tuple(sorted((*s.calls, PendingCall(e.by, e.function)))))
+    return s._replace(calls=tuple(sorted((*s.calls, PendingCall(e.function, done)))))
 
 
 def end(s: EndpointState, e: Event) -> EndpointState:
-    """A call has returned."""
+    """A call has returned: one that has taken effect, if there is one."""
     assert isinstance(e, Return)
-    return s._replace(calls=tuple(c for c in s.calls if c.by != e.by))
+    return end_of(s, PendingCall(e.function, PendingCall(e.function, True) in s.calls))
+
+
+def end_of(s: EndpointState, call: PendingCall) -> EndpointState:
+    """This call has returned."""
+    calls = list(s.calls)
+    if call in calls:
+        calls.remove(call)
+    return s._replace(calls=tuple(calls))
 
 
 def registered(s: EndpointState, e: Event) -> bool:

@@ -47,6 +47,8 @@ def _hear_receiver(s: FlowState, e: Shadow) -> list[FlowState]:
         run, connection = phases[0].run, phases[0].connection
     stopping = any(p.stopping for p in phases)
     after = s._replace(run=run, connection=connection, stopping=stopping)
+    if connection == "none":
+        after = after._replace(quota=0, quota_calls=(), blocked=0)  # a new channel has no quota
     if s.connection == "open" and connection not in ("open", "unknown"):
         after = after._replace(
             entries=tuple(
