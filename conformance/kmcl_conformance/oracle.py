@@ -270,6 +270,7 @@ class Judge:
         elif action == "malformed":
             self._take(self.flow[peer_of(name)], event)
             self._endpoint(peer_of(name), event)
+            self._endpoint(name, event)
 
     # Outgoing packets ---------------------------------------------------------------------
 
@@ -385,7 +386,11 @@ class Judge:
             waiting = any(under_way for *_, under_way in carried) or any(
                 True in t.node.summary for t in self.packets[name].values()
             )
-            self._endpoint(name, quiet_with(("waiting",) if waiting else ()))
+            told = ["waiting"] if waiting else []
+            arriving: Any = self.flow[name].node.summary
+            if all(waits for _, waits, *_ in arriving):
+                told.append("incoming")
+            self._endpoint(name, quiet_with(tuple(told)))
         for name in ENDPOINTS:
             flow: list[str] = [f for f in ("busy",) if f in facts[name]]
             if "running" in facts[peer_of(name)]:
@@ -404,10 +409,11 @@ class Judge:
                 packets.append("drained")
             quiet = quiet_with(tuple(packets))
             for track in self.packets[name].values():
-                self._take(track, quiet)
-            for track in self.incoming[name].values():
-                self._take(track, quiet_with(()))
-            self._take(self.configuration[name], quiet_with(()))
+                if not track.node.idle:
+                    self._take(track, quiet)
+            for track in (*self.incoming[name].values(), self.configuration[name]):
+                if not track.node.idle:
+                    self._take(track, quiet_with(()))
 
     def _facts(self, name: str) -> frozenset[str]:
         """What silence may be excused by: nothing is surely running, or a handler is."""

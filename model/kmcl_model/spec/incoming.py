@@ -139,5 +139,6 @@ INCOMING = Rules(
     ),
     silences=(Silence("IN-quiet-pending", ("F050",), lambda s, q: s.status == PENDING),),
     regions=(("incoming", _region),),
+    idle=lambda s: s.status == FREE and not s.calls,
 )
 """The rules of an incoming packet."""

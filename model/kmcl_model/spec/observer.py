@@ -43,7 +43,9 @@ __all__ = [
     "Silence",
     "State",
     "need",
+    "never",
     "trigger",
+    "witness",
 ]
 
 
@@ -88,16 +90,36 @@ class Move(NamedTuple):
 
 
 class Need(NamedTuple):
-    """A condition of a rule, in words, and the requirements a failing one breaks."""
+    """A condition of a rule, in words, and the requirements a failing one breaks.
+
+    ``tests`` tells whether it could have failed here: only then is an event that meets it a witness
+    of the requirements. None: always.
+    """
 
     words: str
     requirements: tuple[str, ...]
     holds: Callable[[Any, Any], bool]
+    tests: Callable[[Any, Any], bool] | None = None
 
 
-def need(words: str, requirements: str, holds: Callable[[Any, Any], bool]) -> Need:
+def never(_state: Any, _event: Any) -> bool:
+    """For needs that an event cannot be a witness of: silence shows that they are met."""
+    return False
+
+
+def need(
+    words: str,
+    requirements: str,
+    holds: Callable[[Any, Any], bool],
+    tests: Callable[[Any, Any], bool] | None = None,
+) -> Need:
     """``requirements``: ids separated by blanks."""
-    return Need(words, tuple(requirements.split()), holds)
+    return Need(words, tuple(requirements.split()), holds, tests)
+
+
+def witness(requirements: str, tests: Callable[[Any, Any], bool]) -> Need:
+    """The allowed event shows the requirements where ``tests`` holds; it is never refused for it."""
+    return Need("", tuple(requirements.split()), lambda _state, _event: True, tests)
 
 
 class Rule(NamedTuple):
@@ -152,7 +174,7 @@ class Rules(NamedTuple):
 
     ``settle`` is the state after an accepted silence. ``regions`` project a state on the
     chart: region name to a function giving the chart state. ``summary`` is what other observers
-    are told of a state, None if nothing.
+    are told of a state, None if nothing. ``idle``: silence need not be looked at in this state.
     """
 
     name: str
@@ -163,6 +185,7 @@ class Rules(NamedTuple):
     settle: Callable[[Any, Quiet], Any] = lambda state, _quiet: state
     regions: tuple[tuple[str, Callable[[Any], str]], ...] = ()
     summary: Callable[[Any], Hashable] = lambda _state: None
+    idle: Callable[[Any], bool] = lambda _state: False
 
 
 class Broken(NamedTuple):
@@ -176,11 +199,15 @@ class Broken(NamedTuple):
 class Node:
     """A set of states that explain the events so far; ``edges`` are filled as they are met."""
 
-    __slots__ = ("edges", "notes", "states", "summary")
+    __slots__ = ("edges", "idle", "notes", "states", "summary")
 
-    def __init__(self, states: frozenset[Any], summary: tuple[Hashable, ...]) -> None:
+    def __init__(
+        self, states: frozenset[Any], summary: tuple[Hashable, ...], idle: bool = False
+    ) -> None:
         self.states = states
         self.summary = summary
+        self.idle = idle
+        """Silence says nothing about any of the states."""
         self.edges: dict[Hashable, Edge] = {}
         self.notes: dict[str, Any] = {}
         """Room for what others compute from the states once, by name."""
@@ -228,10 +255,12 @@ class Automaton(Generic[S]):
         self.rules = rules
         self._by_trigger: dict[tuple[str, str], list[Rule]] = {}
         self._shown: dict[str, frozenset[str]] = {}
+        self._tested: dict[str, tuple[Need, ...]] = {}
         for rule in rules.rules:
             self._by_trigger.setdefault(rule.on, []).append(rule)
-            needed = (id for n in rule.needs for id in n.requirements)
+            needed = (id for n in rule.needs if n.tests is None for id in n.requirements)
             self._shown[rule.id] = frozenset((*rule.shows, *needed))
+            self._tested[rule.id] = tuple(n for n in rule.needs if n.tests is not None)
         self._dues: dict[tuple[str, str], list[Due]] = {}
         for due in rules.dues:
             if due.on is not None:
@@ -256,6 +285,7 @@ class Automaton(Generic[S]):
     def _event(self, node: Node, event: Event | Shadow) -> Edge:
         found: dict[S, frozenset[tuple[str, Move]]] = {}
         fired: set[str] = set()
+        shown: set[str] = set()
         refused: list[tuple[Rule, list[Need]]] = []
         on = trigger(event)
         rules = self._by_trigger.get(on, ())
@@ -268,13 +298,17 @@ class Automaton(Generic[S]):
                     refused.append((rule, failing))
                     continue
                 fired.add(rule.id)
+                for n in self._tested[rule.id]:
+                    if n.tests is not None and n.tests(state, event):
+                        shown.update(n.requirements)
                 after = rule.then(state, event)
                 for target in after if isinstance(after, list) else (after,):
                     moves = self._moves(rule.id, rule.moves, state, target)
                     found[target] = found[target] | moves if target in found else moves
         if not found:
             return Edge(None, broken=_closest(refused, on))
-        shown = set().union(*(self._shown[rule_id] for rule_id in fired))
+        for rule_id in fired:
+            shown |= self._shown[rule_id]
         for due in self._dues.get(on, ()):
             nothing = Quiet("quiescence", ())
             if all(due.when(state, nothing) for state in node.states):
@@ -341,7 +375,8 @@ class Automaton(Generic[S]):
         if node is None:
             told = {self.rules.summary(s) for s in key}
             summary = tuple(sorted(told, key=repr) if len(told) > 1 else told)
-            node = self.nodes[key] = Node(key, summary)
+            idle = all(self.rules.idle(s) for s in key)
+            node = self.nodes[key] = Node(key, summary, idle)
         return node, tuple(sorted(common))
 
     def _moves(

@@ -35,6 +35,7 @@ CONFIGURATION = Rules(
             lambda s, q: bool(s.calls),
         ),
     ),
+    idle=lambda s: not s.calls,
     summary=lambda s: Limits(s.maximum, s.reports),
 )
 """The rules of configuration calls, channel pointer and packet size."""

@@ -23,6 +23,7 @@ PACKET = Rules(
     silences=silence.SILENCES,
     settle=silence.settle,
     regions=(("packet", region),),
+    idle=lambda s: s.status in ("none", "idle") and not (s.calls or s.finished),
     summary=lambda s: s.status in (SENDING, FLYING) and s.wait,
 )
 """The rules of an outgoing packet."""
