@@ -8,7 +8,7 @@ seed gives the same sequence as long as the implementation answers the same.
 from __future__ import annotations
 
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from kmcl_conformance.oracle import Judge
 from kmcl_model.api import (
@@ -44,9 +44,15 @@ from .driver import (
     may_send,
     packet_calls,
 )
-from .setup import ANSWERS, LENGTHS, MAXIMUM, PACKETS, RUNS, SETTLE, setting
+from .setup import LENGTHS, MAXIMUM, PACKETS, RUNS, SETTLE, answer, setting
 
 __all__ = ["Chooser", "epilogue"]
+
+FAULT_RATE: Final = 0.02
+"""How often the environment acts, per step of a walk with faults."""
+
+FIRST_CRASH: Final = 40
+"""The steps of a walk before an end may crash."""
 
 
 class Chooser:
@@ -68,10 +74,17 @@ class Chooser:
         self.faults = faults
         self._settled = False
         self._busy = rng.random() < 0.5
+        self._step = 0
 
     def choose(self, runnable: int) -> Stimulus:
         """The next stimulus; ``runnable`` as the session tells."""
         rng = self.rng
+        if self.faults:
+            self._step += 1
+            fault = self._fault() if rng.random() < FAULT_RATE else None
+            if fault is not None:
+                self._settled = False
+                return fault
         roll = rng.random()
         if runnable and roll < 0.5:
             self._settled = False
@@ -194,7 +207,7 @@ class Chooser:
         if not contexts:
             return None
         context = contexts[int(self.rng.random() * len(contexts))]
-        arguments = (context, ANSWERS[int(self.rng.random() * 4)], None)
+        arguments = (context, answer(self.rng), None)
         by = self._thread(endpoint)
         return Invoke("invoke", endpoint, by, "VmbChannelPacketComplete", arguments)
 
@@ -216,11 +229,18 @@ class Chooser:
             return Invoke("invoke", endpoint, by, "VmbChannelGetPointer", ())
         if roll < 0.55:
             return Invoke("invoke", endpoint, by, "VmbChannelSizeofPacket", ())
-        if roll < 0.6 and self.faults and rng.random() < 0.2:
-            return Environ("environment", endpoint, rng.choice(self.faults))
         if roll < 0.95:
             return Invoke("invoke", endpoint, by, *setting(rng, may_reset(node)))
         return SETTLE
+
+    def _fault(self) -> Stimulus | None:
+        """What the world does; an end dies late in the walk, since little can follow it."""
+        action = self.rng.choice(self.faults)
+        endpoint = "client" if self.rng.random() < 0.5 else "server"
+        if action == "crash" and self._step < FIRST_CRASH:
+            return None
+        fault = Environ("environment", endpoint, action)
+        return fault if is_enabled(self.judge, self.names, fault) else None
 
     # Reactions ----------------------------------------------------------------------------
 
@@ -236,7 +256,7 @@ class Chooser:
             roll = rng.random()
             if roll < 0.7:
                 steps.append(
-                    Act("VmbChannelPacketComplete", ("this", ANSWERS[int(rng.random() * 4)], None))
+                    Act("VmbChannelPacketComplete", ("this", answer(rng), None))
                 )
                 sticky = not hold and self._busy and rng.random() < 0.5
             elif roll < 0.8:
@@ -246,8 +266,7 @@ class Chooser:
             if roll < 0.4 and not has_initialized(self.judge, endpoint):
                 steps.append(Act("VmbPacketFree", ("this",)))
             elif roll < 0.6:
-                answer = ANSWERS[int(rng.random() * 4)]
-                steps.append(Act("VmbChannelPacketComplete", ("c0", answer, None)))
+                steps.append(Act("VmbChannelPacketComplete", ("c0", answer(rng), None)))
             else:
                 buffer = self._buffer(endpoint)
                 if buffer is not None and len(buffer) <= MAXIMUM and buffer:
@@ -275,7 +294,7 @@ class Chooser:
         else:
             contexts = self._live_contexts(endpoint) or ["c0", "c1"]
             steps += [
-                Act("VmbChannelPacketComplete", (c, ANSWERS[int(rng.random() * 4)], None))
+                Act("VmbChannelPacketComplete", (c, answer(rng), None))
                 for c in contexts
             ]
         if hold:

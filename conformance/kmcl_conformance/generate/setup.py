@@ -18,13 +18,18 @@ __all__ = [
     "PACKETS",
     "RUNS",
     "SETTLE",
+    "answer",
     "prelude",
     "setting",
 ]
 
-MAXIMUM: Final = 1024
+MAXIMUM: Final = 1040
+"""The maximum packet size; no library has this one of itself, so that a lost setting shows."""
+
 PACKETS: Final = ("p0", "p1", "p2", "p3")
 ANSWERS: Final = (None, *(payload_bytes(Payload(TAGS - 1, n)) for n in (8, 13, 24)))
+"""No answer, and one of each length."""
+
 LENGTHS: Final = (1, 8, 13, 40, 64, MAXIMUM, MAXIMUM, 0, MAXIMUM + 8)
 TYPE, INSTANCE = "11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-aaaaaaaaaaaa"
 
@@ -34,6 +39,12 @@ RUNS: Final = tuple(Run("run", i) for i in range(64))
 
 def _invoke(endpoint: str, function: str, *arguments: Any) -> Invoke:
     return Invoke("invoke", endpoint, "t0", function, arguments)
+
+
+def answer(rng: Random) -> bytes | None:
+    """What a packet is completed with; the tags tell answers apart, from messages as well."""
+    given = ANSWERS[int(rng.random() * len(ANSWERS))]
+    return given and payload_bytes(Payload(TAGS - 1 - int(rng.random() * 3), len(given)))
 
 
 def prelude(rng: Random) -> list[Stimulus]:

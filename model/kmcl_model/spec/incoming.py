@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from kmcl_model.api import PROCESS_PACKET
 from kmcl_model.events import Call, Enter, Event, Exit, Return
 
-from .observer import Due, Move, Rule, Rules, Silence, need
+from .observer import Due, Move, Rule, Rules, Silence, need, witness
 
 __all__ = ["INCOMING", "IncomingState", "initial"]
 
@@ -96,10 +96,12 @@ _RULES = (
         "IN-complete",
         ("call", "VmbChannelPacketComplete"),
         (
+            witness("F255", lambda s, e: s.status == INDICATED),
+            witness("F256", lambda s, e: s.status == PENDING),
             need("the received bytes stay until PacketComplete", "F248 F045 F050", _unchanged),
             need(
                 "a packet stays with the driver until it is completed",
-                "F050 F256 F119 F130",
+                "F050",
                 lambda s, e: s.status != FREE,
             ),
         ),
@@ -114,7 +116,7 @@ _RULES = (
         ("return", "VmbChannelPacketComplete"),
         (),
         _returned,
-        shows=("F249", "F252", "F255", "F256"),
+        shows=("F249", "F252"),
     ),
     Rule(
         "IN-fail",
@@ -123,7 +125,7 @@ _RULES = (
         lambda s, e: _give_back(s, e, "failed"),
         moves=(Move("incoming", "indicated", "failed"),),
     ),
-    Rule("IN-failed", ("return", "VmbChannelPacketFail"), (), _returned, shows=("F262", "F264")),
+    Rule("IN-failed", ("return", "VmbChannelPacketFail"), (), _returned, shows=("F264",)),
 )
 
 INCOMING = Rules(

@@ -118,7 +118,7 @@ def need(
 
 
 def witness(requirements: str, tests: Callable[[Any, Any], bool]) -> Need:
-    """The allowed event shows the requirements where ``tests`` holds; it is never refused for it."""
+    """The allowed event shows the requirements where ``tests`` holds; it is not refused else."""
     return Need("", tuple(requirements.split()), lambda _state, _event: True, tests)
 
 

@@ -221,8 +221,7 @@ class Lifecycle(Task):
         channel.started_while_paused_due = False
         self.post_due = self.post_start_due()
         self.restart_queue()
-        if not self.packets_wait():
-            channel.receiver.wake()
+        channel.receiver.wake()
         self.wake()
 
     def started_while_paused(self, _: int) -> None:

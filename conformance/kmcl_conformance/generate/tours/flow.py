@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kmcl_conformance.generate.setup import SETTLE
-from kmcl_model.api import PROCESSING_COMPLETE
+from kmcl_model.api import PROCESS_PACKET, PROCESSING_COMPLETE
 from kmcl_model.spec.specification import peer_of
 from kmcl_model.stimuli import Act, Stimulus
 
 from .steps import (
     BIG,
+    FAIL,
     ODD,
     SMALL,
     WAIT,
@@ -25,6 +26,7 @@ from .steps import (
     packet,
     quota,
     react,
+    reopen,
     running,
     send,
     sends,
@@ -181,6 +183,52 @@ def _batches(me: str) -> Iterator[Stimulus]:
     yield from close()
 
 
+def _failed_for_good(me: str) -> Iterator[Stimulus]:
+    """After a failed packet neither a completion nor a new quota starts the queue again."""
+    peer = peer_of(me)
+    yield from running()
+    yield quota(peer, 2)
+    yield from sends(me, 1)
+    yield SETTLE
+    yield react(peer, PROCESS_PACKET, FAIL)
+    yield from sends(me, 3, first=1)
+    yield SETTLE
+    yield quota(peer, 8)
+    yield SETTLE
+    yield complete(peer, "c0", SMALL)
+    yield SETTLE
+    yield quota(peer, 1)
+    yield SETTLE
+    yield from close("client")
+    yield from reopen()
+    yield send(me, "p0", 4)
+    yield SETTLE
+    yield complete(peer, "c0", SMALL)
+    yield SETTLE
+    yield from close()
+
+
+def _failed_at_quota_one(me: str) -> Iterator[Stimulus]:
+    """A failed packet is outstanding no more: the next session has the whole quota."""
+    peer = peer_of(me)
+    yield from running()
+    yield quota(peer, 1)
+    yield from packet(me, "p1")
+    yield from packet(me, "p0")
+    for tag in (0, 2):
+        yield react(peer, PROCESS_PACKET, FAIL)
+        yield send(me, "p0", tag)
+        yield SETTLE
+        yield from close("client")
+        yield quota(peer, 1)
+        yield from reopen()
+        yield send(me, "p1", tag + 1)
+        yield SETTLE
+        yield complete(peer, "c0")
+        yield SETTLE
+    yield from close()
+
+
 CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
     ("quota raised", _quota_raised),
     ("quota lowered", _quota_lowered),
@@ -190,4 +238,6 @@ CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
     ("full ring", _full_ring),
     ("full ring of answers", _full_ring_of_answers),
     ("batches", _batches),
+    ("failed for good", _failed_for_good),
+    ("failed at a quota of one", _failed_at_quota_one),
 )

@@ -8,23 +8,37 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kmcl_conformance.generate.setup import SETTLE
-from kmcl_model.api import CLOSED, OPENED, POST_STARTED, PROCESS_PACKET, STARTED, SUSPEND
+from kmcl_model.api import (
+    CLOSED,
+    OPENED,
+    POST_STARTED,
+    PROCESS_PACKET,
+    PROCESSING_COMPLETE,
+    STARTED,
+    SUSPEND,
+)
 from kmcl_model.payload import Payload, payload_bytes
 from kmcl_model.spec.specification import ENDPOINTS, peer_of
-from kmcl_model.stimuli import HOLD, Act, Environ, Stimulus
+from kmcl_model.stimuli import HOLD, Act, Invoke, Stimulus
 
 from .steps import (
+    BIG,
+    DONE,
     ODD,
     SMALL,
     WAIT,
     Conversation,
+    answered,
+    call,
     close,
     complete,
     configured,
     control,
     let_go,
     packet,
+    quota,
     react,
+    reopen,
     running,
     send,
     sends,
@@ -238,24 +252,100 @@ def _second_session(me: str) -> Iterator[Stimulus]:
     yield from close()
 
 
-def _faults(me: str) -> Iterator[Stimulus]:
-    """A signal without content, a broken packet among good ones, the end of one side."""
+def _left_over_batch(me: str) -> Iterator[Stimulus]:
+    """A batch that a pause cut short is not reported while Started runs, nor counted again."""
     peer = peer_of(me)
     yield from running()
-    yield Environ("environment", me, "spurious")
+    yield react(peer, PROCESS_PACKET, HOLD, DONE)
+    yield from sends(me, 3, SMALL, 0)
     yield SETTLE
-    yield from sends(me, 2)
+    yield control(peer, "Pause", "t1")
     yield SETTLE
-    yield Environ("environment", me, "malformed")
-    yield from sends(me, 1, first=2)
+    yield let_go(peer, "ProcessPacket")
     yield SETTLE
-    yield Environ("environment", me, "crash")
+    yield quota(peer, 1)
+    yield react(peer, STARTED, HOLD)
+    yield control(peer, "Start")
+    yield SETTLE
+    yield let_go(peer, "Started")
     yield SETTLE
     yield complete(peer, "c0")
-    yield complete(peer, "c1")
     yield SETTLE
-    yield control(peer, "Disable")
+    yield complete(peer, "c0")
     yield SETTLE
+    yield from close()
+
+
+def _pause_while_reporting(me: str) -> Iterator[Stimulus]:
+    """Pause, then Disable, while ProcessingComplete runs."""
+    peer = peer_of(me)
+    yield from running()
+    yield from packet(me, "p0")
+    for tag, verb in enumerate(("Pause", "Disable")):
+        yield react(peer, PROCESSING_COMPLETE, HOLD)
+        yield react(peer, PROCESS_PACKET, DONE)
+        yield send(me, "p0", tag)
+        yield SETTLE
+        yield control(peer, verb, "t1")
+        yield SETTLE
+        yield let_go(peer, "ProcessingComplete")
+        yield SETTLE
+        yield control(peer, "Start")
+        yield SETTLE
+    yield from close()
+
+
+def _rejected_late(me: str) -> Iterator[Stimulus]:
+    """The client takes its time over Opened and rejects; the next attempt is accepted."""
+    yield from configured()
+    yield from packet(me, "p0")
+    yield react("client", OPENED, HOLD, status=0xC0000001)
+    yield control("server", "Enable")
+    yield send(me, "p0", 0)
+    yield from reopen()
+    yield let_go("client", "Opened")
+    yield SETTLE
+    yield from close("client")
+    yield from reopen()
+    yield send(me, "p0", 1)
+    yield SETTLE
+    yield from answered(peer_of(me), 1)
+    yield from close()
+
+
+def _maximal_again(me: str) -> Iterator[Stimulus]:
+    """A maximal packet in the first session and in the second."""
+    peer = peer_of(me)
+    yield from running()
+    yield from sends(me, 1, BIG)
+    for tag, end in enumerate(ENDPOINTS, 1):
+        yield SETTLE
+        yield from answered(peer, 1, ODD)
+        yield from close(end)
+        yield from reopen()
+        yield send(me, "p0", tag, BIG)
+    yield SETTLE
+    yield from answered(peer, 1, ODD)
+    yield from close()
+
+
+def _allocated_again(me: str) -> Iterator[Stimulus]:
+    """Channels are cleaned up, allocated and configured again: both, then one."""
+    peer = peer_of(me)
+    for ends in (ENDPOINTS, ENDPOINTS, (me,), (peer,)):
+        for end in ends:
+            yield control(end, "Cleanup")
+        for stimulus in configured():
+            if isinstance(stimulus, Invoke) and stimulus.endpoint in ends:
+                yield stimulus
+        yield from reopen()
+        yield from sends(me, 2, ODD)
+        yield SETTLE
+        yield from answered(peer, 2, ODD)
+        yield from close()
+        for name in ("p0", "p1"):
+            yield call(me, "VmbPacketFree", name)
+        yield SETTLE
 
 
 CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
@@ -268,5 +358,9 @@ CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
     ("rejected", _rejected),
     ("pause wishes", _pause_wishes),
     ("second session", _second_session),
-    ("faults", _faults),
+    ("batch cut by a pause", _left_over_batch),
+    ("pause while reporting", _pause_while_reporting),
+    ("rejected late", _rejected_late),
+    ("maximal packet again", _maximal_again),
+    ("allocated again", _allocated_again),
 )

@@ -7,28 +7,32 @@ from random import Random
 from typing import Any, TypeAlias
 
 from kmcl_conformance.generate.setup import MAXIMUM, SETTLE, prelude
-from kmcl_model.payload import Payload, payload_bytes
+from kmcl_model.payload import TAGS, Payload, payload_bytes
 from kmcl_model.spec.specification import peer_of
-from kmcl_model.stimuli import Act, Arm, Invoke, Reaction, Release, Stimulus
+from kmcl_model.stimuli import Act, Arm, Environ, Invoke, Reaction, Release, Stimulus
 
 __all__ = [
     "BIG",
     "DONE",
+    "FAIL",
     "FILLER",
     "ODD",
     "SMALL",
     "WAIT",
     "Conversation",
+    "answered",
     "call",
     "close",
     "complete",
     "configured",
     "control",
     "fill",
+    "happens",
     "let_go",
     "packet",
     "quota",
     "react",
+    "reopen",
     "running",
     "send",
     "sends",
@@ -37,9 +41,10 @@ __all__ = [
 Conversation: TypeAlias = Callable[[str], Iterator[Stimulus]]
 
 WAIT = 1
-SMALL, ODD, BIG, FILLER = 8, 13, MAXIMUM, 888
+SMALL, ODD, BIG, FILLER = 8, 13, MAXIMUM, 840
 """Three of BIG and one of FILLER leave little room in a ring of one page."""
 DONE = Act("VmbChannelPacketComplete", ("this", None, None))
+FAIL = Act("VmbChannelPacketFail", ("this",))
 
 
 def call(endpoint: str, function: str, *arguments: Any, by: str = "t0") -> Stimulus:
@@ -63,6 +68,11 @@ def let_go(endpoint: str, activation: str) -> Stimulus:
     return Release("release", endpoint, activation)
 
 
+def happens(endpoint: str, action: str) -> Stimulus:
+    """A crash of this end, a broken packet from it, or a signal to it that announces nothing."""
+    return Environ("environment", endpoint, action)
+
+
 def configured() -> Iterator[Stimulus]:
     """Both channels with all handlers and no quota, as a seed of the walks has it."""
     yield from prelude(_Plain())
@@ -77,6 +87,11 @@ class _Plain(Random):
 
 def running(server_starts: bool = True) -> Iterator[Stimulus]:
     yield from configured()
+    yield from reopen(server_starts)
+
+
+def reopen(server_starts: bool = True) -> Iterator[Stimulus]:
+    """Enable both ends, as far as they are disabled, and let them run."""
     yield control("server", "Enable")
     if server_starts:
         yield control("server", "Start")
@@ -98,8 +113,10 @@ def send(endpoint: str, name: str, tag: int, length: int = SMALL, flags: int = W
     return call(endpoint, "VmbPacketSend", name, buffer, flags)
 
 
-def complete(endpoint: str, context: str, answer: int | None = None) -> Stimulus:
-    buffer = None if answer is None else payload_bytes(Payload(15, answer))
+def complete(
+    endpoint: str, context: str, answer: int | None = None, tag: int = TAGS - 1
+) -> Stimulus:
+    buffer = None if answer is None else payload_bytes(Payload(tag, answer))
     return call(endpoint, "VmbChannelPacketComplete", context, buffer, None)
 
 
@@ -109,6 +126,13 @@ def sends(
     for i in range(first, first + count):
         yield from packet(endpoint, f"p{i}")
         yield send(endpoint, f"p{i}", i, length, flags)
+
+
+def answered(endpoint: str, count: int, answer: int | None = None) -> Iterator[Stimulus]:
+    """Complete so many packets, each with an answer of its own."""
+    for i in range(count):
+        yield complete(endpoint, f"c{i}", answer, TAGS - 1 - i % 3)
+    yield SETTLE
 
 
 def close(*ends: str) -> Iterator[Stimulus]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kmcl_model import api
-from kmcl_model.spec.observer import Move, Rule, need
+from kmcl_model.spec.observer import Move, Rule, need, never, witness
 
 from .state import (
     ACTIVE,
@@ -17,9 +17,11 @@ from .state import (
     EndpointState,
     assume,
     begin,
+    disabling,
     drained,
     end,
     may_close,
+    own_handle,
     pausing,
     registered,
     took_effect,
@@ -35,7 +37,8 @@ def literal_started(s: EndpointState) -> bool:
 
 def _extra_suspend(s: EndpointState) -> bool:
     """Where A59 R2 suspends once more: a paused channel that is about to be closed."""
-    return s.connection == OPEN and s.run == PAUSED and not s.extra_suspended and may_close(s)
+    unused = not (s.extra_suspended or s.close_suspended)
+    return s.connection == OPEN and s.run == PAUSED and unused and may_close(s)
 
 
 def _note_overlap(s: EndpointState) -> EndpointState:
@@ -54,17 +57,24 @@ _RUNNING = (
                 "Started comes to an open channel, after Opened",
                 "F021 F024 F035 F092 F098",
                 lambda s, e: s.connection == OPEN,
+                never,
             ),
+            witness("F035 F092 F098", lambda s, e: True),
             need(
                 "Started comes once, until the channel is suspended",
                 "F091 F113",
                 lambda s, e: s.run == PAUSED,
+                never,
             ),
-            need("a paused channel is not started", "F283 F287", lambda s, e: s.want == ACTIVE),
+            witness("F091", lambda s, e: True),
+            need(
+                "a paused channel is not started", "F283 F287", lambda s, e: s.want == ACTIVE, never
+            ),
             need(
                 "the client is started only if the server has accepted",
                 "F024",
                 lambda s, e: s.endpoint == "server" or s.accepted,
+                never,
             ),
             need(
                 "Started gets the handle of its channel",
@@ -83,7 +93,11 @@ _RUNNING = (
     Rule(
         "EP-started-while-paused",
         ("enter", api.STARTED),
-        (need("the handler was registered", "F097 F229", registered),),
+        (
+            need("Started gets the handle of its channel", "F096", own_handle),
+            need("Started runs at PASSIVE_LEVEL", "F107", lambda s, e: not e.irql),
+            need("the handler was registered", "F097 F229", registered),
+        ),
         lambda s, e: assume(s._replace(early_started=1), "A53:R1"),
         when=lambda s, e: s.want == PAUSED and literal_started(s),
     ),
@@ -111,6 +125,7 @@ _RUNNING = (
                 "PostStarted comes to an open channel",
                 "F035 F181",
                 lambda s, e: s.connection == OPEN,
+                never,
             ),
             need(
                 "PostStarted gets the handle of its channel",
@@ -133,14 +148,27 @@ _RUNNING = (
         "EP-suspend",
         ("enter", api.SUSPEND),
         (
-            need("only a started channel is suspended", "F113 F114", lambda s, e: s.run == STARTED),
             need(
-                "Suspend comes to an open channel", "F113 F181", lambda s, e: s.connection == OPEN
+                "only a started channel is suspended",
+                "F113 F114",
+                lambda s, e: s.run == STARTED,
+                never,
+            ),
+            witness("F113", lambda s, e: pausing(s)),
+            witness("F114", lambda s, e: disabling(s)),
+            witness("F115", lambda s, e: s.cause > 0),
+            witness("F108 F109", lambda s, e: s.cause > 0 and s.endpoint == "server"),
+            need(
+                "Suspend comes to an open channel",
+                "F113 F181",
+                lambda s, e: s.connection == OPEN,
+                never,
             ),
             need(
                 "Suspend comes for a Pause, a Disable, a close or a rescind",
                 "F113 F114 F115 F109",
                 lambda s, e: pausing(s) or may_close(s),
+                never,
             ),
             need(
                 "no ProcessPacket is running when Suspend is called",
@@ -155,7 +183,9 @@ _RUNNING = (
             need("Suspend runs at PASSIVE_LEVEL", "F131", lambda s, e: not e.irql),
             need("a Suspend handler was registered", "F112 F229", registered),
         ),
-        lambda s, e: _note_overlap(s._replace(run=SUSPENDING, post_due=False)),
+        lambda s, e: _note_overlap(
+            s._replace(run=SUSPENDING, post_due=False, close_suspended=not pausing(s))
+        ),
         when=lambda s, e: not _extra_suspend(s),
         shows=("F112", "F229", "F466"),
         moves=(Move("activity", "started", "suspended"),),
@@ -164,7 +194,11 @@ _RUNNING = (
     Rule(
         "EP-suspend-again",
         ("enter", api.SUSPEND),
-        (need("the handler was registered", "F112 F229", registered),),
+        (
+            need("Suspend gets the handle of its channel", "F111", own_handle),
+            need("Suspend runs at PASSIVE_LEVEL", "F131", lambda s, e: not e.irql),
+            need("the handler was registered", "F112 F229", registered),
+        ),
         lambda s, e: assume(s._replace(run=SUSPENDING, extra_suspended=True), "A59:R2"),
         when=lambda s, e: _extra_suspend(s),
     ),
@@ -180,7 +214,7 @@ _RUNNING = (
 
 def _closes_unsuspended(s: EndpointState) -> bool:
     """A client that is closed need not be suspended before, so Pause need not wait (A57)."""
-    return s.endpoint == "client" and s.run == STARTED and s.cause > 0 and not s.indicated
+    return s.endpoint == "client" and s.run == STARTED and may_close(s) and not s.indicated
 
 
 _PAUSING = (
@@ -199,13 +233,24 @@ _PAUSING = (
                 "Pause returns when Suspend has been called and has returned",
                 "F124 F285 F113",
                 lambda s, e: (
-                    s.run in (PAUSED, SUSPENDED) or s.want == ACTIVE or _closes_unsuspended(s)
+                    s.run in (PAUSED, SUSPENDED)
+                    or s.want == ACTIVE
+                    or s.extra_suspended
+                    or _closes_unsuspended(s)
                 ),
+                lambda s, e: s.ran,
             ),
             need(
                 "Pause returns when no incoming packet is outstanding",
                 "F125 F120",
-                lambda s, e: s.outstanding == 0 or s.want == ACTIVE,
+                lambda s, e: s.outstanding == 0 or s.want == ACTIVE or s.connection != OPEN,
+                never,
+            ),
+            need(
+                "Pause returns when no end of a batch is being reported",
+                "F285 F283 A75",
+                lambda s, e: not s.reporting or s.want == ACTIVE,
+                never,
             ),
         ),
         end,

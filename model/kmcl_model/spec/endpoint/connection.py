@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kmcl_model import api
 from kmcl_model.events import Call, Event, Exit
-from kmcl_model.spec.observer import Move, Rule, need
+from kmcl_model.spec.observer import Move, Rule, need, never, witness
 from kmcl_model.status import is_success
 
 from .state import (
@@ -30,6 +30,7 @@ from .state import (
     has_call,
     initial,
     may_close,
+    own_handle,
     registered,
     took_effect,
 )
@@ -51,6 +52,9 @@ def _after_enable(s: EndpointState, e: Event) -> list[EndpointState]:
         told=False,
         ran=False,
         extra_suspended=False,
+        close_suspended=False,
+        torn_down=False,
+        waited=s.endpoint == "client" and s.peer == "away",
         invited=0 if s.peer == "away" else 1,
         wish="unset",
         assumed=(),
@@ -92,6 +96,8 @@ def _after_disable(s: EndpointState, e: Event) -> EndpointState:
         lately=False,
         ran=False,
         extra_suspended=False,
+        close_suspended=False,
+        torn_down=False,
         assumed=(),
     )
 
@@ -206,34 +212,39 @@ _LIFE = (
                 "Disable returns when no incoming packet is outstanding",
                 "F120 F118",
                 lambda s, e: s.outstanding == 0,
+                never,
             ),
             need(
                 "Disable returns when the channel is paused",
                 "F126 F181",
                 lambda s, e: s.run == PAUSED and not s.indicated,
+                lambda s, e: s.torn_down,
             ),
             need(
                 "Disable returns when the channel is closed",
                 "F127 F181 F004 F001",
                 lambda s, e: s.connection in (ENABLED, REJECTED, DISABLED),
+                never,
             ),
+            witness("F127 F181", lambda s, e: s.torn_down),
+            witness("F001", lambda s, e: s.torn_down and s.endpoint == "client"),
+            witness("F004", lambda s, e: s.torn_down and s.endpoint == "server"),
             need(
                 "Disable returns when no handler of the channel is running",
                 "F181",
                 lambda s, e: not s.others and not s.post_running and s.early_started != 1,
+                never,
             ),
         ),
         _after_disable,
         moves=(Move("connection", "enabled", "disabled"),),
     ),
-    # A broken packet from the peer may make the library close the channel (A153).
+    # A broken packet may make the library close the channel, at both ends (A153).
     Rule(
         "EP-malformed",
         ("environment", "malformed"),
         (),
-        lambda s, e: s._replace(
-            cause=max(s.cause, int(e.endpoint != s.endpoint and s.connection in (OPENING, OPEN)))
-        ),
+        lambda s, e: s._replace(cause=max(s.cause, int(s.connection in (OPENING, OPEN)))),
     ),
     Rule(
         "EP-crash",
@@ -242,6 +253,11 @@ _LIFE = (
         lambda s, e: initial(s.endpoint)._replace(connection=CRASHED, peer=s.peer),
     ),
 )
+
+
+def _tried_again(s: EndpointState) -> bool:
+    """The client's library may try again after a rejection (A52 R3)."""
+    return s.connection == REJECTED and s.peer in ("ready", "failed")
 
 
 def _after_opened_enter(s: EndpointState, _e: Event) -> EndpointState:
@@ -274,7 +290,16 @@ def _closing(s: EndpointState, _e: Event) -> EndpointState:
 
 
 def _after_closed(s: EndpointState, _e: Event) -> list[EndpointState]:
-    s = s._replace(cause=0, accepted=False, ran=False, extra_suspended=False, early_started=0)
+    s = s._replace(
+        cause=0,
+        accepted=False,
+        ran=False,
+        extra_suspended=False,
+        close_suspended=False,
+        early_started=0,
+        again=True,
+        torn_down=disabling(s),
+    )
     if s.endpoint == "client":
         closed = s._replace(connection=DISABLED, wish=_memory(s), invited=0)
         return [closed._replace(lately=True)]
@@ -296,19 +321,22 @@ _OPENING = (
                 lambda s, e: (
                     s.connection == ENABLED or (s.connection == REJECTED and s.endpoint == "server")
                 ),
+                never,
             ),
             need(
                 "Opened comes when an offer and an opener have met",
                 "F014 F038 F180 F018 F019",
-                lambda s, e: s.invited > 0,
+                lambda s, e: s.invited > 0 or _tried_again(s),
+                never,
             ),
+            witness("F014 F038", lambda s, e: True),
             need(
                 "Opened gets the handle of its channel",
                 "F015",
                 lambda s, e: e.arguments[0] == s.endpoint,
             ),
             need("Opened runs at PASSIVE_LEVEL", "F025", lambda s, e: not e.irql),
-            need("a Opened handler was registered", "F017 F229", registered),
+            need("an Opened handler was registered", "F017 F229", registered),
         ),
         _after_opened_enter,
         shows=("F017", "F229", "F464"),
@@ -333,11 +361,13 @@ _OPENING = (
                 "Closed comes to a channel that was opened, once",
                 "F001 F016",
                 lambda s, e: s.connection == OPEN,
+                never,
             ),
             need(
                 "Closed comes for a Disable, a close or a rescind",
                 "F001 F002 F003",
                 lambda s, e: may_close(s),
+                never,
             ),
             need(
                 "a running channel is suspended before it is closed",
@@ -346,6 +376,12 @@ _OPENING = (
                     s.run in (PAUSED, SUSPENDED)
                     or (s.run == STARTED and s.endpoint == "client" and not s.indicated)
                 ),
+                lambda s, e: s.ran and s.endpoint == "server" and s.cause > 0,
+            ),
+            need(
+                "no end of a batch is being reported when Closed is called",
+                "A75",
+                lambda s, e: not s.reporting,
             ),
             need(
                 "Closed gets the handle of its channel",
@@ -364,7 +400,11 @@ _OPENING = (
     Rule(
         "EP-closed-after-rejection",
         ("enter", api.CLOSED),
-        (need("the handler was registered", "F006 F229", registered),),
+        (
+            need("Closed gets the handle of its channel", "F005", own_handle),
+            need("Closed runs at PASSIVE_LEVEL", "F013", lambda s, e: not e.irql),
+            need("the handler was registered", "F006 F229", registered),
+        ),
         lambda s, e: s._replace(connection=CLOSING),
         when=lambda s, e: s.connection == REJECTED,
     ),

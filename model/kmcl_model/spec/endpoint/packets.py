@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kmcl_model import api
 from kmcl_model.events import Event
-from kmcl_model.spec.observer import Move, Rule, need
+from kmcl_model.spec.observer import Move, Rule, need, never, witness
 
 from .state import (
     OPEN,
@@ -41,21 +41,26 @@ RULES = (
                 "packets come to an open channel",
                 "F021 F024 F181",
                 lambda s, e: s.connection == OPEN,
+                never,
             ),
             need(
                 "no packet comes before Started has returned",
                 "F093 F103",
                 lambda s, e: s.run != STARTING,
+                never,
             ),
+            witness("F093", lambda s, e: True),
             need(
                 "no packet comes from Suspend on",
                 "F110 F117",
                 lambda s, e: s.run not in (SUSPENDING, SUSPENDED),
+                never,
             ),
             need(
                 "no packet comes to a paused channel",
                 "F283 F284 F287 F093",
                 lambda s, e: s.run != PAUSED,
+                never,
             ),
             need(
                 "ProcessPacket gets the handle of its channel",
@@ -79,7 +84,13 @@ RULES = (
     Rule(
         "EP-packet-complete",
         ("call", "VmbChannelPacketComplete"),
-        (),
+        (
+            witness("F118 F119", lambda s, e: s.run in (SUSPENDING, SUSPENDED)),
+            witness(
+                "F130",
+                lambda s, e: s.run in (SUSPENDING, SUSPENDED) and s.endpoint == "server",
+            ),
+        ),
         lambda s, e: drained(s._replace(outstanding=max(0, s.outstanding - 1))),
         moves=(Move("activity", "suspended", "paused"),),
     ),
@@ -97,6 +108,13 @@ RULES = (
                 "no end of batch is reported on a channel that is not open",
                 "F181",
                 lambda s, e: s.connection == OPEN,
+                never,
+            ),
+            need(
+                "no end of a batch is reported while Started runs",
+                "F103 A75",
+                lambda s, e: s.run != STARTING,
+                never,
             ),
             need(
                 "the end of a batch is reported after the last ProcessPacket has returned",
@@ -107,6 +125,7 @@ RULES = (
                 "no end of batch is reported once the channel is paused",
                 "F284 F283",
                 lambda s, e: s.run != PAUSED or pausing(s) or may_close(s),
+                never,
             ),
             need(
                 "ProcessingComplete gets the handle of its channel",
@@ -119,13 +138,13 @@ RULES = (
                 lambda s, e: (e.irql or 0) <= 2,
             ),
         ),
-        lambda s, e: _late_report(s)._replace(others=s.others + 1),
+        lambda s, e: _late_report(s)._replace(others=s.others + 1, reporting=s.reporting + 1),
     ),
     Rule(
         "EP-processing-complete-exit",
         ("exit", api.PROCESSING_COMPLETE),
         (),
-        lambda s, e: s._replace(others=s.others - 1),
+        lambda s, e: s._replace(others=s.others - 1, reporting=s.reporting - 1),
     ),
     Rule(
         "EP-completion-routine",
@@ -135,7 +154,9 @@ RULES = (
                 "no completion routine runs once Disable has returned",
                 "F181",
                 lambda s, e: not s.over,
+                never,
             ),
+            witness("F033 F036", lambda s, e: s.post_running > 0),
             need(
                 "the completion routine runs at DISPATCH_LEVEL at most",
                 "F140",

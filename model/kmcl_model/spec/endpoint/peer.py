@@ -17,7 +17,7 @@ def _hear(s: EndpointState, e: Shadow) -> list[EndpointState]:
 
 
 def _hear_one(s: EndpointState, now: str) -> EndpointState:
-    before, s = s.peer, s._replace(peer=now)
+    before, s = s.peer, s._replace(peer=now, offered=s.offered or now != "away")
     in_session = s.connection in (OPENING, OPEN)
     if now == "open" and s.connection in (ENABLED, OPENING, OPEN):
         s = s._replace(accepted=True)
@@ -55,9 +55,7 @@ _FAILURE = (
                 lambda s, e: not is_success(e.arguments[1]),
             ),
         ),
-        lambda s, e: assume(
-            s._replace(others=s.others + 1, failed=s.connection == ENABLED, told=True), "A46:R1"
-        ),
+        lambda s, e: assume(s._replace(others=s.others + 1, told=True), "A46:R1"),
     ),
     Rule(
         "EP-pnp-failure-exit",

@@ -22,6 +22,7 @@ from .state import (
     STARTED,
     STARTING,
     SUSPENDED,
+    SUSPENDING,
     UNSEEN,
     EndpointState,
     PendingCall,
@@ -147,20 +148,54 @@ def _stuck(s: EndpointState) -> bool:
     return busy(s) or s.outstanding > 0
 
 
+_OPENED = "Opened at both ends, since an offer and an opener have met"
+_STARTED = "Started on an open, active channel"
+_SUSPEND = "Suspend on a running channel that is paused, disabled or closed"
+_CLOSED = "Closed on an open channel that is disabled, closed or rescinded"
+
+
+def _cases(
+    id: str, what: str, callback: str, when: Any, cases: tuple[tuple[str, Any], ...]
+) -> tuple[Due, ...]:
+    """One obligation, split by the situations in which different requirements speak of it."""
+    return tuple(
+        _due(
+            id,
+            what,
+            requirements,
+            lambda s, q, holds=holds: when(s) and holds(s),
+            ("enter", callback),
+        )
+        for requirements, holds in cases
+    )
+
+
 DUES = (
-    _due(
+    *_cases(
         "EP-due-opened",
-        "Opened at both ends, since an offer and an opener have met",
-        "F014 F018 F019 F020 F038 F184 F007 F009",
-        lambda s, q: _both_ready(s),
-        ("enter", api.OPENED),
+        _OPENED,
+        api.OPENED,
+        _both_ready,
+        (
+            ("F014 F038 F184", lambda s: True),
+            ("F018", lambda s: s.endpoint == "server"),
+            ("F019", lambda s: s.endpoint == "client" and not s.waited),
+            ("F020", lambda s: s.endpoint == "client" and s.waited),
+            ("F007", lambda s: s.endpoint == "server" and s.again),
+            ("F009", lambda s: s.endpoint == "client" and s.again),
+        ),
     ),
-    _due(
+    *_cases(
         "EP-due-started",
-        "Started on an open, active channel",
-        "F091 F094 F095 F099 F345",
-        lambda s, q: _start_due(s),
-        ("enter", api.STARTED),
+        _STARTED,
+        api.STARTED,
+        _start_due,
+        (
+            ("F091", lambda s: True),
+            ("F094", lambda s: not s.again and not s.ran),
+            ("F095", lambda s: s.again and not s.ran),
+            ("F099 F345", lambda s: s.ran),
+        ),
     ),
     _due(
         "EP-due-post-started",
@@ -169,19 +204,29 @@ DUES = (
         lambda s, q: s.post_due and not busy(s) and not may_close(s) and not pausing(s),
         ("enter", api.POST_STARTED),
     ),
-    _due(
+    *_cases(
         "EP-due-suspend",
-        "Suspend on a running channel that is paused, disabled or closed",
-        "F108 F109 F113 F114 F115",
-        lambda s, q: _suspend_due(s),
-        ("enter", api.SUSPEND),
+        _SUSPEND,
+        api.SUSPEND,
+        _suspend_due,
+        (
+            ("F113", lambda s: pausing(s)),
+            ("F114", lambda s: disabling(s)),
+            ("F115 F108 F109", lambda s: s.cause == 2),
+        ),
     ),
-    _due(
+    *_cases(
         "EP-due-closed",
-        "Closed on an open channel that is disabled, closed or rescinded",
-        "F001 F002 F003 F004 F179",
-        lambda s, q: _close_due(s),
-        ("enter", api.CLOSED),
+        _CLOSED,
+        api.CLOSED,
+        _close_due,
+        (
+            ("F001", lambda s: s.endpoint == "client" and disabling(s)),
+            ("F004", lambda s: s.endpoint == "server" and disabling(s)),
+            ("F002", lambda s: s.endpoint == "client" and s.cause == 2),
+            ("F003", lambda s: s.cause == 2),
+            ("F179", lambda s: s.endpoint == "server" and s.cause == 2),
+        ),
     ),
     _due(
         "EP-due-enable",
@@ -197,18 +242,39 @@ DUES = (
     _due(
         "EP-due-disable",
         "the return of Disable, since the channel is paused and closed",
-        "F181 F129",
+        "F181",
         lambda s, q: disabling(s) and s.connection != OPEN and not _stuck(s),
+        ("return", "VmbChannelDisable"),
+    ),
+    _due(
+        "EP-due-disable",
+        "the return of Disable, although the peer is gone",
+        "F129",
+        lambda s, q: disabling(s) and s.connection != OPEN and not _stuck(s) and s.peer == "away",
         ("return", "VmbChannelDisable"),
     ),
     _due(
         "EP-due-pause",
         "the return of Pause, since the channel is drained",
-        "F285 F129 F112",
+        "F285",
         lambda s, q: (
             pending(s, "VmbChannelPause")
             and not _stuck(s)
             and (s.run == PAUSED or s.want == ACTIVE)
+            and ("waiting" not in q.facts or may_close(s) or s.connection != OPEN)
+        ),
+        ("return", "VmbChannelPause"),
+    ),
+    _due(
+        "EP-due-pause",
+        "the return of Pause, although no Suspend handler is registered",
+        "F112",
+        lambda s, q: (
+            pending(s, "VmbChannelPause")
+            and not _stuck(s)
+            and s.run == PAUSED
+            and s.ran
+            and api.SUSPEND not in s.handlers
             and ("waiting" not in q.facts or may_close(s) or s.connection != OPEN)
         ),
         ("return", "VmbChannelPause"),
@@ -228,38 +294,52 @@ DUES = (
     ),
 )
 
+
+def _kept_waiting(s: EndpointState, q: Quiet) -> bool:
+    """A packet is on its way to an open, paused channel."""
+    return s.connection == OPEN and s.want == PAUSED and s.run == PAUSED and "incoming" in q.facts
+
+
+def _quiet(id: str, requirements: str, when: Any) -> Silence:
+    return Silence(id, tuple(requirements.split()), when)
+
+
 SILENCES = (
-    Silence(
-        "EP-quiet-paused", ("F283", "F284"), lambda s, q: s.connection == OPEN and s.want == PAUSED
-    ),
-    Silence(
+    _quiet("EP-quiet-paused", "F283 F284", _kept_waiting),
+    _quiet(
         "EP-quiet-auto-paused",
-        ("F287",),
-        lambda s, q: s.connection == OPEN and s.want == PAUSED and s.run == PAUSED and not s.ran,
+        "F287",
+        lambda s, q: _kept_waiting(s, q) and s.wish == "paused" and not s.ran,
     ),
-    Silence("EP-quiet-rejected", ("F016", "F024"), lambda s, q: s.connection == REJECTED),
-    Silence(
+    _quiet("EP-quiet-rejected", "F016 F024", lambda s, q: s.connection == REJECTED),
+    _quiet(
         "EP-quiet-guest-disabled",
-        ("F010",),
-        lambda s, q: s.endpoint == "client" and s.connection == DISABLED and s.peer == "ready",
+        "F010",
+        lambda s, q: (
+            s.endpoint == "client" and s.connection == DISABLED and s.peer == "ready" and s.again
+        ),
     ),
-    Silence(
+    _quiet(
         "EP-quiet-withdrawn",
-        ("F180", "F008"),
-        lambda s, q: s.endpoint == "client" and s.connection == ENABLED and s.peer == "away",
+        "F180 F008",
+        lambda s, q: (
+            s.endpoint == "client" and s.connection == ENABLED and s.peer == "away" and s.offered
+        ),
     ),
-    Silence(
-        "EP-quiet-bare",
-        ("F142",),
-        lambda s, q: s.connection == OPEN and not s.handlers,
+    _quiet("EP-quiet-bare", "F142", lambda s, q: s.connection == OPEN and not s.handlers),
+    _quiet("EP-quiet-over", "F181", lambda s, q: s.over and s.again),
+    _quiet("EP-quiet-opening", "F021", lambda s, q: s.connection == OPENING),
+    _quiet("EP-quiet-starting", "F103", lambda s, q: s.run == STARTING and "incoming" in q.facts),
+    _quiet(
+        "EP-quiet-suspended",
+        "F110 F117",
+        lambda s, q: s.run in (SUSPENDING, SUSPENDED) and "incoming" in q.facts,
     ),
-    Silence("EP-quiet-over", ("F181",), lambda s, q: s.over),
-    Silence("EP-quiet-opening", ("F021",), lambda s, q: s.connection == OPENING),
-    Silence("EP-quiet-starting", ("F103",), lambda s, q: s.run == STARTING),
-    Silence(
-        "EP-quiet-draining",
-        ("F120", "F125", "F119", "F118"),
-        lambda s, q: s.run == SUSPENDED and s.outstanding > 0,
+    _quiet("EP-quiet-draining", "F120", lambda s, q: s.run == SUSPENDED and s.outstanding > 0),
+    _quiet(
+        "EP-quiet-pausing",
+        "F125",
+        lambda s, q: s.run == SUSPENDED and s.outstanding > 0 and pausing(s),
     ),
 )
 

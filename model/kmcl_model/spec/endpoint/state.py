@@ -37,6 +37,7 @@ __all__ = [
     "has_call",
     "initial",
     "may_close",
+    "own_handle",
     "pausing",
     "pending",
     "phase",
@@ -106,10 +107,15 @@ class EndpointState(NamedTuple):
       ``told``: PnpFailure said so.
     * ``ran``: Started was called in this session; ``post_due``: PostStarted is to follow;
       ``early_started``: the Started of A53 R1 is running (1) or has returned (2);
-      ``extra_suspended``: the extra Suspend of A59 came.
+      ``extra_suspended``: the extra Suspend of A59 came; ``close_suspended``: a Suspend came
+      because the session ends.
+    * What tells situations apart that look alike: ``again``: a session has ended before;
+      ``waited``: the client was enabled before there was an offer; ``offered``: the peer was
+      enabled at some time; ``torn_down``: Closed has returned since Disable was called.
     * ``indicated`` counts running ProcessPacket handlers, ``post_running`` PostStarted handlers,
-      ``others`` the remaining ones that are no part of a region. ``outstanding`` counts the
-      packets handed to the driver and not yet given back.
+      ``reporting`` ProcessingComplete handlers, ``others`` all outside the regions but
+      ProcessPacket and PostStarted. ``outstanding`` counts the packets handed to the driver
+      and not yet given back.
     * ``over``: Disable has returned; ``lately``: the client was closed by its peer, and the
       library may not have noticed yet that Closed has returned; ``handlers`` are the
       registered state change callbacks.
@@ -136,6 +142,12 @@ class EndpointState(NamedTuple):
     lately: bool = False
     ran: bool = False
     extra_suspended: bool = False
+    close_suspended: bool = False
+    again: bool = False
+    waited: bool = False
+    offered: bool = False
+    torn_down: bool = False
+    reporting: int = 0
     early_started: int = 0
     handlers: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
@@ -251,6 +263,12 @@ def end_of(s: EndpointState, call: PendingCall) -> EndpointState:
     if call in calls:
         calls.remove(call)
     return s._replace(calls=tuple(calls))
+
+
+def own_handle(s: EndpointState, e: Event) -> bool:
+    """The handler was given the handle of its channel."""
+    assert isinstance(e, Enter)
+    return e.arguments[0] == s.endpoint
 
 
 def registered(s: EndpointState, e: Event) -> bool:

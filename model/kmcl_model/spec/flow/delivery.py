@@ -7,7 +7,7 @@ from typing import Any
 from kmcl_model.api import PROCESS_PACKET, PROCESSING_COMPLETE
 from kmcl_model.events import Call, Enter, Event
 from kmcl_model.payload import matches_bytes
-from kmcl_model.spec.observer import Rule, need
+from kmcl_model.spec.observer import Rule, need, never, witness
 
 from .state import LARGE, FlowState, assume
 
@@ -50,6 +50,7 @@ def _deliver(s: FlowState, e: Event) -> FlowState:
         large=s.large + (len(entry.buffer) >= LARGE),
         batch=s.batch + 1,
         blocked=1 if _may_block(s, outstanding) else s.blocked,
+        woken=False,
     )
     if s.stopped == 1:
         after = assume(after, "A153:R2" if s.broken else "A81/restart:R2")
@@ -77,6 +78,7 @@ def _given_back(s: FlowState, e: Event) -> FlowState:
         outstanding=outstanding,
         large=max(0, s.large - large),
         blocked=0 if room else s.blocked,
+        woken=s.woken or (room and s.blocked == 2),
         stopped=2 if e.function == "VmbChannelPacketFail" else s.stopped,
     )
 
@@ -101,7 +103,11 @@ RULES = (
                 "what is delivered was sent, byte for byte, and not delivered before",
                 "F045 F046 F226 F042 F215 F216 F262",
                 lambda s, e: _index(s, e.arguments[2]) >= 0,
+                never,
             ),
+            witness("F042 F045 F046 F226", lambda s, e: True),
+            witness("F215 F221", lambda s, e: len(e.arguments[2] or b"") == s.maximum),
+            witness("F216", lambda s, e: len(e.arguments[2] or b"") > s.maximum),
             need("packets are delivered in the order of their sends", "F226 A70 A104", _in_order),
             need(
                 "no packet is transmitted while its sender is not open",
@@ -109,18 +115,21 @@ RULES = (
                 lambda s, e: (
                     _index(s, e.arguments[2]) < 0 or s.entries[_index(s, e.arguments[2])].launched
                 ),
+                never,
             ),
             need(
                 "no more packets are outstanding than the quota allows",
                 "F338 F339 F341 F340",
                 lambda s, e: _limit(s) == 0 or s.outstanding < _limit(s),
+                never,
             ),
             need(
                 "a queue blocked by the quota waits for a completion",
                 "F342 A86",
                 lambda s, e: s.blocked < 2,
+                never,
             ),
-            need("a failed packet stops the queue", "F263 F262", lambda s, e: s.stopped < 2),
+            need("a failed packet stops the queue", "F263 F262", lambda s, e: s.stopped < 2, never),
             need(
                 "bit 0x1 is clear without external data",
                 "F047",

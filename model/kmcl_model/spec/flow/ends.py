@@ -30,7 +30,12 @@ def _hear_sender(s: FlowState, e: Shadow) -> list[FlowState]:
         entries = tuple(x._replace(optional=True) if x.launched else x for x in entries)
     return [
         s._replace(
-            sending=sending, send_open=opened, ending=ending, send_running=running, entries=entries
+            sending=sending,
+            send_open=opened,
+            ending=ending,
+            send_running=running,
+            entries=entries,
+            closed=s.closed or (s.send_open and not opened),
         )
     ]
 
@@ -61,6 +66,7 @@ def _hear_receiver(s: FlowState, e: Shadow) -> list[FlowState]:
             stopped=0,
             broken=False,
             blocked=0,
+            woken=False,
             batch=0,
         )
         if s.quota and not s.quota_calls:

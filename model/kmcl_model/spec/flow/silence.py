@@ -32,8 +32,22 @@ DUES = (
     Due(
         "FL-due-delivery",
         "ProcessPacket for the packet that waits",
-        ("F042", "F226", "F215", "F386", "F221", "F345", "F343", "F249"),
+        ("F042", "F226", "F386"),
         _delivery_due,
+        ("enter", PROCESS_PACKET),
+    ),
+    Due(
+        "FL-due-delivery",
+        "ProcessPacket for the packet that the quota held back",
+        ("F343", "F249"),
+        lambda s, q: s.woken and _delivery_due(s, q),
+        ("enter", PROCESS_PACKET),
+    ),
+    Due(
+        "FL-due-delivery",
+        "ProcessPacket for a packet of maximal size",
+        ("F215", "F221"),
+        lambda s, q: _delivery_due(s, q) and len(s.entries[0].buffer) == s.maximum,
         ("enter", PROCESS_PACKET),
     ),
     Due(
@@ -57,16 +71,36 @@ DUES = (
     ),
 )
 
+
+def _held_back(s: FlowState, q: Quiet) -> bool:
+    """The quota keeps a packet from a receiver that is running."""
+    return _running(s, q) and bool(s.entries) and 0 < s.quota <= s.outstanding
+
+
 SILENCES = (
     Silence(
-        "FL-quiet-unsent",
-        ("F012", "F023"),
-        lambda s, q: any(not x.launched for x in s.entries),
+        "FL-quiet-before-open",
+        ("F023",),
+        lambda s, q: not s.closed and any(not x.launched for x in s.entries),
     ),
     Silence(
-        "FL-quiet-quota",
-        ("F338", "F341", "F342", "F340"),
-        lambda s, q: _running(s, q) and bool(s.entries) and 0 < s.quota <= s.outstanding,
+        "FL-quiet-after-closed",
+        ("F012",),
+        lambda s, q: s.closed and not s.send_open and any(not x.launched for x in s.entries),
+    ),
+    Silence("FL-quiet-quota", ("F338",), _held_back),
+    Silence("FL-quiet-quota-of-one", ("F339",), lambda s, q: _held_back(s, q) and s.quota == 1),
+    Silence(
+        "FL-quiet-quota-lowered",
+        ("F340", "F341"),
+        lambda s, q: _held_back(s, q) and s.quota < s.outstanding,
+    ),
+    Silence(
+        "FL-quiet-quota-raised",
+        ("F342",),
+        lambda s, q: (
+            _running(s, q) and bool(s.entries) and s.blocked == 2 and s.outstanding < s.quota
+        ),
     ),
     Silence("FL-quiet-stopped", ("F263", "F262"), lambda s, q: s.stopped == 2 and bool(s.entries)),
 )

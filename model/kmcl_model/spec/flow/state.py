@@ -45,6 +45,8 @@ class FlowState(NamedTuple):
     from ``LARGE`` on. ``quota`` 0: never set. The queue is ``blocked`` by the quota, ``stopped``
     by PacketFail or a ``broken`` packet: 0 no, 1 maybe, 2 certainly. ``batch`` counts deliveries
     since the last ProcessingComplete; ``reports``: the receiver has a handler for it.
+    ``woken``: a completion has ended the block, and nothing was delivered since. ``closed``: the
+    sender has been open before.
     """
 
     sender: str
@@ -62,6 +64,8 @@ class FlowState(NamedTuple):
     quota: int = 0
     quota_calls: tuple[tuple[str, int], ...] = ()
     blocked: int = 0
+    woken: bool = False
+    closed: bool = False
     stopped: int = 0
     broken: bool = False
     batch: int = 0

@@ -54,7 +54,7 @@ DUES = (
     Due(
         "PK-due-answer",
         "the completion routine, since the peer has completed the packet",
-        ("F132", "F250", "F252", "F256", "F255", "F036"),
+        ("F132", "F250", "F252"),
         _answer_due,
         ("enter", COMPLETION_ROUTINE),
     ),
@@ -81,7 +81,7 @@ DUES = (
     Due(
         "PK-due-cancel",
         "the completion routine with a failure, since the session is over",
-        ("F132", "F129", "F134"),
+        ("F132", "F134"),
         _cancel_due,
         None,
     ),
@@ -99,9 +99,6 @@ SILENCES = (
         "PK-quiet-unanswered",
         ("F138",),
         lambda s, q: s.status == FLYING and s.wait and s.delivered and not s.answered,
-    ),
-    Silence(
-        "PK-quiet-unsent", ("F023", "F012"), lambda s, q: s.status == FLYING and not s.can_place
     ),
 )
 

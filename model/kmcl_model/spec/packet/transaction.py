@@ -7,7 +7,7 @@ from typing import Any
 from kmcl_model.api import COMPLETION_ROUTINE, PROCESS_PACKET
 from kmcl_model.events import Call, Enter, Event
 from kmcl_model.payload import matches_bytes
-from kmcl_model.spec.observer import Move, Rule, need
+from kmcl_model.spec.observer import Move, Rule, need, never, witness
 from kmcl_model.status import is_success
 
 from .state import FLYING, IDLE, NONE, SENDING, PacketState, assume, fresh, landed
@@ -118,10 +118,15 @@ RULES = (
     Rule(
         "PK-sent",
         ("return", "VmbPacketSend"),
-        (),
+        (
+            witness("F022", lambda s, e: s.connection in ("enabled", "opening")),
+            witness("F011", lambda s, e: s.connection == "closing"),
+            witness("F100", lambda s, e: s.connection == "open" and s.run == "starting"),
+            witness("F215", lambda s, e: s.length == s.maximum),
+        ),
         _accepted,
         when=lambda s, e: s.by == e.by and is_success(e.status),
-        shows=("F022", "F011", "F386", "F395", "F133"),
+        shows=("F395",),
         moves=(Move("packet", "queued", "freed"),),
     ),
     Rule(
@@ -132,12 +137,15 @@ RULES = (
                 "a send within the limits on an enabled channel is accepted",
                 "F022 F011 F100 F395 F215",
                 _may_refuse,
+                never,
             ),
             need(
                 "a maximal packet is within the limits",
                 "F215",
                 lambda s, e: s.length != s.maximum or not s.enabled or s.cancel or s.can_place,
+                never,
             ),
+            witness("F216", lambda s, e: s.length > s.maximum),
         ),
         _refused,
         when=lambda s, e: s.by == e.by and not is_success(e.status),
@@ -191,22 +199,29 @@ RULES = (
                 "no answer is dispatched while Started runs",
                 "F103",
                 lambda s, e: not (s.wait and s.run == "starting"),
+                never,
             ),
             need(
                 "success with WAIT_FOR_COMPLETION means that the peer has completed the packet",
                 "F138 F134",
                 lambda s, e: not s.wait or s.answered,
+                lambda s, e: s.wait,
             ),
             need(
                 "success without the flag means that the packet is in the ring of an open channel",
                 "F139 F134 F023",
                 lambda s, e: s.wait or s.placed,
+                never,
             ),
+            witness("F139 F134", lambda s, e: not s.wait),
             need(
                 "the routine gets the answer of the peer",
                 "F135 F136 F251",
                 lambda s, e: _is_answer(s, e.arguments[2]),
+                never,
             ),
+            witness("F135 F136", lambda s, e: bool(s.answer)),
+            witness("F251", lambda s, e: not s.wait),
         ),
         _completed,
         when=_success,
@@ -226,6 +241,11 @@ RULES = (
                 "a transaction fails only with its session or its peer",
                 "F134 F132",
                 lambda s, e: s.cancel or s.failed,
+            ),
+            need(
+                "a cancelled packet brings no answer but that of the peer",
+                "F135 F136",
+                lambda s, e: not e.arguments[2] or (s.answered and _is_answer(s, e.arguments[2])),
             ),
         ),
         _cancelled,
