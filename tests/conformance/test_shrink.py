@@ -83,7 +83,7 @@ def test_reactions_lose_the_steps_they_do_not_need() -> None:
 
 def first_failure(name: str) -> tuple[Outcome, str]:
     adapter, specification = mutant(name), Specification()
-    for seed in range(100):
+    for seed in range(400):
         outcome = walk(adapter, specification, seed, 80)
         if outcome.failure is not None:
             return outcome, signature(outcome)

@@ -17,13 +17,16 @@ from . import (
     cancellation,
     completions,
     configuration,
+    faults,
     flow,
     lifecycle,
     ownership,
     queueing,
     reentrancy,
+    reopening,
     starting,
     stopping,
+    transactions,
 )
 from .mutant import AREAS, Mutant, parts_of
 
@@ -44,10 +47,13 @@ MUTANTS: Final[dict[str, Mutant]] = {
         cancellation,
         reentrancy,
         configuration,
+        reopening,
+        transactions,
+        faults,
     )
     for mutant in module.MUTANTS
 }
-"""Every mutant by name, in the order of the areas."""
+"""Every mutant by name, module by module."""
 
 
 def create(argument: str) -> ReferenceAdapter:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from kmcl_adapters.reference.library.lifecycle import Activity
+from kmcl_adapters.reference.library.lifecycle import Activity, Lifecycle, Phase
+from kmcl_adapters.reference.library.packet import Then
 from kmcl_adapters.reference.library.receiver import Receiver
 from kmcl_adapters.reference.library.ring import ANSWER, Frame
+from kmcl_model.api import STARTED
 
 from .mutant import Mutant
 
@@ -108,6 +110,31 @@ class BatchCountNotReset(Receiver):
         super().reset()
 
 
+class BatchReportedInStarted(Lifecycle):
+    left = 0
+
+    def stop(self) -> bool:
+        receiver = self.channel.receiver
+        if self.channel.phase == Phase.OPEN and self.handlers_idle():
+            self.left += receiver.batch
+            receiver.batch = 0
+        return super().stop()
+
+    def call(self, callback: str, then: Then) -> bool:
+        channel, again = self.channel, super().call(callback, then)
+        if callback == STARTED and self.left and channel.processing_complete is not None:
+            count, self.left = self.left, 0
+            channel.processing_complete(channel, count, channel.receiver.irql(), self.nothing)
+        return again
+
+
+class NoReportHandlerStalls(Receiver):
+    def report(self) -> bool:
+        if self.channel.processing_complete is None:
+            self.blocked = True
+        return super().report()
+
+
 _M = Mutant
 MUTANTS: Final = (
     _M(
@@ -163,5 +190,17 @@ MUTANTS: Final = (
         "batching",
         "the counter is set back at the open only, so a second batch reports the sum",
         BatchCountNotReset,
+    ),
+    _M(
+        "batch-reported-in-started",
+        "batching",
+        "a batch that was cut short is reported when the queue is set up again",
+        BatchReportedInStarted,
+    ),
+    _M(
+        "queue-stalls-without-report-handler",
+        "batching",
+        "the queue goes on when the end of a batch was handled, and nobody handles it",
+        NoReportHandlerStalls,
     ),
 )

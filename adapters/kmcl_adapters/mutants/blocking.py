@@ -118,6 +118,36 @@ class AbsentSuspendHangsPause(Lifecycle):
         return not (absent and self.channel.phase == Phase.OPEN) and super().drained()
 
 
+class PauseIgnoresProcessingComplete(Lifecycle):
+    def is_reporting(self) -> bool:
+        return self.channel.receiver.busy and not self.channel.receiver.batch
+
+    def handlers_idle(self) -> bool:
+        return self.is_reporting() or super().handlers_idle()
+
+    def drained(self) -> bool:
+        return super().drained() or (self.is_reporting() and not self.channel.outstanding)
+
+
+class PauseDuringStartedReturns(Channel):
+    def pause(self) -> Wait | None:
+        return None if self.activity == Activity.STARTING else super().pause()
+
+
+class PauseWithoutSuspendHandlerReturns(Lifecycle):
+    def drained(self) -> bool:
+        return SUSPEND not in self.channel.state_handlers or super().drained()
+
+
+class DisableIgnoresRoutine(Lifecycle):
+    def quiet(self) -> bool:
+        completer = self.channel.completer
+        running, completer.running = completer.running, 0
+        quiet = super().quiet()
+        completer.running = running
+        return quiet
+
+
 _M = Mutant
 MUTANTS: Final = (
     _M(
@@ -209,5 +239,29 @@ MUTANTS: Final = (
         "blocking",
         "without a Suspend handler nobody reports that it has returned",
         AbsentSuspendHangsPause,
+    ),
+    _M(
+        "pause-ignores-processing-complete",
+        "blocking",
+        "Pause waits for ProcessPacket and not for the handler of the end of a batch",
+        PauseIgnoresProcessingComplete,
+    ),
+    _M(
+        "pause-during-started-returns",
+        "blocking",
+        "a channel whose Started still runs passes for one that is stopped",
+        PauseDuringStartedReturns,
+    ),
+    _M(
+        "pause-without-suspend-handler-returns",
+        "blocking",
+        "with no Suspend to call Pause forgets to wait for the packets",
+        PauseWithoutSuspendHandlerReturns,
+    ),
+    _M(
+        "disable-ignores-running-routine",
+        "blocking",
+        "Disable waits for routines that are due and not for one that runs",
+        DisableIgnoresRoutine,
     ),
 )

@@ -9,6 +9,7 @@ from kmcl_adapters.reference.library.lifecycle import Lifecycle, Phase
 from kmcl_adapters.reference.library.receiver import Receiver
 from kmcl_adapters.reference.library.ring import ANSWER, Frame
 from kmcl_adapters.reference.library.sender import Completer
+from kmcl_model.api import CLOSED
 from kmcl_model.status import STATUS_SUCCESS
 
 from .mutant import Mutant
@@ -94,6 +95,13 @@ class CancelStopsAtSlowRoutine(Completer):
         super().step()
 
 
+class NothingCancelledWithoutClosed(Channel):
+    def cancel_sent(self) -> None:
+        if CLOSED not in self.state_handlers:
+            self.sent.clear()
+        super().cancel_sent()
+
+
 _M = Mutant
 MUTANTS: Final = (
     _M(
@@ -161,5 +169,11 @@ MUTANTS: Final = (
         "cancellation",
         "a completion routine that takes long ends the work item that calls the others",
         CancelStopsAtSlowRoutine,
+    ),
+    _M(
+        "nothing-cancelled-without-closed-handler",
+        "cancellation",
+        "packets are cancelled by what wraps the driver's Closed, which is optional",
+        NothingCancelledWithoutClosed,
     ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from kmcl_adapters.reference.library.channel import Channel
+from kmcl_adapters.reference.library.lifecycle import Phase
 from kmcl_adapters.reference.library.packet import Received
 from kmcl_adapters.reference.library.receiver import Receiver
 from kmcl_adapters.reference.library.ring import PACKET, Frame, Ring
@@ -108,6 +109,45 @@ class QuotaOfOneStalls(Receiver):
         return self.channel.quota == 1 or super().at_quota(outstanding)
 
 
+class FailedQueueRestartedByQuota(Channel):
+    def set_transaction_quota(self, quota: int) -> None:
+        super().set_transaction_quota(quota)
+        self.receiver.failed = False
+        self.receiver.wake()
+
+
+class FailedQueueRestartedByCompletion(Channel):
+    def packet_complete(self, received: Received, buffer: bytes | None) -> None:
+        self.receiver.failed = False
+        self.receiver.wake()
+        super().packet_complete(received, buffer)
+
+
+class FailedPacketKeepsQuota(Channel):
+    failures = 0
+
+    def packet_fail(self, received: Received) -> None:
+        self.failures += 1
+        super().packet_fail(received)
+
+    def set_transaction_quota(self, quota: int) -> None:
+        super().set_transaction_quota(quota - self.failures)
+
+
+class QuotaSetOnPeer(Channel):
+    def set_transaction_quota(self, quota: int) -> None:
+        if self.link is not None and self.link.open:
+            self.link.peer(self).quota = quota
+        else:
+            super().set_transaction_quota(quota)
+
+
+class QuotaWhilePausedIgnored(Channel):
+    def set_transaction_quota(self, quota: int) -> None:
+        if not self.paused or self.phase != Phase.OPEN:
+            super().set_transaction_quota(quota)
+
+
 _M = Mutant
 MUTANTS: Final = (
     _M(
@@ -187,5 +227,35 @@ MUTANTS: Final = (
         "flow control",
         "the length is compared with 'not less than' where 'greater than' was meant",
         MaximalPacketRefused,
+    ),
+    _M(
+        "failed-queue-restarts-by-quota",
+        "flow control",
+        "a new quota starts every stopped queue, a failed one as well",
+        FailedQueueRestartedByQuota,
+    ),
+    _M(
+        "failed-queue-restarts-by-completion",
+        "flow control",
+        "a completion starts every stopped queue, a failed one as well",
+        FailedQueueRestartedByCompletion,
+    ),
+    _M(
+        "failed-packet-keeps-quota",
+        "flow control",
+        "a failed packet counts towards the quota for the rest of the channel's life",
+        FailedPacketKeepsQuota,
+    ),
+    _M(
+        "quota-set-on-peer",
+        "flow control",
+        "the quota of an open channel is set for the direction of its sends",
+        QuotaSetOnPeer,
+    ),
+    _M(
+        "quota-while-paused-ignored",
+        "flow control",
+        "a quota set during a pause is not kept for the next start",
+        QuotaWhilePausedIgnored,
     ),
 )

@@ -130,6 +130,23 @@ class StartedMissingOnResume(Lifecycle):
         return super().may_start()
 
 
+class PostStartedOnPausedChannel(Lifecycle):
+    def advance_activity(self) -> bool:
+        channel, due = self.channel, self.post_due
+        if channel.activity == Activity.STOPPED and due and channel.phase == Phase.OPEN:
+            return self.post_start()
+        again = super().advance_activity()
+        if channel.activity == Activity.STOPPING:
+            self.post_due = due
+        return again
+
+
+class StartWhileOpeningLost(Channel):
+    def unpause(self) -> None:
+        if self.phase != Phase.OPENING:
+            super().unpause()
+
+
 _M = Mutant
 MUTANTS: Final = (
     _M(
@@ -209,5 +226,17 @@ MUTANTS: Final = (
         "callback order",
         "the second packet of a burst is handled at device level",
         HandlerAboveDispatch,
+    ),
+    _M(
+        "post-started-on-paused-channel",
+        "callback order",
+        "PostStarted is queued as a work item, which a pause does not take back",
+        PostStartedOnPausedChannel,
+    ),
+    _M(
+        "start-while-opening-lost",
+        "callback order",
+        "Start between the offer's acceptance and the open finds no queue and does nothing",
+        StartWhileOpeningLost,
     ),
 )

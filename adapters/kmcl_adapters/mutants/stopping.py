@@ -143,6 +143,21 @@ class PeerHandleInClosed(Lifecycle):
         return channel
 
 
+class SuspendTwiceAtRunningClose(Lifecycle):
+    repeated = False
+
+    def advance_closing(self) -> bool:
+        if self.cancelled or self.repeated or not self.suspended or self.post_running:
+            return super().advance_closing()
+        self.repeated = True
+        self.channel.activity = Activity.DRAINING
+        return self.call(SUSPEND, self.nothing)
+
+    def closed(self, status: int) -> None:
+        self.repeated = False
+        super().closed(status)
+
+
 _M = Mutant
 MUTANTS: Final = (
     _M(
@@ -222,5 +237,11 @@ MUTANTS: Final = (
         "callback order",
         "Closed is given the handle of the end that closed",
         PeerHandleInClosed,
+    ),
+    _M(
+        "suspend-twice-at-running-close",
+        "callback order",
+        "both the stop path and the close path call Suspend",
+        SuspendTwiceAtRunningClose,
     ),
 )

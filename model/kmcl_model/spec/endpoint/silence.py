@@ -143,6 +143,11 @@ def _close_due(s: EndpointState) -> bool:
     )
 
 
+def _must_close(s: EndpointState) -> bool:
+    """The session has to end, whatever the peer does."""
+    return disabling(s) or s.cause == 2
+
+
 def _stuck(s: EndpointState) -> bool:
     """Only the driver can go on: a handler is running or packets are outstanding."""
     return busy(s) or s.outstanding > 0
@@ -160,13 +165,13 @@ def _cases(
     """One obligation, split by the situations in which different requirements speak of it."""
     return tuple(
         _due(
-            id,
+            id if not number else f"{id}-{number + 1}",
             what,
             requirements,
             lambda s, q, holds=holds: when(s) and holds(s),
             ("enter", callback),
         )
-        for requirements, holds in cases
+        for number, (requirements, holds) in enumerate(cases)
     )
 
 
@@ -247,7 +252,7 @@ DUES = (
         ("return", "VmbChannelDisable"),
     ),
     _due(
-        "EP-due-disable",
+        "EP-due-disable-alone",
         "the return of Disable, although the peer is gone",
         "F129",
         lambda s, q: disabling(s) and s.connection != OPEN and not _stuck(s) and s.peer == "away",
@@ -261,12 +266,12 @@ DUES = (
             pending(s, "VmbChannelPause")
             and not _stuck(s)
             and (s.run == PAUSED or s.want == ACTIVE)
-            and ("waiting" not in q.facts or may_close(s) or s.connection != OPEN)
+            and ("waiting" not in q.facts or _must_close(s) or s.connection != OPEN)
         ),
         ("return", "VmbChannelPause"),
     ),
     _due(
-        "EP-due-pause",
+        "EP-due-pause-unheard",
         "the return of Pause, although no Suspend handler is registered",
         "F112",
         lambda s, q: (
@@ -275,7 +280,7 @@ DUES = (
             and s.run == PAUSED
             and s.ran
             and api.SUSPEND not in s.handlers
-            and ("waiting" not in q.facts or may_close(s) or s.connection != OPEN)
+            and ("waiting" not in q.facts or _must_close(s) or s.connection != OPEN)
         ),
         ("return", "VmbChannelPause"),
     ),

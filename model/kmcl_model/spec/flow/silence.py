@@ -37,14 +37,14 @@ DUES = (
         ("enter", PROCESS_PACKET),
     ),
     Due(
-        "FL-due-delivery",
+        "FL-due-delivery-held",
         "ProcessPacket for the packet that the quota held back",
         ("F343", "F249"),
         lambda s, q: s.woken and _delivery_due(s, q),
         ("enter", PROCESS_PACKET),
     ),
     Due(
-        "FL-due-delivery",
+        "FL-due-delivery-maximal",
         "ProcessPacket for a packet of maximal size",
         ("F215", "F221"),
         lambda s, q: _delivery_due(s, q) and len(s.entries[0].buffer) == s.maximum,
