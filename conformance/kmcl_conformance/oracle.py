@@ -33,7 +33,8 @@ from kmcl_model.spec.specification import ENDPOINTS, peer_of
 from kmcl_model.status import is_success
 
 from .failure import Failure, describe_state
-from .track import RefusedError, Track, endpoint_facts, quiet_with, shadow_of
+from .quiet import PLAIN, facts_of, told_to_endpoint, told_to_flow, told_to_packets
+from .track import RefusedError, Track, shadow_of
 
 __all__ = ["Judge", "Pair", "judge_trace"]
 
@@ -380,50 +381,27 @@ class Judge:
     # Silence ------------------------------------------------------------------------------
 
     def _quiescence(self) -> None:
-        facts = {name: self._facts(name) for name in ENDPOINTS}
+        facts = {
+            name: facts_of(self.endpoint[name].node, self.flow[name].node.summary)
+            for name in ENDPOINTS
+        }
         for name in ENDPOINTS:
-            carried: Any = self.flow[peer_of(name)].node.summary
-            waiting = any(under_way for *_, under_way in carried) or any(
-                True in t.node.summary for t in self.packets[name].values()
-            )
-            told = ["waiting"] if waiting else []
-            arriving: Any = self.flow[name].node.summary
-            if all(waits for _, waits, *_ in arriving):
-                told.append("incoming")
-            self._endpoint(name, quiet_with(tuple(told)))
+            waiting = any(True in t.node.summary for t in self.packets[name].values())
+            out, arriving = self.flow[peer_of(name)].node.summary, self.flow[name].node.summary
+            self._endpoint(name, told_to_endpoint(waiting, out, arriving))
         for name in ENDPOINTS:
-            flow: list[str] = [f for f in ("busy",) if f in facts[name]]
-            if "running" in facts[peer_of(name)]:
-                flow.append("sender running")
-            self._take(self.flow[name], quiet_with(tuple(flow)))
+            self._take(self.flow[name], told_to_flow(facts[name], facts[peer_of(name)]))
         for name in ENDPOINTS:
             peer = peer_of(name)
-            mine, theirs = facts[name], facts[peer]
-            packets: list[str] = [f for f in ("busy", "standing") if f in mine]
-            out: Any = self.flow[peer].node.summary
-            if not all(room for room, *_ in out):
-                packets.append("full")
-            if "running" not in theirs:
-                packets.append("peer paused")
-            elif "running" in mine and "busy" not in theirs and not any(o[1] or o[2] for o in out):
-                packets.append("drained")
-            quiet = quiet_with(tuple(packets))
+            quiet = told_to_packets(facts[name], facts[peer], self.flow[peer].node.summary)
             for track in self.packets[name].values():
                 if not track.node.idle:
                     self._take(track, quiet)
-            for track in (*self.incoming[name].values(), self.configuration[name]):
+            for track in self.incoming[name].values():
                 if not track.node.idle:
-                    self._take(track, quiet_with(()))
-
-    def _facts(self, name: str) -> frozenset[str]:
-        """What silence may be excused by: nothing is surely running, or a handler is."""
-        node = self.endpoint[name].node
-        facts: frozenset[str] | None = node.notes.get("facts")
-        if facts is None:
-            facts = node.notes["facts"] = endpoint_facts(node)
-        flows: Any = self.flow[name].node.summary
-        standing = any(stopped or (blocked and waits) for _, waits, stopped, blocked, _ in flows)
-        return facts | {"standing"} if standing else facts
+                    self._take(track, PLAIN)
+            if not self.configuration[name].node.idle:
+                self._take(self.configuration[name], PLAIN)
 
 
 def judge_trace(events: Iterable[Event], specification: Specification | None = None) -> Judge:

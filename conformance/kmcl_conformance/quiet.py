@@ -1,0 +1,89 @@
+"""What each observer is told when the implementation falls silent: what excuses silence."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from functools import cache
+from typing import Any, Final
+
+from kmcl_model.spec import Node, Quiet
+from kmcl_model.spec.endpoint import phase
+
+__all__ = ["PLAIN", "facts_of", "told_to_endpoint", "told_to_flow", "told_to_packets"]
+
+PLAIN: Final = Quiet("quiescence", ())
+
+Summary = tuple[Hashable, ...]
+"""What a flow tells: for each state whether there is room, whether packets are on their way,
+whether it is stopped, whether it is at its quota, and whether anything is outstanding at all."""
+
+
+def facts_of(endpoint: Node, arriving: Summary) -> frozenset[str]:
+    """Of an endpoint and the flow towards it: ``busy`` with a handler, surely ``running``, or
+    ``standing``, so that completions of its own packets may be held up."""
+    facts: frozenset[str] | None = endpoint.notes.get("facts")
+    if facts is None:
+        facts = endpoint.notes["facts"] = _endpoint_facts(endpoint)
+    return _with_flow(facts, arriving)
+
+
+def _endpoint_facts(node: Node) -> frozenset[str]:
+    facts = set()
+    states: Iterable[Any] = node.states
+    if any(
+        s.indicated
+        or s.others
+        or s.post_running
+        or s.early_started == 1
+        or s.connection in ("opening", "closing")
+        or s.run in ("starting", "suspending")
+        for s in states
+    ):
+        facts.add("busy")
+    running = all(
+        s.connection == "open" and s.run == "started" and not phase(s).stopping for s in states
+    )
+    if running:
+        facts.add("running")
+    if not running or any(s.indicated or s.others for s in states):
+        facts.add("standing")
+    return frozenset(facts)
+
+
+@cache
+def _with_flow(facts: frozenset[str], arriving: Any) -> frozenset[str]:
+    standing = any(stopped or (full and waits) for _, waits, stopped, full, _ in arriving)
+    return facts | {"standing"} if standing else facts
+
+
+@cache
+def told_to_endpoint(waiting: bool, out: Any, arriving: Any) -> Quiet:
+    """``waiting``: some of its packets are not completed; ``incoming``: packets wait for it."""
+    facts = []
+    if waiting or any(under_way for *_, under_way in out):
+        facts.append("waiting")
+    if all(waits for _, waits, *_ in arriving):
+        facts.append("incoming")
+    return Quiet("quiescence", tuple(facts))
+
+
+@cache
+def told_to_flow(receiver: frozenset[str], sender: frozenset[str]) -> Quiet:
+    """Whether the receiver is ``busy``, and the ``sender running``."""
+    facts: list[str] = [fact for fact in ("busy",) if fact in receiver]
+    if "running" in sender:
+        facts.append("sender running")
+    return Quiet("quiescence", tuple(facts))
+
+
+@cache
+def told_to_packets(mine: frozenset[str], theirs: frozenset[str], out: Any) -> Quiet:
+    """Whether the ring may be ``full``, the ``peer paused``, or the ring surely ``drained``."""
+    facts: list[str] = [fact for fact in ("busy", "standing") if fact in mine]
+    if not all(room for room, *_ in out):
+        facts.append("full")
+    if "running" not in theirs:
+        facts.append("peer paused")
+    elif "running" in mine and "busy" not in theirs and not any(o[1] or o[2] for o in out):
+        facts.append("drained")
+    return Quiet("quiescence", tuple(facts))
