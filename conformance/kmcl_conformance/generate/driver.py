@@ -44,7 +44,7 @@ __all__ = [
 CONTROL: Final = ("VmbChannelEnable", "VmbChannelDisable", "VmbChannelPause", "VmbChannelStart")
 
 ENABLED_ACTS: Final[dict[str, frozenset[str]]] = {
-    OPENED: frozenset({"VmbPacketSend", "VmbPacketGetPointer"}),
+    OPENED: frozenset({"VmbPacketSend"}),
     STARTED: frozenset({"VmbPacketSend", "VmbPacketAllocate", "VmbPacketFree"}),
     POST_STARTED: frozenset({"VmbChannelPacketComplete", "VmbPacketAllocate", "VmbPacketFree"}),
     SUSPEND: frozenset({"VmbChannelPacketComplete"}),

@@ -39,7 +39,7 @@ def rules_of(setter: Setter) -> list[Rule]:
         return not is_success(e.status) and (None in statuses or e.status in statuses)
 
     def repeated(s: ConfigurationState, e: Any) -> bool:
-        return setter.function in s.done and not is_success(e.status)
+        return setter.function in s.done and not (is_success(e.status) or undecided(s, e))
 
     def good(s: ConfigurationState, e: Any) -> bool:
         if repeated(s, e):
@@ -97,7 +97,7 @@ def rules_of(setter: Setter) -> list[Rule]:
             f"CF-{setter.function}-undecided",
             returned,
             (),
-            lambda s, e: end(_apply(s, e) if is_success(e.status) else s, e),
+            lambda s, e: _note_zero_pages(end(_apply(s, e) if is_success(e.status) else s, e), e),
             when=lambda s, e: (
                 undecided(s, e) and not (wrong_role(s, e) or enabled(s, e) or bad(s, e))
             ),
@@ -159,6 +159,12 @@ def _note(s: ConfigurationState, interpretation: str, first: bool) -> Configurat
 def _note_a08(s: ConfigurationState, status: int) -> ConfigurationState:
     reading = "R3" if is_success(status) else "R1" if status == STATUS_INVALID_PARAMETER_1 else "R2"
     return s._replace(assumed=(f"A08:{reading}",))
+
+
+def _note_zero_pages(s: ConfigurationState, e: Any) -> ConfigurationState:
+    if e.function != "VmbClientChannelInitSetRingBufferPageCount":
+        return s
+    return s._replace(assumed=(f"A21/zero-pages:{'R2' if is_success(e.status) else 'R1'}",))
 
 
 def _apply(s: ConfigurationState, e: Any) -> ConfigurationState:

@@ -42,6 +42,8 @@ def _accepted(s: PacketState, e: Event) -> PacketState:
         s = assume(s, "A90:R1")
     if s.length > s.maximum:
         s = assume(s, "A98/above:R2")
+    if s.unusual:
+        s = assume(s, "A101/unknown-bits:R2")
     if not s.routine:
         return fresh(s)  # the default routine frees the object, and nobody sees when
     return s
