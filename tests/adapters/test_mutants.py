@@ -1,4 +1,4 @@
-"""Each mutant can be told from the reference, by a walk or by a conversation made for it."""
+"""Each mutant can be told from the reference, by a walk or by a directed sequence."""
 
 from __future__ import annotations
 
@@ -12,9 +12,12 @@ from kmcl_adapters.mutants import AREAS, MUTANTS, create, parts_of
 from kmcl_adapters.reference import SOUND
 from kmcl_adapters.reference import create as create_reference
 from kmcl_adapters.reference.exercise import walk
+from kmcl_conformance.generate.tours import TOURS
+from kmcl_conformance.sequence import replay
 from kmcl_model.api import PROCESS_PACKET, STATE_CHANGE_CALLBACKS
 from kmcl_model.events import Argument, Event
 from kmcl_model.payload import Payload, payload_bytes
+from kmcl_model.spec import Specification
 from kmcl_model.stimuli import HOLD, Arm, Invoke, Reaction, Settle, Stimulus
 
 SEEDS = range(150)
@@ -184,6 +187,12 @@ DIRECTED: dict[str, list[Stimulus]] = {
 
 
 @cache
+def reference_tours() -> list[tuple[Event, ...]]:
+    specification = Specification()
+    return [replay(create_reference(""), specification, t.stimuli).events for t in TOURS]
+
+
+@cache
 def reference_walk(seed: int) -> list[Event]:
     return walk(create_reference("").open(), seed)
 
@@ -196,7 +205,11 @@ def differs(name: str) -> bool:
             for session in sessions:
                 session.apply(stimulus)
         return sessions[0].take() != sessions[1].take()
-    return any(walk(mutant.open(), seed) != reference_walk(seed) for seed in SEEDS)
+    specification = Specification()
+    return any(walk(mutant.open(), seed) != reference_walk(seed) for seed in SEEDS) or any(
+        replay(mutant, specification, tour.stimuli).events != events
+        for tour, events in zip(TOURS, reference_tours(), strict=True)
+    )
 
 
 @pytest.mark.parametrize("name", MUTANTS)

@@ -255,9 +255,7 @@ class Chooser:
         if callback == PROCESS_PACKET:
             roll = rng.random()
             if roll < 0.7:
-                steps.append(
-                    Act("VmbChannelPacketComplete", ("this", answer(rng), None))
-                )
+                steps.append(Act("VmbChannelPacketComplete", ("this", answer(rng), None)))
                 sticky = not hold and self._busy and rng.random() < 0.5
             elif roll < 0.8:
                 steps.append(Act("VmbChannelPacketFail", ("this",)))
@@ -293,10 +291,7 @@ class Chooser:
                 steps.append(Act("VmbPacketFree", (packet,)))
         else:
             contexts = self._live_contexts(endpoint) or ["c0", "c1"]
-            steps += [
-                Act("VmbChannelPacketComplete", (c, answer(rng), None))
-                for c in contexts
-            ]
+            steps += [Act("VmbChannelPacketComplete", (c, answer(rng), None)) for c in contexts]
         if hold:
             steps.insert(0 if rng.random() < 0.5 else len(steps), HOLD)
         if not steps and not status:

@@ -313,6 +313,25 @@ def _rejected_late(me: str) -> Iterator[Stimulus]:
     yield from close()
 
 
+def _offer_while_closing(me: str) -> Iterator[Stimulus]:
+    """The server offers anew while the client's Closed is still running."""
+    yield from running()
+    yield from packet(me, "p0")
+    yield react("client", CLOSED, HOLD)
+    yield from close("server")
+    yield control("server", "Enable")
+    yield control("server", "Start")
+    yield SETTLE
+    yield let_go("client", "Closed")
+    yield SETTLE
+    yield control("client", "Enable")
+    yield SETTLE
+    yield send(me, "p0", 0)
+    yield SETTLE
+    yield from answered(peer_of(me), 1)
+    yield from close()
+
+
 def _maximal_again(me: str) -> Iterator[Stimulus]:
     """A maximal packet in the first session and in the second."""
     peer = peer_of(me)
@@ -361,6 +380,7 @@ CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
     ("batch cut by a pause", _left_over_batch),
     ("pause while reporting", _pause_while_reporting),
     ("rejected late", _rejected_late),
+    ("offer while closing", _offer_while_closing),
     ("maximal packet again", _maximal_again),
     ("allocated again", _allocated_again),
 )
