@@ -279,8 +279,6 @@ class Chooser:
                 steps.append(Act("VmbPacketAllocate", (PACKETS[3],)))
             elif packet is not None and callback == STARTED and roll < 0.25:
                 steps.append(Act("VmbPacketFree", (packet,)))
-            elif packet is not None and callback == OPENED and roll < 0.15:
-                steps.append(Act("VmbPacketGetPointer", (packet,)))
             elif packet is not None and buffer is not None and 0 < len(buffer) <= MAXIMUM:
                 steps.append(Act("VmbPacketSend", (packet, buffer, int(rng.random() < 0.6))))
         elif callback == POST_STARTED and rng.random() < 0.4:

@@ -16,13 +16,17 @@ from kmcl_model.stimuli import Act, Stimulus
 from .steps import (
     BIG,
     ODD,
+    SMALL,
+    WAIT,
     Conversation,
     answered,
     call,
     close,
     complete,
+    configured,
     control,
     packet,
+    quota,
     react,
     reopen,
     running,
@@ -103,8 +107,47 @@ def _pointers_in_flight(me: str) -> Iterator[Stimulus]:
     yield from close()
 
 
+def _unusual_arguments(me: str) -> Iterator[Stimulus]:
+    """A send flag that no page names, ring sizes of zero, a packet without a byte."""
+    peer = peer_of(me)
+    yield from configured()
+    yield call("client", "VmbClientChannelInitSetRingBufferPageCount", 0, 0)
+    yield from packet(me, "p0")
+    yield from reopen()
+    yield send(me, "p0", 0, flags=WAIT | 0x80000000)
+    yield SETTLE
+    yield complete(peer, "c0", SMALL)
+    yield SETTLE
+    yield send(me, "p0", 1, 0)
+    yield SETTLE
+    yield complete(peer, "c0", SMALL)
+    yield SETTLE
+    yield from close()
+
+
+def _without_reports(me: str) -> Iterator[Stimulus]:
+    """A receiver that registered no ProcessingComplete handler, in two sessions."""
+    peer = peer_of(me)
+    yield from configured()
+    yield call(peer, "VmbChannelInitSetProcessPacketCallbacks", True, False)
+    for name in ("p0", "p1", "p2"):
+        yield from packet(me, name)
+    for tag in (0, 4):
+        yield from reopen()
+        yield quota(peer, 1)
+        for i in range(3):
+            yield send(me, f"p{i}", tag + i)
+        yield SETTLE
+        for _ in range(3):
+            yield complete(peer, "c0", ODD)
+            yield SETTLE
+        yield from close()
+
+
 CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
     ("soak", _soak),
     ("answers of one length", _answers_of_one_length),
     ("pointers in flight", _pointers_in_flight),
+    ("unusual arguments", _unusual_arguments),
+    ("without reports", _without_reports),
 )

@@ -210,7 +210,8 @@ def phase(s: EndpointState) -> Phase:
     """The part of the state that other observers see."""
     run = s.run if s.connection == OPEN else PAUSED
     stopping = pausing(s) or may_close(s)
-    return Phase(_stance(s), s.connection, run, stopping, may_close(s) or s.lately, s.over)
+    unsettled = s.lately or (s.told and s.connection == ENABLED)  # A52 R2: disabled of itself
+    return Phase(_stance(s), s.connection, run, stopping, may_close(s) or unsettled, s.over)
 
 
 def connection_region(s: EndpointState) -> str:

@@ -8,7 +8,7 @@ from kmcl_model.events import Call, Event, Return
 from kmcl_model.spec.observer import Rule, Shadow, need
 from kmcl_model.status import is_success
 
-from .state import Entry, FlowState, has_room
+from .state import SEND_FLAGS, Entry, FlowState, has_room
 
 __all__ = ["RULES"]
 
@@ -16,9 +16,10 @@ __all__ = ["RULES"]
 def _send(s: FlowState, e: Event) -> list[FlowState]:
     """The new entry comes last, or before others whose calls have not returned either."""
     assert isinstance(e, Call)
-    buffer = e.arguments[1]
+    buffer, flags = e.arguments[1], e.arguments[2]
     assert isinstance(buffer, bytes)
-    new = Entry(buffer, e.by, launched=s.send_open)
+    unusual = bool(isinstance(flags, int) and flags & ~SEND_FLAGS)
+    new = Entry(buffer, e.by, launched=s.send_open, unusual=unusual)
     after = [s._replace(entries=(*s.entries, new))]
     for place in range(len(s.entries) - 1, -1, -1):
         if not s.entries[place].calling:
@@ -80,6 +81,7 @@ def _may_refuse(s: FlowState, e: Any) -> bool:
         mine is None
         or len(mine.buffer) > s.maximum
         or not mine.buffer
+        or mine.unusual
         or s.sending != "open"
         or s.ending
         or not s.send_running

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = ["LARGE", "SHARE", "Entry", "FlowState", "assume", "has_room", "initial"]
+__all__ = ["LARGE", "SEND_FLAGS", "SHARE", "Entry", "FlowState", "assume", "has_room", "initial"]
 
 LARGE = 65
 """From this length on, in bytes, a packet may have to wait until it has the ring for itself."""
+
+SEND_FLAGS = 0x7
+"""The send flags that the pages name; other bits are refused or ignored (A101)."""
 
 SHARE = 96
 """Bytes of the ring that a packet below ``LARGE`` and its headers surely fit into."""
@@ -22,6 +25,7 @@ class Entry(NamedTuple):
     * ``optional``: its session has ended or it was cancelled, so it may be delivered or not.
     * ``over``: as optional, but not in a later session.
     * ``silent``: its packet has the default routine, so nobody sees it cancelled.
+    * ``unusual``: it was sent with flags that no page names, and may be refused (A101).
     """
 
     buffer: bytes
@@ -32,6 +36,7 @@ class Entry(NamedTuple):
     optional: bool = False
     over: bool = False
     silent: bool = False
+    unusual: bool = False
 
 
 class FlowState(NamedTuple):

@@ -7,6 +7,7 @@ from typing import Any
 from kmcl_model.api import COMPLETION_ROUTINE, PROCESS_PACKET
 from kmcl_model.events import Call, Enter, Event
 from kmcl_model.payload import matches_bytes
+from kmcl_model.spec.flow.state import SEND_FLAGS
 from kmcl_model.spec.observer import Move, Rule, need, never, witness
 from kmcl_model.status import is_success
 
@@ -15,8 +16,6 @@ from .state import FLYING, IDLE, NONE, SENDING, PacketState, assume, fresh, land
 __all__ = ["RULES", "WAIT_FOR_COMPLETION"]
 
 WAIT_FOR_COMPLETION = 0x1
-FLAGS = 0x7
-"""The send flags that the pages name; other bits are refused or ignored (A101)."""
 """The flag of VmbPacketSend that asks for an answer of the peer."""
 
 
@@ -30,7 +29,7 @@ def _after_send_call(s: PacketState, e: Event) -> PacketState:
         by=e.by,
         wait=bool(flags & WAIT_FOR_COMPLETION),
         length=len(buffer),
-        unusual=bool(flags & ~FLAGS),
+        unusual=bool(flags & ~SEND_FLAGS),
         cancel=s.leaving,
         assumed=(),
     )
