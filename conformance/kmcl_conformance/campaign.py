@@ -118,6 +118,10 @@ class Campaign:
         self.pairs: set[Pair] = set()
         self.witnesses = Witnesses(self.specification)
         self.found: dict[str, Found] = {}
+        self.broken: dict[str, str] = {}
+        """What any sequence broke, by id, with the file of the failure that stands for it."""
+        self.unsure: set[str] = set()
+        """What a sequence broke that was not confirmed or not examined any more."""
         self.inconclusive = 0
         self.steps = self.events = self.done = 0
         self.reactions: set[str] = set()
@@ -156,13 +160,29 @@ class Campaign:
         if outcome.failure is None:
             return
         key = signature(outcome)
-        if key not in self.found and len(self.found) < MOST_FAILURES:
+        found = self.found.get(key)
+        if found is None and len(self.found) < MOST_FAILURES:
             found = self._examine(key, name, outcome)
             if found is None:
                 self.inconclusive += 1
             else:
                 self.found[key] = found
                 self._save(found)
+        self._blame(outcome, found)
+
+    def _blame(self, outcome: Outcome, found: Found | None) -> None:
+        """One rule can break now these requirements, now others: none of them may pass."""
+        assert outcome.failure is not None
+        shown: set[str] = set()
+        if found is not None and found.outcome.failure is not None:
+            shown.update(found.outcome.failure.requirements)
+            self.broken.update((id, found.file) for id in shown if id not in self.broken)
+        certain = "schedulable" in self.description.capabilities or not _ends_silent(outcome)
+        for id in outcome.failure.requirements:
+            if found is not None and (certain or id in shown):
+                self.broken.setdefault(id, found.file)
+            else:
+                self.unsure.add(id)
 
     def _sequence(self, number: int) -> tuple[Outcome, str]:
         if number < len(TOURS):
@@ -238,7 +258,7 @@ class Campaign:
         if not deterministic:
             attempts += CONFIRMATIONS
             confirmed += sum(fails(stimuli) for _ in range(CONFIRMATIONS))
-            if confirmed < 2 and outcome.events and outcome.events[-1][0] == "quiescence":
+            if confirmed < 2 and _ends_silent(outcome):
                 return None
         if confirmed == attempts:
             stimuli, _ = minimise(stimuli, fails, attempts=1500 if deterministic else 60)
@@ -287,6 +307,10 @@ class Campaign:
         """Write down where the campaign stands, so that ``--resume`` can go on from there."""
         if self.options.out is not None:
             write_state(self.options.out, dump(self))
+
+
+def _ends_silent(outcome: Outcome) -> bool:
+    return bool(outcome.events) and outcome.events[-1][0] == "quiescence"
 
 
 def _file_name(key: str) -> str:

@@ -45,6 +45,8 @@ def dump(campaign: Campaign) -> dict[str, Any]:
         "reactions": sorted(campaign.reactions),
         "asked": sorted(campaign.asked),
         "answered": sorted(campaign.answered),
+        "broken": campaign.broken,
+        "unsure": sorted(campaign.unsure),
         "found": {
             key: [f.file, f.sequence, f.confirmed, f.attempts] for key, f in campaign.found.items()
         },
@@ -88,6 +90,8 @@ def restore(campaign: Campaign, kept: dict[str, Any]) -> None:
     campaign.reactions.update(kept["reactions"])
     campaign.asked.update(kept["asked"])
     campaign.answered.update(kept["answered"])
+    campaign.broken.update(kept["broken"])
+    campaign.unsure.update(kept["unsure"])
     for key, (file, sequence, confirmed, attempts) in kept["found"].items():
         outcome = _reload(campaign, file)
         campaign.found[key] = Found(file, sequence, outcome, confirmed, attempts)

@@ -47,6 +47,7 @@ _SHOWN: Final = 40
 """So many names of what was missed are listed."""
 
 _NOT_YET: Final = "this version of the specification does not model it yet"
+_UNSURE: Final = "a sequence broke it, but that was not confirmed or not examined any more"
 
 
 class Found(NamedTuple):
@@ -66,14 +67,16 @@ def requirement_verdicts(
     shortest: dict[str, tuple[str, int]],
     lost: str | None = None,
     not_offered: frozenset[str] = frozenset(),
+    unsure: frozenset[str] = frozenset(),
 ) -> tuple[RequirementResult, ...]:
     """One result for every requirement of the catalogue, in the order of their ids.
 
     ``witnesses`` counts by id, ``broken`` gives the case that broke an id; ``lost`` tells why the
-    implementation was gone before more could be seen, ``not_offered`` which functions it lacks.
+    implementation was gone before more could be seen, ``not_offered`` which functions it lacks,
+    ``unsure`` which ids a sequence broke without that being confirmed.
     """
     return tuple(
-        _result(requirement, description, witnesses, broken, shortest, lost, not_offered)
+        _result(requirement, description, witnesses, broken, shortest, lost, not_offered, unsure)
         for requirement in requirements().values()
     )
 
@@ -86,9 +89,12 @@ def _result(
     shortest: dict[str, tuple[str, int]],
     lost: str | None,
     not_offered: frozenset[str],
+    unsure: frozenset[str],
 ) -> RequirementResult:
     exercised = witnesses.get(requirement.id, 0)
-    verdict, reason = _verdict(requirement, description, exercised, broken, lost, not_offered)
+    verdict, reason = _verdict(
+        requirement, description, exercised, broken, lost, not_offered, unsure
+    )
     witness = shortest.get(requirement.id)
     return RequirementResult(
         id=requirement.id,
@@ -114,6 +120,7 @@ def _verdict(
     broken: dict[str, str],
     lost: str | None,
     not_offered: frozenset[str],
+    unsure: frozenset[str],
 ) -> tuple[RequirementVerdict, str | None]:
     if requirement.id in broken:
         return RequirementVerdict.FAIL, None
@@ -132,6 +139,8 @@ def _verdict(
             RequirementVerdict.NOT_APPLICABLE,
             f"the implementation does not offer {requirement.api}",
         )
+    if requirement.id in unsure:
+        return RequirementVerdict.INCONCLUSIVE, _UNSURE
     if exercised:
         return RequirementVerdict.PASS, None
     if lost:
@@ -154,12 +163,10 @@ def _missing_capability(requirement: Requirement, description: Description) -> s
 def certificate(campaign: Campaign, seconds: float) -> Certificate:
     """The certificate of a campaign that has come to its end."""
     broken: dict[str, str] = {}
-    for found in campaign.found.values():
-        failure = found.outcome.failure
-        assert failure is not None
-        for id in failure.requirements:
-            if id.startswith("F"):
-                broken.setdefault(requirement_of(id).id, found.file)
+    for id, file in campaign.broken.items():
+        if id.startswith("F"):
+            broken.setdefault(requirement_of(id).id, file)
+    unsure = frozenset(requirement_of(id).id for id in campaign.unsure if id.startswith("F"))
     lost = "sequences did not come to an end" if campaign.inconclusive else None
     results = requirement_verdicts(
         campaign.description,
@@ -168,6 +175,7 @@ def certificate(campaign: Campaign, seconds: float) -> Certificate:
         campaign.witnesses.requirements,
         lost,
         campaign.not_offered(),
+        unsure,
     )
     verdict = _overall(campaign, results)
     return Certificate(
