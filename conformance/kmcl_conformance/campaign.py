@@ -32,6 +32,7 @@ from .coverage import Hits, Seen, Witnesses, chart_coverage, seen
 from .keeping import CampaignError, dump, read_state, restore, write_state
 from .oracle import Pair
 from .plan import FAULTS, LENGTH, Plan
+from .profiles import FULL, PROFILES
 from .sequence import Outcome, replay
 from .shrink import minimise
 from .verdicts import Found, certificate
@@ -70,7 +71,7 @@ class Options(NamedTuple):
     """
 
     adapter: str = "reference"
-    profile: str = "full"
+    profile: str = FULL
     seed: int = 1
     sequences: int = BUDGETS["default"]
     length: int = LENGTH
@@ -110,7 +111,8 @@ class Campaign:
         self.options = options
         self.description: Description = adapter.describe()
         self.plan = Plan(options.seed, options.length, options.faults)
-        self.specification = Specification()
+        self.ends = PROFILES[options.profile]
+        self.specification = Specification(self.ends)
         self.pairs: set[Pair] = set()
         self.witnesses = Witnesses(self.specification)
         self.found: dict[str, Found] = {}
@@ -209,7 +211,7 @@ class Campaign:
     def coverage(self) -> dict[str, Hits]:
         """Of the charts: what was hit, and all there is."""
         moves = seen(self.specification).moves + self.earlier.moves
-        return chart_coverage(set(moves), self.pairs)
+        return chart_coverage(set(moves), self.pairs, self.ends)
 
     def command(self) -> str:
         """The command that runs this campaign again."""
@@ -221,7 +223,7 @@ class Campaign:
 
     def _examine(self, key: str, name: str, outcome: Outcome) -> Found | None:
         """Confirm and cut down; None where the failure did not come back."""
-        fresh = Specification()
+        fresh = Specification(self.ends)
 
         def fails(stimuli: Sequence[Stimulus]) -> bool:
             return signature(replay(self.adapter, fresh, stimuli)) == key

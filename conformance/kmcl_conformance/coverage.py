@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from kmcl_model.spec import Move, Specification
 from kmcl_model.spec.charts import CHARTS, Chart, Transition, chart_moves, pairs_of
+from kmcl_model.spec.specification import ENDPOINTS
 
 from .oracle import Pair
 
@@ -90,8 +91,11 @@ class Hits(NamedTuple):
     all: frozenset[str]
 
 
-def chart_coverage(taken: set[tuple[str, str, Move]], pairs: set[Pair]) -> dict[str, Hits]:
-    """States, transitions and transition pairs of all charts: those hit, and all there are.
+def chart_coverage(
+    taken: set[tuple[str, str, Move]], pairs: set[Pair], ends: tuple[str, ...] = ENDPOINTS
+) -> dict[str, Hits]:
+    """States, transitions and transition pairs of the charts of the ends that were observed: those
+    hit, and all there are.
 
     A transition is hit when an explanation of the trace takes it; a hidden one (a packet going from
     the queue into the ring) cannot be seen otherwise.
@@ -100,14 +104,16 @@ def chart_coverage(taken: set[tuple[str, str, Move]], pairs: set[Pair]) -> dict[
     transitions: tuple[set[str], set[str]] = (set(), set())
     doubles: tuple[set[str], set[str]] = (set(), set())
     for chart in CHARTS:
+        if chart.name.split()[0] not in ends:
+            continue
         for rule, move in chart_moves(chart):
-            ends = {f"{chart.name}: {move.region} {s}" for s in (move.source, move.target)}
+            both = {f"{chart.name}: {move.region} {s}" for s in (move.source, move.target)}
             name = _name(chart, (rule, move))
             transitions[1].add(name)
-            states[1].update(ends)
+            states[1].update(both)
             if (chart.name, rule, move) in taken:
                 transitions[0].add(name)
-                states[0].update(ends)
+                states[0].update(both)
         for first, second in pairs_of(chart):
             name = f"{_name(chart, first)}, then {second[1].target} by {second[0]}"
             doubles[1].add(name)

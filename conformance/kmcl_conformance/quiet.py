@@ -9,13 +9,28 @@ from typing import Any, Final
 from kmcl_model.spec import Node, Quiet
 from kmcl_model.spec.endpoint import phase
 
-__all__ = ["PLAIN", "facts_of", "told_to_endpoint", "told_to_flow", "told_to_packets"]
+__all__ = [
+    "PLAIN",
+    "UNKNOWN",
+    "UNKNOWN_BUSY",
+    "facts_of",
+    "told_to_endpoint",
+    "told_to_flow",
+    "told_to_packets",
+]
 
 PLAIN: Final = Quiet("quiescence", ())
 
 Summary = tuple[Hashable, ...]
 """What a flow tells: for each state whether there is room, whether packets are on their way,
 whether it is stopped, whether it is at its quota, and whether anything is outstanding at all."""
+
+
+UNKNOWN: Final = frozenset({(False, True, False, False, False)})
+"""Of a direction whose receiver is not observed and whose sender awaits nothing."""
+
+UNKNOWN_BUSY: Final = frozenset({(False, True, False, False, True)})
+"""The same, but for packets on their way, perhaps."""
 
 
 def facts_of(endpoint: Node, arriving: Summary) -> frozenset[str]:

@@ -82,6 +82,8 @@ def walk(
     run = SequenceRun(session, judge)
     try:
         for stimulus in prelude(rng):
+            if stimulus.endpoint not in judge.ends:
+                continue
             failure = run.step(stimulus)
             if failure is not None:
                 return run.outcome(failure)

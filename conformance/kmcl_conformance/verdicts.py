@@ -95,7 +95,9 @@ def _result(
     verdict, reason = _verdict(
         requirement, description, exercised, broken, lost, not_offered, unsure
     )
-    witness = shown.get(requirement.id)
+    if verdict is RequirementVerdict.NOT_APPLICABLE:
+        exercised = 0  # a rule of both roles has counted what it saw at the other end
+    witness = shown.get(requirement.id) if exercised else None
     return RequirementResult(
         id=requirement.id,
         facts=requirement.facts,
@@ -225,7 +227,9 @@ def _failure(campaign: Campaign, found: Found) -> Failure:
         requirements=tuple(id for id in failure.requirements if id.startswith("F")),
         summary=f"{describe_event(failure.event)}, but {what}",
         event_index=failure.number,
-        allowed=allowed_instead(Judge(Specification()), outcome.events[: failure.number]),
+        allowed=allowed_instead(
+            Judge(Specification(campaign.ends)), outcome.events[: failure.number]
+        ),
         last_state="; ".join(failure.state[:3]),
         chart=sequence_rows(outcome.events),
     )
@@ -270,7 +274,7 @@ def _coverage(campaign: Campaign) -> Coverage:
     hits = campaign.coverage()
     every = frozenset(
         f"{endpoint}: {act} in {callback}"
-        for endpoint in ("client", "server")
+        for endpoint in campaign.ends
         for callback, acts in ENABLED_ACTS.items()
         for act in acts
     )

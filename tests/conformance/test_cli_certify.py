@@ -290,7 +290,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_certificate(
 
     assert (stopped.code, stopped.is_one_line, stopped.out) == (3, True, "")
     assert stopped.err.endswith(
-        "kmcl certify --adapter reference --profile full --seed 1 --budget 5 --resume out\n"
+        "kmcl certify --adapter reference --seed 1 --budget 5 --resume out\n"
     )
     monkeypatch.setattr(campaigns, "find", find)
     resumed = run("certify", "-b", "5", "--resume", "out", "--json")

@@ -152,7 +152,7 @@ _LIFE = (
         "EP-cleaned",
         ("return", "VmbChannelCleanup"),
         (need("a disabled channel is released", "F182", lambda s, e: s.connection == DISABLED),),
-        lambda s, e: initial(s.endpoint)._replace(peer=s.peer),
+        lambda s, e: initial(s.endpoint, s.alone)._replace(peer=s.peer),
         shows=("F150",),
     ),
     Rule(
@@ -250,7 +250,7 @@ _LIFE = (
         "EP-crash",
         ("environment", "crash"),
         (),
-        lambda s, e: initial(s.endpoint)._replace(connection=CRASHED, peer=s.peer),
+        lambda s, e: initial(s.endpoint, s.alone)._replace(connection=CRASHED, peer=s.peer),
     ),
 )
 

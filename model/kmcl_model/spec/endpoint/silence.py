@@ -117,7 +117,7 @@ def _start_due(s: EndpointState) -> bool:
         and s.want == ACTIVE
         and not may_close(s)
         and not pending(s, "VmbChannelPause")
-        and s.peer == "open"
+        and s.peer in ("open", "unseen")
         and (s.endpoint == "server" or s.accepted)
         and not busy(s)
     )

@@ -42,9 +42,10 @@ class Entry(NamedTuple):
 class FlowState(NamedTuple):
     """One explanation of what was seen of one direction.
 
-    Of the sender: ``sending`` is its connection, ``send_open``: it may be open, ``send_running``:
-    it surely runs, ``ending``: its session may be ending. Of the receiver: ``connection`` and
-    ``run``, ``stopping``: it may be about to be paused or closed.
+    ``alone``: the sender is not observed, so anything may arrive. Of the sender: ``sending`` is
+    its connection, ``send_open``: it may be open, ``send_running``: it surely runs, ``ending``: its
+    session may be ending. Of the receiver: ``connection`` and ``run``, ``stopping``: it may be
+    about to be paused or closed.
 
     ``outstanding`` and ``large`` count the packets that the receiver's driver holds, in all and
     from ``LARGE`` on. ``quota`` 0: never set. The queue is ``blocked`` by the quota, ``stopped``
@@ -56,6 +57,7 @@ class FlowState(NamedTuple):
 
     sender: str
     receiver: str
+    alone: bool = False
     entries: tuple[Entry, ...] = ()
     sending: str = "none"
     send_open: bool = False
@@ -79,9 +81,9 @@ class FlowState(NamedTuple):
     assumed: tuple[str, ...] = ()
 
 
-def initial(sender: str, receiver: str) -> FlowState:
-    """Nothing sent yet."""
-    return FlowState(sender, receiver)
+def initial(sender: str, receiver: str, alone: bool = False) -> FlowState:
+    """Nothing sent yet. ``alone``: the sender is not observed."""
+    return FlowState(sender, receiver, alone)
 
 
 def assume(s: FlowState, reading: str) -> FlowState:

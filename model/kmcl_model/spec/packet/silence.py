@@ -7,7 +7,7 @@ from kmcl_model.spec.observer import Due, Quiet, Silence
 
 from .state import FLYING, SENDING, PacketState, assume
 
-__all__ = ["DUES", "SILENCES", "place", "settle"]
+__all__ = ["DUES", "SILENCES", "place", "receive_unseen", "settle"]
 
 
 def place(s: PacketState) -> list[PacketState]:
@@ -15,6 +15,14 @@ def place(s: PacketState) -> list[PacketState]:
     if s.status in (SENDING, FLYING) and not s.placed and s.can_place:
         return [s._replace(placed=True)]
     return []
+
+
+def receive_unseen(s: PacketState) -> list[PacketState]:
+    """A peer that is not observed takes the packet off the ring, and answers it or fails it."""
+    if not (s.alone and s.status in (SENDING, FLYING) and s.placed) or s.failed:
+        return []
+    delivered = s._replace(delivered=True)
+    return [delivered, delivered._replace(answered=True), delivered._replace(failed=True)]
 
 
 def _answer_due(s: PacketState, q: Quiet) -> bool:

@@ -31,10 +31,12 @@ class PacketState(NamedTuple):
     although its packet has completed (A95). ``wait``: an answer was asked for; ``answer`` is what
     the peer gave to PacketComplete. ``offered``: the host goes on offering while it closes
     (F011); ``can_place``: the sender may be open; ``leaving``: the session may be ending;
-    ``cancel``: it may have ended since the send, so the transaction may fail.
+    ``cancel``: it may have ended since the send, so the transaction may fail. ``alone``: the other
+    end is not observed, so a packet that reached the ring may have been answered or failed.
     """
 
     endpoint: str
+    alone: bool = False
     status: str = NONE
     initialized: bool = False
     routine: bool = False
@@ -62,9 +64,9 @@ class PacketState(NamedTuple):
     assumed: tuple[str, ...] = ()
 
 
-def initial(endpoint: str) -> PacketState:
-    """No packet object yet."""
-    return PacketState(endpoint)
+def initial(endpoint: str, alone: bool = False) -> PacketState:
+    """No packet object yet. ``alone``: the other end is not observed."""
+    return PacketState(endpoint, alone)
 
 
 def assume(s: PacketState, reading: str) -> PacketState:

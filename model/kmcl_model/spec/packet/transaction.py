@@ -73,7 +73,7 @@ def _may_refuse(s: PacketState, e: Event) -> bool:
 
 def _is_answer(s: PacketState, seen: Any) -> bool:
     """Whether the answer came as given, but for padding to a multiple of eight bytes (A105)."""
-    return matches_bytes(s.answer, seen)
+    return s.alone or matches_bytes(s.answer, seen)
 
 
 def _completed(s: PacketState, e: Event) -> PacketState:
@@ -84,7 +84,7 @@ def _completed(s: PacketState, e: Event) -> PacketState:
         after = assume(after, "A95:R1")
     if s.connection == "open" and s.run in ("paused", "suspended"):
         after = assume(after, "A65:R1")
-    if isinstance(seen, bytes) and len(s.answer) % 8:
+    if isinstance(seen, bytes) and len(s.answer) % 8 and not s.alone:
         after = assume(after, "A105/length:R1" if len(seen) == len(s.answer) else "A105/length:R2")
     return after
 
@@ -206,7 +206,7 @@ RULES = (
                 "success with WAIT_FOR_COMPLETION means that the peer has completed the packet",
                 "F138 F134",
                 lambda s, e: not s.wait or s.answered,
-                lambda s, e: s.wait,
+                lambda s, e: s.wait and not s.alone,
             ),
             need(
                 "success without the flag means that the packet is in the ring of an open channel",
@@ -242,11 +242,13 @@ RULES = (
                 "a transaction fails only with its session or its peer",
                 "F134 F132",
                 lambda s, e: s.cancel or s.failed,
+                lambda s, e: not s.alone,
             ),
             need(
                 "a cancelled packet brings no answer but that of the peer",
                 "F135 F136",
                 lambda s, e: not e.arguments[2] or (s.answered and _is_answer(s, e.arguments[2])),
+                lambda s, e: not s.alone,
             ),
         ),
         _cancelled,
