@@ -579,14 +579,14 @@ READINGS: dict[str, Callable[[], Conversation]] = {
     ),
     "A90:R1": lambda: unsent().do("client", "VmbPacketSend", "p0", MESSAGE, 1, status=0),
     "A90:R2": lambda: unsent().do("client", "VmbPacketSend", "p0", MESSAGE, 1, status=0xC0000184),
-    "A91:R1": lambda: (
+    "A91/disable:R1": lambda: (
         queued()
         .call("client", "VmbChannelDisable")
         .completion("client", "p0", CANCELLED, None)
         .back("client", "VmbChannelDisable")
         .quiet()
     ),
-    "A91:R2": lambda: queued().do("client", "VmbChannelDisable").quiet(),
+    "A91/disable:R2": lambda: queued().do("client", "VmbChannelDisable").quiet(),
     "A95:R1": lambda: (
         ready()
         .call("client", "VmbPacketSend", "p0", MESSAGE, 0)

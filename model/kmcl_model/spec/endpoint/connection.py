@@ -69,7 +69,9 @@ def _after_enable(s: EndpointState, e: Event) -> list[EndpointState]:
             return [paused, active]
         return [assume(active, "A36:R1"), assume(paused, "A36:R2")]
     if s.wish == "was paused":
-        return [assume(paused, "A39:R1"), assume(active, "A39:R2")]
+        # A server may be paused at first (A34), so that a paused one tells nothing.
+        again = paused if s.endpoint == "server" else assume(paused, "A39/enable:R1")
+        return [again, assume(active, "A39/enable:R2")]
     if s.endpoint == "server":
         if s.wish == "was active":
             return [paused, active]
@@ -262,8 +264,14 @@ def _tried_again(s: EndpointState) -> bool:
 
 def _after_opened_enter(s: EndpointState, _e: Event) -> EndpointState:
     left = s.peer in ("away", "leaving", "rejected")
-    if s.peer == "ready":
-        s = assume(s, "A43/order:R1" if s.endpoint == "server" else "A43/order:R2")
+    if s.peer == "opening":
+        s = assume(s, "A43/order:R3")
+    elif s.peer == "open":
+        s = assume(s, "A43/order:R1" if s.endpoint == "client" else "A43/order:R2")
+    if PendingCall("VmbChannelEnable", False) in s.calls:
+        s = assume(s, "A31/callbacks:R2")
+    elif s.endpoint == "client" and not s.waited:
+        s = assume(s, "A31/callbacks:R1")
     return s._replace(
         connection=OPENING,
         invited=max(0, s.invited - 1),
@@ -307,7 +315,7 @@ def _after_closed(s: EndpointState, _e: Event) -> list[EndpointState]:
     if disabling(s):
         return [kept._replace(invited=0)]
     other = kept._replace(want=ACTIVE if kept.want == PAUSED else PAUSED)
-    return [kept, assume(other, "A39:R3")]
+    return [kept, assume(other, "A39/reopen:R2")]
 
 
 _OPENING = (

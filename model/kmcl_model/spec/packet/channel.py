@@ -20,6 +20,13 @@ def _hear(s: PacketState, e: Shadow) -> PacketState:
         for p in phases
     )
     ended = leaving or (s.connection == "open" and not opened)
+    stances = {p.stance for p in phases}
+    if stances <= {"leaving", "away", "rejected"}:
+        ending = "disable"
+    elif stances <= {"closing"}:
+        ending = "remote-close"
+    else:
+        ending = s.ending if stances <= {"ready", "opening"} else ""
     return s._replace(
         connection=phases[0].connection if len(phases) == 1 else "open" if opened else "enabled",
         offered=all(p.stance in ("ready", "closing") for p in phases),
@@ -31,6 +38,7 @@ def _hear(s: PacketState, e: Shadow) -> PacketState:
         leaving=leaving,
         cancel=ended or s.cancel,
         over=all(p.over for p in phases),
+        ending=ending,
     )
 
 

@@ -31,7 +31,10 @@ class PacketState(NamedTuple):
     although its packet has completed (A95). ``wait``: an answer was asked for; ``answer`` is what
     the peer gave to PacketComplete. ``offered``: the host goes on offering while it closes
     (F011); ``can_place``: the sender may be open; ``leaving``: the session may be ending;
-    ``cancel``: it may have ended since the send, so the transaction may fail.
+    ``cancel``: it may have ended since the send, so the transaction may fail; ``ending``: what ends
+    it or has ended the last one, ``disable`` or ``remote-close``, empty if that is not sure.
+    ``rested``: the send came while the channel was open and paused (A66). ``scant``: the memory
+    offered is below SizeofPacket (A115).
     """
 
     endpoint: str
@@ -59,6 +62,9 @@ class PacketState(NamedTuple):
     leaving: bool = False
     cancel: bool = False
     over: bool = False
+    ending: str = ""
+    rested: bool = False
+    scant: bool = False
     assumed: tuple[str, ...] = ()
 
 
@@ -99,6 +105,7 @@ def fresh(s: PacketState) -> PacketState:
         failed=False,
         answer=b"",
         length=0,
+        rested=False,
         assumed=(),
     )
 
@@ -117,6 +124,7 @@ def landed(s: PacketState) -> PacketState:
         failed=False,
         answer=b"",
         length=0,
+        rested=False,
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from kmcl_model.api import COMPLETION_ROUTINE, PROCESS_PACKET
-from kmcl_model.events import Call, Enter, Event
+from kmcl_model.events import Argument, Call, Enter, Event
 from kmcl_model.payload import matches_bytes
 from kmcl_model.spec.flow.state import SEND_FLAGS
 from kmcl_model.spec.observer import Move, Rule, need, never, witness
-from kmcl_model.status import is_success
+from kmcl_model.status import STATUS_CANCELLED, STATUS_DEVICE_REMOVED, is_success
 
 from .state import FLYING, IDLE, NONE, SENDING, PacketState, assume, fresh, landed
 
@@ -31,6 +31,7 @@ def _after_send_call(s: PacketState, e: Event) -> PacketState:
         length=len(buffer),
         unusual=bool(flags & ~SEND_FLAGS),
         cancel=s.leaving,
+        rested=s.connection == "open" and s.run == "paused",
         assumed=(),
     )
 
@@ -89,9 +90,26 @@ def _completed(s: PacketState, e: Event) -> PacketState:
     return after
 
 
+def _delivered(s: PacketState, _e: Event) -> PacketState:
+    after = s._replace(delivered=True, placed=True)
+    if s.rested and s.connection == "open" and s.run == "paused":
+        after = assume(after, "A66:R4")
+    return after
+
+
 def _cancelled(s: PacketState, e: Event) -> PacketState:
-    after = assume(landed(s), "A92:R1" if s.connection == "open" else "A92:R2")
-    return after if s.placed or s.delivered else assume(after, "A91:R1")
+    """The code is the library's choice (A94), unless the peer has failed the packet."""
+    assert isinstance(e, Enter)
+    after = assume(landed(s), "A94:R2")
+    if not s.failed:
+        after = assume(after, f"A94/code:{_CODES.get(e.arguments[1], 'R3')}")
+    if s.placed or s.delivered:
+        return assume(after, "A92:R1" if s.connection == "open" else "A92:R2")
+    return assume(after, f"A91/{s.ending}:R1") if s.ending else after
+
+
+_CODES: Final[dict[Argument, str]] = {STATUS_CANCELLED: "R1", STATUS_DEVICE_REMOVED: "R2"}
+"""The reading of A94 that a status shows."""
 
 
 def _success(s: PacketState, e: Event) -> bool:
@@ -169,7 +187,7 @@ RULES = (
         "PK-delivered",
         ("enter", PROCESS_PACKET),
         (),
-        lambda s, e: s._replace(delivered=True, placed=True),
+        _delivered,
         when=lambda s, e: s.status in (SENDING, FLYING),
         moves=(Move("packet", "in ring", "awaiting completion"),),
     ),
