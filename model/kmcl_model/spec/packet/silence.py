@@ -106,7 +106,7 @@ SILENCES = (
 def settle(s: PacketState, q: Quiet) -> PacketState:
     """What is still in flight shows which readings hold; nothing past is left to be cancelled."""
     if s.status == FLYING and not s.placed and s.connection in ("enabled", "disabled") and s.cancel:
-        return assume(s, f"A91/{s.ending}:R2") if s.ending else s
+        return assume(s, f"A91/{s.ending}:R2") if s.ending and not s.late else s
     if s.rested and s.connection == "open" and s.run == "paused" and not s.cancel:
         # Nothing at the peer keeps the packet: its own end does.
         if s.status == FLYING and not s.delivered and "peer free" in q.facts:

@@ -33,6 +33,7 @@ class PacketState(NamedTuple):
     (F011); ``can_place``: the sender may be open; ``leaving``: the session may be ending;
     ``cancel``: it may have ended since the send, so the transaction may fail; ``ending``: what ends
     it or has ended the last one, ``disable`` or ``remote-close``, empty if that is not sure.
+    ``late``: the session was ending when the packet was sent.
     ``rested``: the send came while the channel was open and paused (A66). ``scant``: the memory
     offered is below SizeofPacket (A115).
     """
@@ -63,6 +64,7 @@ class PacketState(NamedTuple):
     cancel: bool = False
     over: bool = False
     ending: str = ""
+    late: bool = False
     rested: bool = False
     scant: bool = False
     assumed: tuple[str, ...] = ()
@@ -105,6 +107,7 @@ def fresh(s: PacketState) -> PacketState:
         failed=False,
         answer=b"",
         length=0,
+        late=False,
         rested=False,
         assumed=(),
     )
@@ -124,6 +127,7 @@ def landed(s: PacketState) -> PacketState:
         failed=False,
         answer=b"",
         length=0,
+        late=False,
         rested=False,
     )
 

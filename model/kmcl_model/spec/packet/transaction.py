@@ -31,6 +31,7 @@ def _after_send_call(s: PacketState, e: Event) -> PacketState:
         length=len(buffer),
         unusual=bool(flags & ~SEND_FLAGS),
         cancel=s.leaving,
+        late=s.leaving,
         rested=s.connection == "open" and s.run == "paused",
         assumed=(),
     )
@@ -103,9 +104,10 @@ def _cancelled(s: PacketState, e: Event) -> PacketState:
     after = assume(landed(s), "A94:R2")
     if not s.failed:
         after = assume(after, f"A94/code:{_CODES.get(e.arguments[1], 'R3')}")
-    if s.placed or s.delivered:
+    if s.delivered or (s.placed and s.wait):
         return assume(after, "A92:R1" if s.connection == "open" else "A92:R2")
-    return assume(after, f"A91/{s.ending}:R1") if s.ending else after
+    # What is not to be answered is over once it is in the ring, so it never got there.
+    return assume(after, f"A91/{s.ending}:R1") if s.ending and not s.late else after
 
 
 _CODES: Final[dict[Argument, str]] = {STATUS_CANCELLED: "R1", STATUS_DEVICE_REMOVED: "R2"}
