@@ -83,7 +83,17 @@ def _enabled(s: EndpointState, e: Event) -> EndpointState:
     """On the client this shows that Enable does not wait for an offer (A31)."""
     if s.endpoint == "client" and s.connection == ENABLED and s.peer == "away":
         s = assume(s, "A31:R1")
+    if s.tight == 2:
+        s = assume(s, "A21/small-counts:R2")
     return end_of(s, PendingCall("VmbChannelEnable", False))
+
+
+def _after_failed_enable(s: EndpointState, e: Event) -> EndpointState:
+    after = end_of(s, PendingCall("VmbChannelEnable", False))
+    return assume(
+        after._replace(connection=DISABLED, wish=_memory(s), invited=0, assumed=()),
+        "A21/small-counts:R1",
+    )
 
 
 def _after_disable(s: EndpointState, e: Event) -> EndpointState:
@@ -182,7 +192,28 @@ _LIFE = (
             ),
         ),
         _enabled,
-        when=_found_disabled,
+        when=lambda s, e: _found_disabled(s, e) and (is_success(e.status or 0) or not s.tight),
+    ),
+    # Enable may refuse a ring that is too small, and then has done nothing (A21).
+    Rule(
+        "EP-enable-refused",
+        ("return", "VmbChannelEnable"),
+        (
+            need(
+                "a channel whose Enable fails stays disabled",
+                "F183 F187",
+                lambda s, e: s.connection == ENABLED,
+                never,
+            ),
+        ),
+        _after_failed_enable,
+        when=lambda s, e: _found_disabled(s, e) and s.tight > 0 and not is_success(e.status or 0),
+    ),
+    Rule(
+        "EP-limits",
+        ("limits", ""),
+        (),
+        lambda s, e: s._replace(tight=max(limits.tight for limits in e.states)),
     ),
     # A second Enable: `done` marks a call that finds the channel not disabled (A32).
     Rule(

@@ -116,6 +116,8 @@ class EndpointState(NamedTuple):
       ``reporting`` ProcessingComplete handlers, ``others`` all outside the regions but
       ProcessPacket and PostStarted. ``outstanding`` counts the packets handed to the driver
       and not yet given back.
+    * ``tight``: the ring asked for may be too small for a maximal packet (1), or is (2), so that
+      Enable may fail (A21).
     * ``over``: Disable has returned; ``lately``: the client was closed by its peer, and the
       library may not have noticed yet that Closed has returned; ``handlers`` are the
       registered state change callbacks.
@@ -149,6 +151,7 @@ class EndpointState(NamedTuple):
     torn_down: bool = False
     reporting: int = 0
     early_started: int = 0
+    tight: int = 0
     handlers: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
 

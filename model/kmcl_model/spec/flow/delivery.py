@@ -142,6 +142,13 @@ RULES = (
     Rule("FL-complete", ("call", "VmbChannelPacketComplete"), (), _given_back),
     Rule("FL-fail", ("call", "VmbChannelPacketFail"), (), _given_back),
     Rule("FL-overtaken", ("overtaken", ""), (), lambda s, e: assume(s, "A84:R1")),
+    # The order in which the sender hears of several packets that its peer has completed.
+    Rule(
+        "FL-answered",
+        ("answered", ""),
+        (),
+        lambda s, e: assume(s, f"A84/routines:{e.states[0]}"),
+    ),
     Rule(
         "FL-malformed",
         ("environment", "malformed"),
