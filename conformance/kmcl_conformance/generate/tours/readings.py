@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from kmcl_conformance.generate.setup import SETTLE
+from kmcl_model.api import CLOSED, COMPLETION_ROUTINE
+from kmcl_model.payload import Payload, payload_bytes
 from kmcl_model.spec.specification import ENDPOINTS, peer_of
-from kmcl_model.stimuli import Stimulus
+from kmcl_model.stimuli import Act, Stimulus
 
 from .steps import (
     BIG,
@@ -25,6 +27,7 @@ from .steps import (
     control,
     packet,
     quota,
+    react,
     reopen,
     running,
     send,
@@ -38,25 +41,28 @@ HUGE = 8192
 
 
 def _sends_while_paused(me: str) -> Iterator[Stimulus]:
-    """A paused end sends; then it is answered while it is paused (A65, A66)."""
+    """An end that opens paused has packets queued, and sends one again from their routine (A65,
+    A66)."""
     peer = peer_of(me)
-    yield from running()
-    yield from sends(me, 1)
+    again = payload_bytes(Payload(2, ODD))
+    yield from configured()
+    yield from packet(me, "p0")
     yield from packet(me, "p1")
-    yield from packet(me, "p2")
-    yield SETTLE
     yield control(me, "Pause")
-    yield SETTLE
+    yield control(me, "Enable")
+    yield react(me, COMPLETION_ROUTINE, Act("VmbPacketSend", ("this", again, WAIT)))
+    yield send(me, "p0", 0, flags=0)
     yield send(me, "p1", 1)
-    yield send(me, "p2", 2, flags=0)
+    yield control(peer, "Enable")
+    yield control(peer, "Start")
     yield SETTLE
-    yield complete(peer, "c0", ODD)
+    for context in ("c0", "c1"):
+        yield complete(peer, context, ODD)
     yield SETTLE
     yield control(me, "Start")
     yield SETTLE
-    yield complete(peer, "c0")
-    yield complete(peer, "c1", SMALL)
-    yield complete(peer, "c2")
+    for context in ("c0", "c1", "c2"):
+        yield complete(peer, context, SMALL)
     yield SETTLE
     yield from close()
 
@@ -104,12 +110,15 @@ def _server_left_to_itself(me: str) -> Iterator[Stimulus]:
 
 
 def _sends_while_disabled(me: str) -> Iterator[Stimulus]:
-    """A packet is sent before Enable (A90)."""
-    yield from configured()
-    yield from sends(me, 1)
-    yield SETTLE
+    """A packet is sent in Closed, and again where it is cancelled on a disabled channel (A90)."""
+    buffers = [payload_bytes(Payload(tag, SMALL)) for tag in range(2)]
+    yield from running()
+    yield from packet(me, "p0")
+    yield react(me, CLOSED, Act("VmbPacketSend", ("p0", buffers[0], 0)))
+    yield react(me, COMPLETION_ROUTINE, Act("VmbPacketSend", ("this", buffers[1], WAIT)))
+    yield from close("server")
     yield from reopen()
-    yield from answered(peer_of(me), 1)
+    yield from answered(peer_of(me), 2)
     yield from close()
 
 

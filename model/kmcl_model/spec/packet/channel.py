@@ -42,6 +42,7 @@ def _hear(s: PacketState, e: Shadow) -> PacketState:
         cancel=ended or s.cancel,
         over=all(p.over for p in phases),
         ending=_ending(s, phases),
+        rested=s.rested and all(p.run == "paused" for p in phases),
     )
 
 

@@ -34,7 +34,8 @@ class PacketState(NamedTuple):
     ``cancel``: it may have ended since the send, so the transaction may fail; ``ending``: what ends
     it or has ended the last one, ``disable`` or ``remote-close``, empty if that is not sure.
     ``late``: the session was ending when the packet was sent.
-    ``rested``: the send came while the channel was open and paused (A66). ``scant``: the memory
+    ``rested``: the channel has not run since the send
+    (A66). ``scant``: the memory
     offered is below SizeofPacket (A115).
     """
 

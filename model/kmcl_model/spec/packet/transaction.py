@@ -32,7 +32,7 @@ def _after_send_call(s: PacketState, e: Event) -> PacketState:
         unusual=bool(flags & ~SEND_FLAGS),
         cancel=s.leaving,
         late=s.leaving,
-        rested=s.connection == "open" and s.run == "paused",
+        rested=s.connection in ("enabled", "opening", "open") and s.run == "paused",
         assumed=(),
     )
 
