@@ -231,7 +231,10 @@ VARIANTS: Final[dict[str, Variant]] = {
         ),
         _V(
             "lengths-rounded-up",
-            ("A71/length:R2", "A105/length:R2",),
+            (
+                "A71/length:R2",
+                "A105/length:R2",
+            ),
             "received packets and answers are padded to whole units of eight bytes",
             {"rounded_lengths": True},
         ),

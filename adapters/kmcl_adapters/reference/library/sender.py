@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kmcl_model.status import STATUS_SUCCESS
 
-from .lifecycle import Activity, Phase
+from .lifecycle import Phase
 from .packet import Packet, Received
 from .receiver import DISPATCH
 from .ring import ANSWER, PACKET, Frame

@@ -172,9 +172,7 @@ def _tightens(s: ConfigurationState, e: Any) -> bool:
     return s.endpoint == "client" and tightness(after.maximum, after.pages) > 0
 
 
-def _note_pages(
-    before: ConfigurationState, s: ConfigurationState, e: Any
-) -> ConfigurationState:
+def _note_pages(before: ConfigurationState, s: ConfigurationState, e: Any) -> ConfigurationState:
     if _tightens(before, e):
         return s if is_success(e.status) else s._replace(assumed=("A21/small-counts:R1",))
     if e.function != _PAGES:

@@ -1,0 +1,36 @@
+"""Every variant conforms, and the directed conversations alone show which reading it takes."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import pytest
+
+from kmcl_adapters import Adapter
+from kmcl_adapters.reference import create as create_reference
+from kmcl_adapters.variants import VARIANTS, create
+from kmcl_conformance.coverage import seen
+from kmcl_conformance.mutation import hunt
+from kmcl_model.spec import Specification
+
+
+def shown(adapter: Adapter) -> set[str]:
+    """The readings that the directed conversations show of a library that conforms."""
+    specification = Specification()
+    assert hunt(adapter, sequences=0, specification=specification).failure is None
+    return set(seen(specification).readings)
+
+
+@cache
+def of_the_reference() -> set[str]:
+    return shown(create_reference(""))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_reading_a_variant_takes_is_named(name: str) -> None:
+    assert set(VARIANTS[name].takes) <= shown(create(name))
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_the_reference_is_not_taken_for_a_variant(name: str) -> None:
+    assert not set(VARIANTS[name].takes) & of_the_reference()
