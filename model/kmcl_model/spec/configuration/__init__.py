@@ -36,6 +36,6 @@ CONFIGURATION = Rules(
         ),
     ),
     idle=lambda s: not s.calls,
-    summary=lambda s: Limits(s.maximum, s.reports, tightness(s.maximum, s.pages)),
+    summary=lambda s: Limits(s.maximum, s.reports, tightness(s.maximum, s.pages), s.hears),
 )
 """The rules of configuration calls, channel pointer and packet size."""

@@ -186,6 +186,8 @@ def _apply(s: ConfigurationState, e: Any) -> ConfigurationState:
     s = s._replace(done=s.done | {function})
     if function == _MAXIMUM:
         return s._replace(maximum=arguments[0])
+    if function == "VmbClientChannelInitSetTargetPnp":
+        return s._replace(hears=bool(arguments[2]))
     if function == _PAGES:
         return s._replace(pages=arguments)
     if function == "VmbChannelInitSetProcessPacketCallbacks":

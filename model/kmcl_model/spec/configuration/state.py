@@ -13,12 +13,13 @@ class Limits(NamedTuple):
     """What packets need to know of the configuration of their channel.
 
     ``maximum``: the largest packet in bytes; ``reports``: ProcessingComplete is registered;
-    ``tight``: what ``tightness`` says of the ring.
+    ``tight``: what ``tightness`` says of the ring; ``hears``: a PnpFailure handler is registered.
     """
 
     maximum: int
     reports: bool
     tight: int = 0
+    hears: bool = False
 
 
 class ConfigurationState(NamedTuple):
@@ -37,6 +38,7 @@ class ConfigurationState(NamedTuple):
     maximum: int = 0
     reports: bool = False
     pages: tuple[int, ...] = ()
+    hears: bool = False
     done: frozenset[str] = frozenset()
     assumed: tuple[str, ...] = ()
 

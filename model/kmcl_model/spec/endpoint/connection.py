@@ -213,7 +213,10 @@ _LIFE = (
         "EP-limits",
         ("limits", ""),
         (),
-        lambda s, e: s._replace(tight=max(limits.tight for limits in e.states)),
+        lambda s, e: s._replace(
+            tight=max(limits.tight for limits in e.states),
+            hears=all(limits.hears for limits in e.states),
+        ),
     ),
     # A second Enable: `done` marks a call that finds the channel not disabled (A32).
     Rule(
