@@ -50,9 +50,9 @@ class FlowState(NamedTuple):
 
     ``outstanding`` and ``large`` count the packets that the receiver's driver holds, in all and
     from ``LARGE`` on. ``quota`` 0: never set. The queue is ``blocked`` by the quota, ``stopped``
-    by PacketFail or a ``broken`` packet: 0 no, 1 maybe, 2 certainly; ``doubtful``: since then it was
-    not sure whether the session is still the same. ``batch`` counts deliveries
-    since the last ProcessingComplete; ``reports``: the receiver has a handler for it.
+    by PacketFail or a ``broken`` packet: 0 no, 1 maybe, 2 certainly; ``doubtful``: since then it
+    was not sure whether the session is still the same. ``batch`` counts deliveries since the last
+    ProcessingComplete; ``reports``: the receiver has a handler for it.
     ``woken``: a completion has ended the block, and nothing was delivered since. ``closed``: the
     sender has been open before.
     """
