@@ -11,6 +11,7 @@ from kmcl_adapters.reference import create as create_reference
 from kmcl_adapters.variants import VARIANTS, create
 from kmcl_conformance.coverage import seen
 from kmcl_conformance.mutation import hunt
+from kmcl_model.catalogue import interpretations
 from kmcl_model.spec import Specification
 
 
@@ -24,6 +25,19 @@ def shown(adapter: Adapter) -> set[str]:
 @cache
 def of_the_reference() -> set[str]:
     return shown(create_reference(""))
+
+
+def is_known(label: str) -> bool:
+    place, _, reading = label.partition(":")
+    id, _, question = place.partition("/")
+    points = {point.name: point.readings for point in interpretations()[id].points}
+    return reading in points.get(question or "reading", {})
+
+
+def test_a_reading_that_is_shown_is_in_the_catalogue() -> None:
+    """One that is not would be left out of the certificate."""
+    assert len(of_the_reference()) > 30
+    assert {label for label in of_the_reference() if not is_known(label)} == set()
 
 
 @pytest.mark.parametrize("name", VARIANTS)
