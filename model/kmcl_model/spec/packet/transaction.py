@@ -84,7 +84,7 @@ def _completed(s: PacketState, e: Event) -> PacketState:
     after = landed(s)
     if s.status == SENDING:
         after = assume(after, "A95:R1")
-    if s.connection == "open" and s.run in ("paused", "suspended"):
+    if s.wait and s.connection == "open" and s.run in ("paused", "suspended"):
         after = assume(after, "A65:R1")
     if isinstance(seen, bytes) and len(s.answer) % 8:
         after = assume(after, "A105/length:R1" if len(seen) == len(s.answer) else "A105/length:R2")
