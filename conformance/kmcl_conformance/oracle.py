@@ -77,6 +77,8 @@ class Judge:
         self._buffer: dict[str, dict[str, bytes]] = {e: {} for e in ENDPOINTS}
         self._order: dict[str, list[str]] = {e: [] for e in ENDPOINTS}
         self._context: dict[str, dict[str, str]] = {e: {} for e in ENDPOINTS}
+        # Packets that their peer has completed, in that order, and whose routine is to come.
+        self._answered: dict[str, list[str]] = {e: [] for e in ENDPOINTS}
         # The calls and the handlers that are going on.
         self.calls: dict[tuple[str, str], Any] = {}
         self.handlers: dict[tuple[str, str], Any] = {}
@@ -151,6 +153,7 @@ class Judge:
             other._buffer[name].update(self._buffer[name])
             other._context[name].update(self._context[name])
             other._order[name].extend(self._order[name])
+            other._answered[name].extend(self._answered[name])
         other._unseen = self._unseen
         other.calls.update(self.calls)
         other.handlers.update(self.handlers)
@@ -272,6 +275,7 @@ class Judge:
             self._take(packet, limits)
         for flow in self.flow.values():
             self._take(flow, limits)
+        self._endpoint(name, limits)
 
     def _register(self, event: Any) -> None:
         self._configure(event)
@@ -286,6 +290,7 @@ class Judge:
         if action == "crash":
             self.packets[name].clear()
             self.incoming[name].clear()
+            self._answered[name].clear()
             if name in self.endpoint:
                 self._endpoint(name, event)
         elif action == "malformed":
@@ -333,6 +338,12 @@ class Judge:
     def _completion(self, event: Any) -> None:
         endpoint, (name, status, _) = event[1], event[4]
         self._take(self.packets[endpoint][name], event)
+        answered = self._answered[endpoint]
+        if name in answered:
+            if is_success(status) and len(answered) > 1:
+                shown = "R1" if answered[0] == name else "R2"
+                self._flow(peer_of(endpoint), Shadow("answered", endpoint, (shown,)))
+            answered.remove(name)
         if not is_success(status):
             buffer = self._buffer[endpoint].get(name, b"")
             self._flow(peer_of(endpoint), Shadow("cancelled", endpoint, (buffer,)))
@@ -389,6 +400,17 @@ class Judge:
             current = self._carrier[sender].get(tag_of(buffer)) == name
             if current and (seen is None or tag_of(seen) == tag_of(buffer)):
                 self._take(self.packets[sender][name], event)
+                if function == "VmbChannelPacketComplete":
+                    self._note_answer(endpoint, sender, name)
+
+    def _note_answer(self, endpoint: str, sender: str, name: str) -> None:
+        """Of calls that overlap nobody knows which came first."""
+        answered = self._answered[sender]
+        completing = [c for c in self.calls.values() if c[3] == "VmbChannelPacketComplete"]
+        if sum(call[1] == endpoint for call in completing) > 1:
+            answered.clear()
+        elif all(s.wait for s in self.packets[sender][name].node.states):
+            answered.append(name)
 
     def _given_back(self, event: Any, call: Any) -> None:
         self._take(self.incoming[event[1]][call[4][0]], event)

@@ -23,7 +23,7 @@ PLAIN: Final = Quiet("quiescence", ())
 
 Summary = tuple[Hashable, ...]
 """What a flow tells: for each state whether there is room, whether packets are on their way,
-whether it is stopped, whether it is at its quota, and whether anything is outstanding at all."""
+whether it is stopped, at its quota, blocked by it, and whether anything is outstanding at all."""
 
 
 UNKNOWN: Final = frozenset({(False, True, False, False, False)})
@@ -67,7 +67,7 @@ def _endpoint_facts(node: Node) -> frozenset[str]:
 
 @cache
 def _with_flow(facts: frozenset[str], arriving: Any) -> frozenset[str]:
-    standing = any(stopped or (full and waits) for _, waits, stopped, full, _ in arriving)
+    standing = any(stopped or (full and waits) for _, waits, stopped, full, *_ in arriving)
     return facts | {"standing"} if standing else facts
 
 
@@ -93,12 +93,16 @@ def told_to_flow(receiver: frozenset[str], sender: frozenset[str]) -> Quiet:
 
 @cache
 def told_to_packets(mine: frozenset[str], theirs: frozenset[str], out: Any) -> Quiet:
-    """Whether the ring may be ``full``, the ``peer paused``, or the ring surely ``drained``."""
+    """Whether the ring may be ``full``, the ``peer paused``, the ``peer free`` to take a packet
+    that fits the ring, or the ring surely ``drained``."""
     facts: list[str] = [fact for fact in ("busy", "standing") if fact in mine]
     if not all(room for room, *_ in out):
         facts.append("full")
     if "running" not in theirs:
         facts.append("peer paused")
-    elif "running" in mine and "busy" not in theirs and not any(o[1] or o[2] for o in out):
-        facts.append("drained")
+    elif "busy" not in theirs:
+        if "running" in mine and not any(o[1] or o[2] for o in out):
+            facts.append("drained")
+        if all(room and not (stopped or full or held) for room, _, stopped, full, held, _ in out):
+            facts.append("peer free")
     return Quiet("quiescence", tuple(facts))

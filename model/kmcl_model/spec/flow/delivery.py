@@ -52,7 +52,7 @@ def _deliver(s: FlowState, e: Event) -> FlowState:
         blocked=1 if _may_block(s, outstanding) else s.blocked,
         woken=False,
     )
-    if s.stopped == 1:
+    if s.stopped == 1 and not (s.broken and entry.early):
         after = assume(after, "A153:R2" if s.broken else "A81/restart:R2")
     if not entry.buffer:
         after = assume(after, "A97:R1")
@@ -148,11 +148,22 @@ RULES = (
     Rule("FL-complete", ("call", "VmbChannelPacketComplete"), (), _given_back),
     Rule("FL-fail", ("call", "VmbChannelPacketFail"), (), _given_back),
     Rule("FL-overtaken", ("overtaken", ""), (), lambda s, e: assume(s, "A84:R1")),
+    # The order in which the sender hears of several packets that its peer has completed.
+    Rule(
+        "FL-answered",
+        ("answered", ""),
+        (),
+        lambda s, e: assume(s, f"A84/routines:{e.states[0]}"),
+    ),
     Rule(
         "FL-malformed",
         ("environment", "malformed"),
         (),
-        lambda s, e: s._replace(stopped=max(s.stopped, 1), broken=True),
+        lambda s, e: s._replace(
+            stopped=max(s.stopped, 1),
+            broken=True,
+            entries=tuple(x._replace(early=True) for x in s.entries),
+        ),
     ),
     Rule(
         "FL-processing-complete",

@@ -111,10 +111,18 @@ SILENCES = (
 )
 
 
+def _held_by_pause(s: PacketState) -> bool:
+    """A packet of a paused end that has not arrived (A66)."""
+    paused = s.rested and s.connection == "open" and s.run == "paused"
+    return paused and s.status == FLYING and not s.delivered and not s.cancel
+
+
 def settle(s: PacketState, q: Quiet) -> PacketState:
     """What is still in flight shows which readings hold; nothing past is left to be cancelled."""
     if s.status == FLYING and not s.placed and s.connection in ("enabled", "disabled") and s.cancel:
-        return assume(s, "A91:R2")
+        return assume(s, f"A91/{s.ending}:R2") if s.ending and not s.late else s
+    if _held_by_pause(s) and "peer free" in q.facts:
+        s = assume(s, "A66:R2")
     if s.status == FLYING and s.answered and s.wait and s.connection == "open":
         if s.run == "paused" and "peer paused" not in q.facts:
             s = assume(s, "A65:R2")
