@@ -249,6 +249,34 @@ VARIANTS: Final[dict[str, Variant]] = {
             "completion packets of a paused end wait for the next Start",
             {"answers_held_while_paused": True},
         ),
+        _V(
+            "start-during-pause-ignored",
+            "A148",
+            "R2",
+            "Start has no effect while a Pause still waits",
+            {"start_during_pause": "ignored"},
+        ),
+        _V(
+            "start-during-pause-waits",
+            "A148",
+            "R3",
+            "Start waits for a Pause in progress, then ends the pause",
+            {"start_during_pause": "waits"},
+        ),
+        _V(
+            "start-during-pause-returns",
+            "A148",
+            "R1",
+            "Start lets a Pause in progress return at once; the stop is carried out all the same",
+            {"start_during_pause": "returns"},
+        ),
+        _V(
+            "start-during-pause-undone",
+            "A148",
+            "R1",
+            "Start takes a Pause back that has not begun to stop the queue",
+            {"start_during_pause": "undone"},
+        ),
         # Receiving
         _V(
             "passive-processing",

@@ -54,6 +54,9 @@ class Readings:
     completions_while_paused: bool = True  # A65
     sends_while_paused: Literal["sent", "held", "refused"] = "sent"  # A66
     answers_held_while_paused: bool = False  # A83
+    start_during_pause: Literal["resumes", "ignored", "waits", "returns", "undone"] = (
+        "resumes"  # A148
+    )
 
     # Receiving
     passive_processing: bool = False  # A30

@@ -70,7 +70,11 @@ STALE: Final = frozenset({"VmbChannelAllocate", "VmbChannelCleanup"})
 
 
 def control_calls(node: Node, endpoint: str) -> tuple[str, ...]:
-    """The control calls that a driver may make now, one after the other (A148)."""
+    """The control calls that a driver may make now.
+
+    They come one after the other, but while a Pause waits another thread may call Pause, Start or
+    Disable (A148).
+    """
     found: tuple[str, ...] | None = node.notes.get("control")
     if found is None:
         found = node.notes["control"] = _control_calls(node, endpoint)
@@ -99,8 +103,10 @@ def _control_calls(node: Node, endpoint: str) -> tuple[str, ...]:
             calls.append("VmbChannelDisable")
     elif not any(s.connection == "disabled" for s in states):
         calls.append("VmbChannelDisable")
-        if pausing and all(len(s.calls) == 1 for s in states):
-            calls.append("VmbChannelPause")  # it waits for the first one (A37)
+        if pausing:
+            if all(len(s.calls) == 1 for s in states):
+                calls.append("VmbChannelPause")  # it waits for the first one (A37)
+            calls.append("VmbChannelStart")  # while the pause drains, from another thread (A148)
         if not pausing and not any(s.connection == "rejected" for s in states):
             calls += ["VmbChannelPause", "VmbChannelStart"]
             if calm and all(s.connection in ("enabled", "open") for s in states):

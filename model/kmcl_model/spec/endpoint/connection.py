@@ -53,6 +53,7 @@ def _after_enable(s: EndpointState, e: Event) -> list[EndpointState]:
         ran=False,
         extra_suspended=False,
         close_suspended=False,
+        cut_short=False,
         torn_down=False,
         waited=s.endpoint == "client" and s.peer == "away",
         invited=0 if s.peer == "away" else 1,
@@ -97,6 +98,7 @@ def _after_disable(s: EndpointState, e: Event) -> EndpointState:
         ran=False,
         extra_suspended=False,
         close_suspended=False,
+        cut_short=False,
         torn_down=False,
         assumed=(),
     )
@@ -296,6 +298,7 @@ def _after_closed(s: EndpointState, _e: Event) -> list[EndpointState]:
         ran=False,
         extra_suspended=False,
         close_suspended=False,
+        cut_short=False,
         early_started=0,
         again=True,
         torn_down=disabling(s),

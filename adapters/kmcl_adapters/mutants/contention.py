@@ -1,0 +1,61 @@
+"""Defects that show only when two threads call at the same time."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kmcl_adapters.reference.library.channel import Channel
+from kmcl_adapters.reference.library.lifecycle import Activity
+from kmcl_model.api import STARTED
+
+from .mutant import Mutant
+
+__all__ = ["MUTANTS"]
+
+
+class StartDuringDrainStrandsPause(Channel):
+    def unpause(self) -> None:
+        if self.activity == Activity.DRAINING:
+            self.pause_waits.clear()
+        super().unpause()
+
+
+class StartDuringDrainSkipsStarted(Channel):
+    def unpause(self) -> None:
+        if self.activity == Activity.DRAINING and not self.lifecycle.calling:
+            self.activity = Activity.RUNNING
+            self.stop_wanted = False
+            self.release(self.pause_waits)
+        super().unpause()
+
+
+class StartDuringSuspendOverlaps(Channel):
+    def unpause(self) -> None:
+        lifecycle = self.lifecycle
+        overlaps = self.activity == Activity.DRAINING and lifecycle.calling
+        super().unpause()
+        if overlaps:
+            lifecycle.call(STARTED, lifecycle.nothing)
+
+
+_M = Mutant
+MUTANTS: Final = (
+    _M(
+        "start-during-drain-strands-pause",
+        "blocking",
+        "Start takes the request for a pause back and nobody wakes the thread that waits for it",
+        StartDuringDrainStrandsPause,
+    ),
+    _M(
+        "start-during-drain-skips-started",
+        "callback order",
+        "Start finds the channel not yet paused and just lets the queue run on after Suspend",
+        StartDuringDrainSkipsStarted,
+    ),
+    _M(
+        "start-during-suspend-overlaps",
+        "callback order",
+        "Start looks at the pause part alone and calls Started while Suspend is still running",
+        StartDuringSuspendOverlaps,
+    ),
+)
