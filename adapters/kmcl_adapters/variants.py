@@ -123,6 +123,13 @@ VARIANTS: Final[dict[str, Variant]] = {
             {"enable_again_status": STATUS_SUCCESS},
         ),
         _V(
+            "closed-noticed-later",
+            "A49",
+            "R2",
+            "a client is disabled a moment after Closed has returned",
+            {"closed_noticed_later": True},
+        ),
+        _V(
             "server-starts-active",
             "A34",
             "R1",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from kmcl_adapters.reference.library.channel import Channel
-from kmcl_adapters.reference.library.lifecycle import Activity
+from kmcl_adapters.reference.library.lifecycle import Activity, Lifecycle, Phase
 from kmcl_model.api import STARTED
 
 from .mutant import Mutant
@@ -38,6 +38,23 @@ class StartDuringSuspendOverlaps(Channel):
             lifecycle.call(STARTED, lifecycle.nothing)
 
 
+class LateTeardownUndoesEnable(Lifecycle):
+    late = False
+
+    def closed(self, status: int) -> None:
+        super().closed(status)
+        self.late = self.channel.is_disabled()
+        if self.late:
+            self.wake()
+
+    def step(self) -> None:
+        if self.late and not self.calling:
+            self.late = False
+            if self.channel.phase == Phase.ENABLED:
+                self.channel.phase = Phase.DISABLED
+        super().step()
+
+
 _M = Mutant
 MUTANTS: Final = (
     _M(
@@ -57,5 +74,11 @@ MUTANTS: Final = (
         "callback order",
         "Start looks at the pause part alone and calls Started while Suspend is still running",
         StartDuringSuspendOverlaps,
+    ),
+    _M(
+        "late-teardown-undoes-enable",
+        "lifecycle",
+        "the work that ends a session is queued when Closed returns and runs into the next one",
+        LateTeardownUndoesEnable,
     ),
 )

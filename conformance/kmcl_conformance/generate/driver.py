@@ -95,7 +95,7 @@ def _control_calls(node: Node, endpoint: str) -> tuple[str, ...]:
     calm = all(s.cause == 0 and s.peer not in ("leaving", "rejected") for s in states)
     if disabled and not pausing:
         calls += ["VmbChannelPause", "VmbChannelStart"]
-        if not any(s.lately or s.others or s.post_running for s in states):
+        if not any(s.others or s.post_running for s in states):
             calls.append("VmbChannelEnable")
         if not any(s.outstanding or s.lately for s in states):
             calls.append("VmbChannelCleanup")

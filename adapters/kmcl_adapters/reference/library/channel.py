@@ -103,6 +103,8 @@ class Channel(PacketObjects):
 
     def enable(self) -> int:
         """VmbChannelEnable: offer, or wait for the offer; never blocks (A31)."""
+        if self.phase == Phase.TEARDOWN:
+            return STATUS_INVALID_DEVICE_STATE
         if not self.is_disabled() or self.disabling:
             return self.readings.enable_again_status
         if self.readings.small_ring == "error" and self.rings_too_small():

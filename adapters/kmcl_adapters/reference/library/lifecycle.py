@@ -376,6 +376,8 @@ class Lifecycle(Task):
             channel.tear_down()
         elif channel.is_server:
             self.offer_again()
+        elif channel.readings.closed_noticed_later:
+            channel.tear_down()
         else:
             channel.become_disabled()
 
