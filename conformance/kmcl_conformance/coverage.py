@@ -42,9 +42,10 @@ def seen(specification: Specification) -> Seen:
 
 
 class Witnesses:
-    """The first sequence that showed each requirement and each reading, with its length.
+    """A sequence that showed each requirement and each reading, with its length.
 
-    The directed sequences come first and are short, so the first is a good one to read.
+    It is the shortest of the directed sequences that do. Walks are all of a length: of what
+    none but they show, the first one is kept.
     """
 
     def __init__(self, specification: Specification) -> None:
@@ -52,18 +53,20 @@ class Witnesses:
         self.requirements: dict[str, tuple[str, int]] = {}
         self.readings: dict[str, tuple[str, int]] = {}
 
-    def update(self, name: str, steps: int) -> None:
-        """A sequence has ended: look at what it has met for the first time."""
+    def update(self, name: str, steps: int, *, directed: bool = False) -> None:
+        """A sequence has ended: look at what it has met, of a walk only what nothing met before."""
         for _, automaton in self._specification.automata():
-            for edge in automaton.fresh:
-                if edge.target is None or not edge.hits:
+            for edge in automaton.edges() if directed else automaton.fresh:
+                if edge.target is None or edge.hits == edge.noted:
                     continue
+                edge.noted = edge.hits
                 for known, ids in (
                     (self.requirements, edge.requirements),
                     (self.readings, edge.readings),
                 ):
                     for id in ids:
-                        known.setdefault(id, (name, steps))
+                        if id not in known or (directed and steps < known[id][1]):
+                            known[id] = (name, steps)
             automaton.fresh.clear()
 
     def exercised(self) -> int:

@@ -191,11 +191,10 @@ class Judge:
         edge = node.edges.get(event)
         if edge is None:
             edge = track.automaton.step(node, event)
+        edge.hits += 1
         target = edge.target
         if target is None:
-            edge.hits += 1
             raise RefusedError(track, edge)
-        edge.hits += 1
         track.node = target
         if edge.moves:
             self._follow(track, edge)

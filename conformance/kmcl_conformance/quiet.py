@@ -58,7 +58,7 @@ def _with_flow(facts: frozenset[str], arriving: Any) -> frozenset[str]:
 
 @cache
 def told_to_endpoint(waiting: bool, out: Any, arriving: Any) -> Quiet:
-    """``waiting``: some of its packets are not completed; ``incoming``: packets wait for it."""
+    """``waiting``: some of its packets are not completed; ``arriving``: what comes to it."""
     facts = []
     if waiting or any(under_way for *_, under_way in out):
         facts.append("waiting")

@@ -329,7 +329,8 @@ def epilogue(judge: Judge) -> Stimulus | None:
     Lets handlers go on, gives packets back, disables both ends, and settles in between.
     """
     for endpoint, activation in judge.handlers:
-        return Release("release", endpoint, activation)
+        if all(s.connection != "crashed" for s in judge.endpoint[endpoint].node.states):
+            return Release("release", endpoint, activation)
     for endpoint in ("client", "server"):
         for name, track in judge.incoming[endpoint].items():
             if all(s.status != "free" and not s.calls for s in track.node.states):
