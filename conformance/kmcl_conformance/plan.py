@@ -27,11 +27,13 @@ SEEDS: Final = 1_000_003
 
 
 class Plan(NamedTuple):
-    """What the sequences are made of; ``faults`` are wished for, the adapter may lack them."""
+    """What the sequences are made of; ``faults`` are wished for, the adapter may lack them.
+    ``expected``: callbacks make the calls, too, that are only expected to work in them (A147)."""
 
     seed: int
     length: int = LENGTH
     faults: tuple[str, ...] = FAULTS
+    expected: bool = False
 
     @property
     def directed(self) -> int:
@@ -60,6 +62,7 @@ class Plan(NamedTuple):
             # Faults hide much of what would come after them: most walks do without.
             faults=faults if offset % 4 == 0 else (),
             holds="hold" in capabilities,
+            expected=self.expected,
             pairs=pairs,
         )
         return outcome, f"walk {offset}"

@@ -73,6 +73,7 @@ def walk(
     *,
     faults: tuple[str, ...] = (),
     holds: bool = True,
+    expected: bool = False,
     pairs: set[Pair] | None = None,
 ) -> Outcome:
     """One seeded walk of ``length`` steps between prelude and epilogue."""
@@ -85,7 +86,7 @@ def walk(
             failure = run.step(stimulus)
             if failure is not None:
                 return run.outcome(failure)
-        chooser = Chooser(judge, run.names, rng, holds=holds, faults=faults)
+        chooser = Chooser(judge, run.names, rng, holds=holds, faults=faults, expected=expected)
         for _ in range(length):
             failure = run.step(chooser.choose(session.runnable()))
             if failure is not None:

@@ -28,6 +28,8 @@ from kmcl_model.spec import Node
 from kmcl_model.spec.specification import peer_of
 from kmcl_model.stimuli import Act, Arm, Environ, Hold, Invoke, Reaction, Release, Stimulus
 
+from .expected import EXPECTED_ACTS, OBJECTS
+
 __all__ = [
     "CONTROL",
     "ENABLED_ACTS",
@@ -45,16 +47,16 @@ CONTROL: Final = ("VmbChannelEnable", "VmbChannelDisable", "VmbChannelPause", "V
 
 ENABLED_ACTS: Final[dict[str, frozenset[str]]] = {
     OPENED: frozenset({"VmbPacketSend"}),
-    STARTED: frozenset({"VmbPacketSend", "VmbPacketAllocate", "VmbPacketFree"}),
-    POST_STARTED: frozenset({"VmbChannelPacketComplete", "VmbPacketAllocate", "VmbPacketFree"}),
+    STARTED: OBJECTS | {"VmbPacketSend"},
+    POST_STARTED: OBJECTS | {"VmbChannelPacketComplete"},
     SUSPEND: frozenset({"VmbChannelPacketComplete"}),
     CLOSED: frozenset({"VmbPacketSend"}),
     PROCESS_PACKET: frozenset({"VmbChannelPacketComplete", "VmbChannelPacketFail"}),
     PROCESSING_COMPLETE: frozenset({"VmbChannelPacketComplete"}),
     COMPLETION_ROUTINE: frozenset({"VmbChannelPacketComplete", "VmbPacketSend", "VmbPacketFree"}),
 }
-"""Calls inside callbacks that must work or be queued: the cells ``ok`` and ``q`` of A147, and
-freeing or sending again in the completion routine (A95)."""
+"""The cells ``ok`` and ``q`` of A147, and freeing or sending again in the completion routine
+(A95)."""
 
 NEEDED: Final = frozenset(
     {"VmbChannelInitSetProcessPacketCallbacks", "VmbChannelInitSetMaximumPacketSize"}
@@ -65,6 +67,8 @@ NEEDED_BY_ROLE: Final = {
         {"VmbServerChannelInitSetTargetInterfaceId", "VmbServerChannelInitSetVmbusHandle"}
     ),
 }
+
+NEW: Final = frozenset({"VmbPacketAllocate", "VmbPacketInitialize"})
 
 STALE: Final = frozenset({"VmbChannelAllocate", "VmbChannelCleanup"})
 
@@ -187,6 +191,8 @@ class Names:
         self._packets: dict[str, frozenset[str]] = {"client": frozenset(), "server": frozenset()}
         self._tags: dict[str, frozenset[int]] = {"client": frozenset(), "server": frozenset()}
         self._frees: set[str] = set()
+        self._initializes: set[str] = set()
+        self._limits: set[str] = set()
 
     def armed(self, endpoint: str, callback: str) -> bool:
         """Whether a reaction waits for the callback already."""
@@ -203,6 +209,14 @@ class Names:
     def frees(self, endpoint: str) -> bool:
         """Whether a reaction is going to free whatever packet completes."""
         return endpoint in self._frees
+
+    def initializes(self, endpoint: str) -> bool:
+        """Whether a reaction is going to initialise a packet in the caller's memory."""
+        return endpoint in self._initializes
+
+    def limits(self, endpoint: str) -> bool:
+        """Whether a reaction is going to set the quota."""
+        return endpoint in self._limits
 
     def free_tag(self, judge: Judge, sender: str) -> int:
         """The lowest tag that no live message of ``sender`` has, -1 if there is none."""
@@ -232,22 +246,22 @@ class Names:
             *(r for (e, _), queue in self._armed.items() if e == endpoint for r in queue),
             *(r for (e, _), r in self._running.items() if e == endpoint),
         ]
-        sends = [
-            step.arguments
-            for reaction in reactions
-            for step in reaction.steps
-            if isinstance(step, Act) and step.function == "VmbPacketSend"
-        ]
-        freed = [
-            step.arguments
-            for reaction in reactions
-            for step in reaction.steps
-            if isinstance(step, Act) and step.function == "VmbPacketFree"
-        ]
+        acts = [s for r in reactions for s in r.steps if isinstance(s, Act)]
+        named = [a for a in acts if a.function.startswith("VmbPacket")]
+        sends = [a.arguments for a in acts if a.function == "VmbPacketSend"]
+        for functions, ends in (
+            (("VmbPacketInitialize",), self._initializes),
+            (("VmbChannelSetTransactionQuota",), self._limits),
+        ):
+            ends.discard(endpoint)
+            if any(a.function in functions for a in acts):
+                ends.add(endpoint)
         self._frees.discard(endpoint)
-        if any(a[0] == "this" for a in freed):
+        if any(a.function == "VmbPacketFree" and a.arguments[0] == "this" for a in named):
             self._frees.add(endpoint)
-        self._packets[endpoint] = frozenset(str(a[0]) for a in sends + freed if a[0] != "this")
+        self._packets[endpoint] = frozenset(
+            str(a.arguments[0]) for a in named if a.arguments[0] != "this"
+        )
         self._tags[endpoint] = frozenset(tag_of(a[1]) for a in sends if isinstance(a[1], bytes))
 
 
@@ -276,7 +290,7 @@ def _call_enabled(
             return False
         track = judge.packets[endpoint].get(arguments[0])
         if track is None:
-            return function in ("VmbPacketAllocate", "VmbPacketInitialize")
+            return function in NEW
         if function not in packet_calls(track.node):
             return False
         if function == "VmbPacketSend":
@@ -291,6 +305,8 @@ def _call_enabled(
         return False  # inline only (A80)
     if function == "VmbChannelSetTransactionQuota":
         flows: list[Any] = list(judge.flow[endpoint].node.states)
+        if names.limits(endpoint):
+            return False
         return arguments[0] > 0 and not any(s.quota_calls for s in flows)
     return True
 
@@ -341,6 +357,7 @@ def is_enabled(judge: Judge, names: Names, stimulus: Stimulus) -> bool:
 def _reaction_enabled(judge: Judge, names: Names, stimulus: Arm) -> bool:
     endpoint = stimulus.endpoint
     acts = ENABLED_ACTS.get(stimulus.callback, frozenset())
+    acts |= EXPECTED_ACTS.get(stimulus.callback, frozenset())
     if names.armed(endpoint, stimulus.callback):
         return False
     used = tags_in_use(judge, endpoint) | names.tags(endpoint)
@@ -350,16 +367,25 @@ def _reaction_enabled(judge: Judge, names: Names, stimulus: Arm) -> bool:
         assert isinstance(step, Act)
         if step.function not in acts:
             return False
-        if step.function in ("VmbPacketFree", "VmbPacketGetPointer"):
-            name = str(step.arguments[0])
-            if name == "this" and has_initialized(judge, endpoint):
+        if step.function == "VmbPacketInitialize" and names.frees(endpoint):
+            return False
+        if step.function == "VmbChannelSetTransactionQuota":
+            flows: list[Any] = list(judge.flow[endpoint].node.states)
+            if names.limits(endpoint) or any(s.quota_calls for s in flows):
                 return False
-            idle = judge.packets[endpoint].get(name)
-            if name != "this" and (
-                idle is None
-                or name in names.packets(endpoint)
-                or step.function not in packet_calls(idle.node)
-            ):
+        if step.function in OBJECTS:
+            name = str(step.arguments[0])
+            if name == "this":
+                if has_initialized(judge, endpoint) or names.initializes(endpoint):
+                    return False
+                continue
+            track = judge.packets[endpoint].get(name)
+            if name in names.packets(endpoint):
+                return False
+            if track is None:
+                if step.function not in NEW:
+                    return False
+            elif step.function not in packet_calls(track.node):
                 return False
         if step.function == "VmbPacketSend":
             packet, buffer = step.arguments[:2]
