@@ -198,6 +198,10 @@ class Names:
         """Whether a reaction waits for the callback already."""
         return bool(self._armed.get((endpoint, callback)))
 
+    def waiting(self) -> frozenset[tuple[str, str]]:
+        """The ends and callbacks for which a reaction waits."""
+        return frozenset([key for key, reactions in self._armed.items() if reactions])
+
     def packets(self, endpoint: str) -> frozenset[str]:
         """Packets that a reaction is going to send."""
         return self._packets[endpoint]
