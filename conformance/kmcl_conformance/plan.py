@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from kmcl_adapters import Adapter
 from kmcl_model.spec import Specification
 
-from .generate.tours import TOURS
+from .generate.tours import EXPECTED_TOURS, TOURS, Tour
 from .oracle import Pair
 from .sequence import Outcome, replay, walk
 
@@ -38,7 +38,12 @@ class Plan(NamedTuple):
     @property
     def directed(self) -> int:
         """How many sequences are directed: the first ones."""
-        return len(TOURS)
+        return len(self.tours)
+
+    @property
+    def tours(self) -> tuple[Tour, ...]:
+        """The directed sequences."""
+        return TOURS + EXPECTED_TOURS if self.expected else TOURS
 
     def run(
         self,
@@ -49,7 +54,7 @@ class Plan(NamedTuple):
     ) -> tuple[Outcome, str]:
         """Run one sequence: its outcome and its name."""
         if number < self.directed:
-            tour = TOURS[number]
+            tour = self.tours[number]
             return replay(adapter, specification, tour.stimuli, pairs=pairs), tour.name
         offset = number - self.directed
         capabilities = adapter.describe().capabilities

@@ -12,8 +12,9 @@ from kmcl_model.spec import Specification
 from kmcl_model.stimuli import Stimulus
 
 from .failure import Failure
-from .generate.driver import Names, is_enabled
+from .generate.driver import is_enabled
 from .generate.explorer import Chooser, epilogue
+from .generate.names import Names
 from .generate.setup import SETTLE, prelude
 from .oracle import Judge, Pair
 

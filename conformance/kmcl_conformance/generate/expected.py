@@ -24,7 +24,7 @@ from kmcl_model.stimuli import Act, Arm, Stimulus
 
 from .setup import PACKETS
 
-__all__ = ["EXPECTED_ACTS", "OBJECTS", "cells_of", "act_on", "culprits", "without_cells"]
+__all__ = ["EXPECTED_ACTS", "OBJECTS", "act_on", "cells_of", "culprits", "without_cells"]
 
 OBJECTS: Final = frozenset(
     {

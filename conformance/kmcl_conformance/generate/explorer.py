@@ -35,16 +35,9 @@ from kmcl_model.stimuli import (
     Stimulus,
 )
 
-from .driver import (
-    Names,
-    control_calls,
-    has_initialized,
-    is_enabled,
-    may_reset,
-    may_send,
-    packet_calls,
-)
+from .driver import control_calls, has_initialized, is_enabled, may_reset, may_send, packet_calls
 from .expected import EXPECTED_ACTS, OBJECTS, act_on
+from .names import Names
 from .setup import LENGTHS, MAXIMUM, PACKETS, RUNS, SETTLE, answer, setting
 
 __all__ = ["Chooser", "epilogue"]
@@ -296,9 +289,7 @@ class Chooser:
             return None
         return Arm("arm", endpoint, callback, Reaction(tuple(steps), status, sticky))
 
-    def _arm_call(
-        self, endpoint: str, callback: str, functions: frozenset[str]
-    ) -> Stimulus | None:
+    def _arm_call(self, endpoint: str, callback: str, functions: frozenset[str]) -> Stimulus | None:
         """A handler that makes one call of one of the functions."""
         buffer = self._buffer(endpoint)
         act = act_on(

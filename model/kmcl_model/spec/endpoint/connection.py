@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kmcl_model import api
-from kmcl_model.events import Call, Event, Exit
+from kmcl_model.events import Call, Event, Exit, Return
 from kmcl_model.spec.observer import Move, Rule, need, never, witness
 from kmcl_model.status import is_success
 
@@ -97,6 +97,7 @@ def _too_early(s: EndpointState) -> bool:
 
 def _refused(s: EndpointState, e: Event) -> EndpointState:
     """An Enable of a channel that was not disabled has returned (A32)."""
+    assert isinstance(e, Return)
     after = end(s, e)
     if _too_early(s):
         return after
