@@ -6,6 +6,8 @@ from typing import Final
 
 from kmcl_adapters.reference.library.channel import Channel
 from kmcl_adapters.reference.library.lifecycle import Activity, Lifecycle, Phase
+from kmcl_adapters.reference.library.receiver import Receiver
+from kmcl_adapters.reference.library.ring import Ring
 from kmcl_model.api import STARTED
 
 from .mutant import Mutant
@@ -55,6 +57,25 @@ class LateTeardownUndoesEnable(Lifecycle):
         super().step()
 
 
+class LateSignalReadsOldRing(Receiver):
+    late: Ring | None = None
+
+    def signal(self) -> None:
+        if not self.queued:
+            self.late = self.channel.incoming
+        super().signal()
+
+    def step(self) -> None:
+        late, self.late = self.late, None
+        if late is not None and late is not self.channel.incoming and self.may_deliver():
+            frame = late.take(True, False)
+            if frame is not None:
+                self.wake()
+                self.take(frame)
+                return
+        super().step()
+
+
 _M = Mutant
 MUTANTS: Final = (
     _M(
@@ -80,5 +101,11 @@ MUTANTS: Final = (
         "lifecycle",
         "the work that ends a session is queued when Closed returns and runs into the next one",
         LateTeardownUndoesEnable,
+    ),
+    _M(
+        "late-signal-reads-old-ring",
+        "flow control",
+        "work queued by a signal holds on to the ring and runs when the channel is open again",
+        LateSignalReadsOldRing,
     ),
 )

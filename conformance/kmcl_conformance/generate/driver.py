@@ -42,6 +42,7 @@ __all__ = [
     "may_reset",
     "may_send",
     "packet_calls",
+    "surely_enabled",
     "tags_in_use",
 ]
 
@@ -137,6 +138,11 @@ def _may_send(s: Any) -> bool:
 def may_reset(node: Node) -> bool:
     """Whether the channel is disabled for sure, with nothing of it going on."""
     return all(s.connection == "disabled" and not s.calls for s in node.states)
+
+
+def surely_enabled(node: Node) -> bool:
+    """Whether settings must be refused for sure, because the channel is not disabled."""
+    return all(s.connection not in ("none", "disabled", "rejected") for s in node.states)
 
 
 def packet_calls(node: Node) -> tuple[str, ...]:

@@ -35,15 +35,31 @@ from kmcl_model.stimuli import (
     Stimulus,
 )
 
-from .driver import control_calls, has_initialized, is_enabled, may_reset, may_send, packet_calls
+from .driver import (
+    control_calls,
+    has_initialized,
+    is_enabled,
+    may_reset,
+    may_send,
+    packet_calls,
+    surely_enabled,
+)
 from .expected import EXPECTED_ACTS, OBJECTS, act_on
 from .names import Names
 from .setup import LENGTHS, MAXIMUM, PACKETS, RUNS, SETTLE, answer, setting
 
-__all__ = ["Chooser", "epilogue"]
+__all__ = ["STRATEGIES", "Chooser", "epilogue"]
+
+STRATEGIES: Final = ("uniform", "random", "pct")
+"""How schedules are chosen: each step among all that are ready, with a rest often (``uniform``) or
+rarely (``random``), or by priorities with a rest rarely (``pct``)."""
 
 FAULT_RATE: Final = 0.02
 """How often the environment acts, per step of a walk with faults."""
+
+OFTEN, RARELY = 0.12, 0.02
+"""How often a walk settles; one that is about schedules does it rarely, because all that is on
+its way comes to an end then."""
 
 FIRST_CRASH: Final = 40
 """The steps of a walk before an end may crash."""
@@ -51,7 +67,8 @@ FIRST_CRASH: Final = 40
 
 class Chooser:
     """Picks the next stimulus of a walk. ``faults`` are the environment actions allowed;
-    ``expected``: callbacks also make calls that are only expected to work in them."""
+    ``expected``: callbacks also make calls that are only expected to work in them. ``strategy``
+    is one of ``STRATEGIES``."""
 
     def __init__(
         self,
@@ -62,6 +79,7 @@ class Chooser:
         holds: bool = True,
         faults: tuple[str, ...] = (),
         expected: bool = False,
+        strategy: str = "uniform",
     ) -> None:
         self.judge = judge
         self.names = names
@@ -69,6 +87,7 @@ class Chooser:
         self.holds = holds
         self.faults = faults
         self.expected = expected
+        self.settle_rate = RARELY if strategy != "uniform" else OFTEN
         self._settled = False
         self._busy = rng.random() < 0.5
         self._step = 0
@@ -86,7 +105,7 @@ class Chooser:
         if runnable and roll < 0.5:
             self._settled = False
             return RUNS[int(rng.random() * min(runnable, 64))]
-        if roll < 0.62 and not self._settled:
+        if roll < 0.5 + self.settle_rate and not self._settled:
             self._settled = True
             return SETTLE
         if self.judge.handlers and rng.random() < 0.15:
@@ -229,7 +248,7 @@ class Chooser:
         if roll < 0.55:
             return Invoke("invoke", endpoint, by, "VmbChannelSizeofPacket", ())
         if roll < 0.95:
-            return Invoke("invoke", endpoint, by, *setting(rng, may_reset(node)))
+            return Invoke("invoke", endpoint, by, *setting(rng, not surely_enabled(node)))
         return SETTLE
 
     def _fault(self) -> Stimulus | None:
