@@ -22,6 +22,9 @@ LENGTH: Final = 80
 FAULTS: Final = ("crash", "malformed", "spurious")
 """Environment actions that walks may use, as far as the implementation offers them."""
 
+PCT_EVERY: Final = 10
+"""One walk in so many is scheduled by priorities, where the implementation can be scheduled."""
+
 SEEDS: Final = 1_000_003
 """Walks of a campaign have consecutive seeds, and no two campaigns share one in practice."""
 
@@ -68,6 +71,7 @@ class Plan(NamedTuple):
             faults=faults if offset % 4 == 0 else (),
             holds="hold" in capabilities,
             expected=self.expected,
+            strategy="pct" if offset % PCT_EVERY == PCT_EVERY - 1 else "uniform",
             pairs=pairs,
         )
         return outcome, f"walk {offset}"

@@ -57,7 +57,7 @@ class LateTeardownUndoesEnable(Lifecycle):
         super().step()
 
 
-class LateSignalReadsOldRing(Receiver):
+class LateSignalStopsQueue(Receiver):
     late: Ring | None = None
 
     def signal(self) -> None:
@@ -67,12 +67,8 @@ class LateSignalReadsOldRing(Receiver):
 
     def step(self) -> None:
         late, self.late = self.late, None
-        if late is not None and late is not self.channel.incoming and self.may_deliver():
-            frame = late.take(True, False)
-            if frame is not None:
-                self.wake()
-                self.take(frame)
-                return
+        if late is not None and self.channel.incoming not in (None, late):
+            self.failed = True
         super().step()
 
 
@@ -103,9 +99,10 @@ MUTANTS: Final = (
         LateTeardownUndoesEnable,
     ),
     _M(
-        "late-signal-reads-old-ring",
+        "late-signal-stops-queue",
         "flow control",
-        "work queued by a signal holds on to the ring and runs when the channel is open again",
-        LateSignalReadsOldRing,
+        "work queued by a signal runs when the channel is open again, finds another ring, and takes"
+        " it for a broken one",
+        LateSignalStopsQueue,
     ),
 )

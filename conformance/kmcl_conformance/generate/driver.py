@@ -141,8 +141,13 @@ def may_reset(node: Node) -> bool:
 
 
 def surely_enabled(node: Node) -> bool:
-    """Whether settings must be refused for sure, because the channel is not disabled."""
-    return all(s.connection not in ("none", "disabled", "rejected") for s in node.states)
+    """Whether settings must be refused for sure, because the channel is not disabled. A
+    Disable that has not returned may have taken effect."""
+    return all(
+        s.connection not in ("none", "disabled", "rejected")
+        and not any(call.function == "VmbChannelDisable" for call in s.calls)
+        for s in node.states
+    )
 
 
 def packet_calls(node: Node) -> tuple[str, ...]:
