@@ -8,12 +8,12 @@ call; events are taken from ``Session.take`` in the order in which they were rec
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from kmcl_model.events import Event
 from kmcl_model.stimuli import Stimulus
 
-__all__ = ["Adapter", "AdapterError", "Create", "Description", "Session"]
+__all__ = ["Adapter", "AdapterError", "Create", "Description", "Schedulable", "Session"]
 
 
 class AdapterError(Exception):
@@ -57,6 +57,17 @@ class Session(Protocol):
 
     def close(self) -> None:
         """Give everything back; idempotent, never raises, never hangs."""
+
+
+@runtime_checkable
+class Schedulable(Session, Protocol):
+    """A session that also tells who could take the next step, so that schedules can be chosen."""
+
+    def ready(self) -> tuple[int, ...]:
+        """The threads of work that could take a step, in the order in which ``Run`` counts them.
+
+        A number stands for the same thread for the whole session.
+        """
 
 
 class Adapter(Protocol):

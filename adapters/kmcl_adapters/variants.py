@@ -114,6 +114,12 @@ VARIANTS: Final[dict[str, Variant]] = {
             {"enable_again_status": STATUS_SUCCESS},
         ),
         _V(
+            "closed-noticed-later",
+            ("A49/moment:R2",),
+            "a client is disabled a moment after Closed has returned",
+            {"closed_noticed_later": True},
+        ),
+        _V(
             "server-starts-active",
             ("A34:R1",),
             "a freshly enabled server is active",
@@ -221,6 +227,30 @@ VARIANTS: Final[dict[str, Variant]] = {
             ("A83/while-paused:R2",),
             "completion packets of a paused end wait for the next Start",
             {"answers_held_while_paused": True},
+        ),
+        _V(
+            "start-during-pause-ignored",
+            ("A148/start-during-pause:R2",),
+            "Start has no effect while a Pause still waits",
+            {"start_during_pause": "ignored"},
+        ),
+        _V(
+            "start-during-pause-waits",
+            ("A148/start-during-pause:R3",),
+            "Start waits for a Pause in progress, then ends the pause",
+            {"start_during_pause": "waits"},
+        ),
+        _V(
+            "start-during-pause-returns",
+            ("A148/start-during-pause:R1",),
+            "Start lets a Pause in progress return at once; the stop is carried out all the same",
+            {"start_during_pause": "returns"},
+        ),
+        _V(
+            "start-during-pause-undone",
+            ("A148/start-during-pause:R1",),
+            "Start takes a Pause back that has not begun to stop the queue",
+            {"start_during_pause": "undone"},
         ),
         # Receiving
         _V(

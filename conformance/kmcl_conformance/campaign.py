@@ -29,6 +29,7 @@ from kmcl_model.trace import TraceError, dump_trace
 from kmcl_reports.results import Certificate
 
 from .coverage import Hits, Seen, Witnesses, chart_coverage, seen
+from .generate.expected import culprits
 from .keeping import CampaignError, dump, read_state, restore, write_state
 from .oracle import Pair
 from .plan import FAULTS, LENGTH, Plan
@@ -68,6 +69,7 @@ class Options(NamedTuple):
     """What to run: ``sequences`` of ``length`` steps; ``out`` takes what is found, as it is found.
 
     ``resume``: go on with what ``out`` holds. ``faults``: environment actions that walks may use.
+    ``expected``: callbacks also make calls that are only expected to work in them (A147).
     """
 
     adapter: str = "reference"
@@ -78,6 +80,7 @@ class Options(NamedTuple):
     out: Path | None = None
     resume: bool = False
     faults: tuple[str, ...] = FAULTS
+    expected: bool = False
 
 
 class Progress(NamedTuple):
@@ -110,7 +113,7 @@ class Campaign:
         self.adapter = adapter
         self.options = options
         self.description: Description = adapter.describe()
-        self.plan = Plan(options.seed, options.length, options.faults)
+        self.plan = Plan(options.seed, options.length, options.faults, options.expected)
         self.ends = PROFILES[options.profile]
         self.specification = Specification(self.ends)
         self.pairs: set[Pair] = set()
@@ -120,6 +123,8 @@ class Campaign:
         """What any sequence broke, by id, with the file of the failure that stands for it."""
         self.unsure: set[str] = set()
         """What a sequence broke that was not confirmed or not examined any more."""
+        self.warnings: dict[str, str] = {}
+        """Calls inside callbacks that were only expected to work and did not, with what failed."""
         self.inconclusive = 0
         self.steps = self.events = self.done = 0
         self.reactions: set[str] = set()
@@ -156,7 +161,7 @@ class Campaign:
         self.witnesses.update(name, outcome.steps, directed=number < self.plan.directed)
         self._note_calls(outcome)
         self.inconclusive += not outcome.finished
-        if outcome.failure is None:
+        if outcome.failure is None or self._warn(outcome):
             return
         key = signature(outcome)
         found = self.found.get(key)
@@ -168,6 +173,21 @@ class Campaign:
                 self.found[key] = found
                 self._save(found)
         self._blame(outcome, found)
+
+    def _warn(self, outcome: Outcome) -> bool:
+        """Whether it fails only with calls that are no more than expected to work (A147)."""
+        if not self.options.expected or outcome.failure is None:
+            return False
+        fresh = Specification()
+
+        def fails(stimuli: Sequence[Stimulus]) -> bool:
+            return replay(self.adapter, fresh, stimuli).failure is not None
+
+        cells = culprits(outcome.stimuli, fails)
+        for function, callback in cells:
+            words = "; ".join(broken.words for broken in outcome.failure.broken)
+            self.warnings.setdefault(f"{function} in {callback}", words)
+        return bool(cells)
 
     def _blame(self, outcome: Outcome, found: Found | None) -> None:
         """One rule can break now these requirements, now others: none of them may pass."""
@@ -218,7 +238,7 @@ class Campaign:
         o = self.options
         return (
             f"kmcl certify --adapter {shlex.quote(o.adapter)} --profile {o.profile} "
-            f"--seed {o.seed} --budget {o.sequences}"
+            f"--seed {o.seed} --budget {o.sequences}{' --expected-calls' if o.expected else ''}"
         )
 
     def _examine(self, key: str, name: str, outcome: Outcome) -> Found | None:

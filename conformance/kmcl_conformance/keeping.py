@@ -46,6 +46,7 @@ def dump(campaign: Campaign) -> dict[str, Any]:
         "asked": sorted(campaign.asked),
         "answered": sorted(campaign.answered),
         "broken": campaign.broken,
+        "warnings": campaign.warnings,
         "unsure": sorted(campaign.unsure),
         "found": {
             key: [f.file, f.sequence, f.confirmed, f.attempts] for key, f in campaign.found.items()
@@ -63,6 +64,7 @@ def _identity(campaign: Campaign) -> dict[str, Any]:
         "sequences": o.sequences,
         "length": o.length,
         "faults": list(o.faults),
+        "expected": o.expected,
         "tool": campaign.version,
     }
 
@@ -91,6 +93,7 @@ def restore(campaign: Campaign, kept: dict[str, Any]) -> None:
     campaign.asked.update(kept["asked"])
     campaign.answered.update(kept["answered"])
     campaign.broken.update(kept["broken"])
+    campaign.warnings.update(kept["warnings"])
     campaign.unsure.update(kept["unsure"])
     for key, (file, sequence, confirmed, attempts) in kept["found"].items():
         outcome = _reload(campaign, file)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from kmcl_adapters import Adapter
 from kmcl_model.spec import Specification
 
-from .generate.tours import TOURS
+from .generate.tours import EXPECTED_TOURS, TOURS, Tour
 from .oracle import Pair
 from .sequence import Outcome, replay, walk
 
@@ -22,21 +22,31 @@ LENGTH: Final = 80
 FAULTS: Final = ("crash", "malformed", "spurious")
 """Environment actions that walks may use, as far as the implementation offers them."""
 
+PCT_EVERY: Final = 10
+"""One walk in so many is scheduled by priorities, where the implementation can be scheduled."""
+
 SEEDS: Final = 1_000_003
 """Walks of a campaign have consecutive seeds, and no two campaigns share one in practice."""
 
 
 class Plan(NamedTuple):
-    """What the sequences are made of; ``faults`` are wished for, the adapter may lack them."""
+    """What the sequences are made of; ``faults`` are wished for, the adapter may lack them.
+    ``expected``: callbacks make the calls, too, that are only expected to work in them (A147)."""
 
     seed: int
     length: int = LENGTH
     faults: tuple[str, ...] = FAULTS
+    expected: bool = False
 
     @property
     def directed(self) -> int:
         """How many sequences are directed: the first ones."""
-        return len(TOURS)
+        return len(self.tours)
+
+    @property
+    def tours(self) -> tuple[Tour, ...]:
+        """The directed sequences."""
+        return TOURS + EXPECTED_TOURS if self.expected else TOURS
 
     def run(
         self,
@@ -47,7 +57,7 @@ class Plan(NamedTuple):
     ) -> tuple[Outcome, str]:
         """Run one sequence: its outcome and its name."""
         if number < self.directed:
-            tour = TOURS[number]
+            tour = self.tours[number]
             return replay(adapter, specification, tour.stimuli, pairs=pairs), tour.name
         offset = number - self.directed
         capabilities = adapter.describe().capabilities
@@ -60,6 +70,8 @@ class Plan(NamedTuple):
             # Faults hide much of what would come after them: most walks do without.
             faults=faults if offset % 4 == 0 else (),
             holds="hold" in capabilities,
+            expected=self.expected,
+            strategy="pct" if offset % PCT_EVERY == PCT_EVERY - 1 else "uniform",
             pairs=pairs,
         )
         return outcome, f"walk {offset}"

@@ -6,21 +6,28 @@ from collections.abc import Iterable
 from random import Random
 from typing import Final, NamedTuple
 
-from kmcl_adapters import Adapter, Session
+from kmcl_adapters import Adapter, Schedulable, Session
 from kmcl_model.events import Event
 from kmcl_model.spec import Specification
 from kmcl_model.stimuli import Stimulus
 
 from .failure import Failure
-from .generate.driver import Names, is_enabled
+from .generate.driver import is_enabled
 from .generate.explorer import Chooser, epilogue
-from .generate.setup import SETTLE, prelude
+from .generate.names import Names
+from .generate.priorities import Priorities
+from .generate.setup import RUNS, SETTLE, prelude
 from .oracle import Judge, Pair
 
 __all__ = ["Outcome", "SequenceRun", "replay", "walk"]
 
 MOST_ROUNDS: Final = 100
 """So many things may be left to do at the end of a walk."""
+
+
+MOST_TURNS: Final = 500
+"""So many turns go by priority before a rest; threads that wake each other must not go on for
+ever."""
 
 
 class Outcome(NamedTuple):
@@ -43,6 +50,7 @@ class SequenceRun:
         self.stimuli: list[Stimulus] = []
         self.events: list[Event] = []
         self.names = Names()
+        self.priorities: Priorities | None = None
 
     def step(self, stimulus: Stimulus) -> Failure | None:
         self.stimuli.append(stimulus)
@@ -61,6 +69,23 @@ class SequenceRun:
                 self.names.exit(event[1], event[2])
         return None
 
+    def scheduled(self, stimulus: Stimulus) -> Failure | None:
+        """Like ``step``, but the priorities decide who goes next, also on the way to a rest."""
+        priorities, session = self.priorities, self.session
+        if priorities is None or not isinstance(session, Schedulable):
+            return self.step(stimulus)
+        if stimulus[0] == "run":
+            return self.step(RUNS[priorities.choose(session.ready()[: len(RUNS)])])
+        if stimulus[0] == "settle":
+            for _ in range(MOST_TURNS):
+                ready = session.ready()[: len(RUNS)]
+                if not ready:
+                    break
+                failure = self.step(RUNS[priorities.choose(ready)])
+                if failure is not None:
+                    return failure
+        return self.step(stimulus)
+
     def outcome(self, failure: Failure | None) -> Outcome:
         return Outcome(tuple(self.stimuli), tuple(self.events), failure, len(self.stimuli))
 
@@ -73,9 +98,15 @@ def walk(
     *,
     faults: tuple[str, ...] = (),
     holds: bool = True,
+    expected: bool = False,
+    strategy: str = "uniform",
     pairs: set[Pair] | None = None,
 ) -> Outcome:
-    """One seeded walk of ``length`` steps between prelude and epilogue."""
+    """One seeded walk of ``length`` steps between prelude and epilogue.
+
+    ``strategy`` is one of ``STRATEGIES``; an implementation whose session is not ``Schedulable``
+    is not asked who goes next.
+    """
     rng = Random(seed)
     judge = Judge(specification, pairs)
     session = adapter.open()
@@ -87,9 +118,19 @@ def walk(
             failure = run.step(stimulus)
             if failure is not None:
                 return run.outcome(failure)
-        chooser = Chooser(judge, run.names, rng, holds=holds, faults=faults)
+        chooser = Chooser(
+            judge,
+            run.names,
+            rng,
+            holds=holds,
+            faults=faults,
+            expected=expected,
+            strategy=strategy,
+        )
+        if strategy == "pct" and isinstance(session, Schedulable):
+            run.priorities = Priorities(rng, length)
         for _ in range(length):
-            failure = run.step(chooser.choose(session.runnable()))
+            failure = run.scheduled(chooser.choose(session.runnable()))
             if failure is not None:
                 return run.outcome(failure)
         return _finish(run)
@@ -99,7 +140,7 @@ def walk(
 
 def _finish(run: SequenceRun) -> Outcome:
     for _ in range(MOST_ROUNDS):
-        failure = run.step(SETTLE)
+        failure = run.scheduled(SETTLE)
         if failure is not None:
             return run.outcome(failure)
         stimulus = epilogue(run.judge)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kmcl_adapters import Description
@@ -34,6 +35,7 @@ from kmcl_reports.sequence import describe_event, sequence_rows
 from .coverage import Hits
 from .explain import allowed_instead
 from .generate.driver import ENABLED_ACTS
+from .generate.expected import EXPECTED_ACTS
 from .oracle import Judge
 from .rulebook import rules_of
 from .sequence import Outcome
@@ -263,7 +265,37 @@ def _interpretations(campaign: Campaign) -> tuple[InterpretationResult, ...]:
                     default=set(names) <= set(point.default),
                 )
             )
-    return tuple(results)
+    return (*results, *_inside_callbacks(campaign))
+
+
+def _inside_callbacks(campaign: Campaign) -> tuple[InterpretationResult, ...]:
+    """What became of the calls that are only expected to work where they were made (A147)."""
+    made = campaign.reactions & _reactions(campaign, EXPECTED_ACTS)
+    if not made:
+        return ()
+    item = interpretations()["A147"]
+    reading = "R2" if campaign.warnings else "R1"
+    failing = "; ".join(f"{cell}: {words}" for cell, words in sorted(campaign.warnings.items()))
+    return (
+        InterpretationResult(
+            id=item.id,
+            point="",
+            title=item.title,
+            reading=reading,
+            text=item.points[0].readings[reading],
+            evidence=f"warning, does not work: {failing}" if failing else f"{len(made)} calls work",
+            default=reading in item.points[0].default,
+        ),
+    )
+
+
+def _reactions(campaign: Campaign, acts: Mapping[str, Iterable[str]]) -> frozenset[str]:
+    return frozenset(
+        f"{endpoint}: {act} in {callback}"
+        for endpoint in campaign.ends
+        for callback, functions in acts.items()
+        for act in functions
+    )
 
 
 def _label(id: str, point: str, reading: str) -> str:
@@ -272,12 +304,9 @@ def _label(id: str, point: str, reading: str) -> str:
 
 def _coverage(campaign: Campaign) -> Coverage:
     hits = campaign.coverage()
-    every = frozenset(
-        f"{endpoint}: {act} in {callback}"
-        for endpoint in campaign.ends
-        for callback, acts in ENABLED_ACTS.items()
-        for act in acts
-    )
+    every = _reactions(campaign, ENABLED_ACTS)
+    if campaign.options.expected:
+        every |= _reactions(campaign, EXPECTED_ACTS)
     reactions = Hits(frozenset(campaign.reactions) & every, every)
     return Coverage(
         states=_item(hits["states"]),

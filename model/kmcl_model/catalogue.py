@@ -258,6 +258,8 @@ class Reentrancy(_Data):
 
     callbacks: Annotated[tuple[Text, ...], Field(min_length=1)]
     rows: Annotated[tuple[ReentrancyRow, ...], Field(alias="row", min_length=1)]
+    undriven: Mapping[str, Text] = Field(default_factory=dict)
+    """Functions and callbacks of which tests make nothing, and why."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -275,6 +277,10 @@ class Reentrancy(_Data):
                 if function in row.functions and row.form == form:
                     return row.cells[self.callbacks.index(callback)]
         return "?"
+
+    def why_not(self, function: str, callback: str) -> str:
+        """Why tests do not make the call inside the callback; empty if there is no reason."""
+        return self.undriven.get(function) or self.undriven.get(callback, "")
 
 
 _INTERPRETATIONS = TypeAdapter(tuple[Interpretation, ...])

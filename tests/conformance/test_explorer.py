@@ -11,8 +11,9 @@ import pytest
 
 from kmcl_adapters.reference import create
 from kmcl_conformance.coverage import chart_coverage, seen
-from kmcl_conformance.generate.driver import Names, is_enabled
+from kmcl_conformance.generate.driver import is_enabled
 from kmcl_conformance.generate.explorer import epilogue
+from kmcl_conformance.generate.names import Names
 from kmcl_conformance.generate.setup import prelude
 from kmcl_conformance.generate.tours import TOURS
 from kmcl_conformance.oracle import Judge, Pair

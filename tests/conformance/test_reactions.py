@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import pytest
 
+from kmcl_adapters.mutants import parts_of
+from kmcl_adapters.reference import ReferenceAdapter
+from kmcl_adapters.reference.library.channel import Channel
+from kmcl_adapters.reference.library.lifecycle import Phase
+from kmcl_conformance.campaign import Options, certify
 from kmcl_conformance.generate.driver import ENABLED_ACTS
-from kmcl_model.api import COMPLETION_ROUTINE
+from kmcl_conformance.generate.expected import EXPECTED_ACTS, cells_of, culprits, without_cells
+from kmcl_model.api import COMPLETION_ROUTINE, OPENED, PROCESS_PACKET
 from kmcl_model.catalogue import reentrancy
+from kmcl_model.stimuli import HOLD, Act, Arm, Reaction, Settle
+from kmcl_reports.results import Verdict
 
 FREED_OR_SENT_AGAIN = {"VmbPacketFree", "VmbPacketSend"}
 """In the completion routine the table only expects them to work; A95 makes them a duty."""
+
+GET = Act("VmbPacketGetPointer", ("p0",))
+LIMIT = Act("VmbChannelSetTransactionQuota", (1,))
+SETTLE = Settle("settle")
 
 
 @pytest.mark.parametrize("callback", ENABLED_ACTS)
@@ -20,3 +32,98 @@ def test_every_act_works_or_is_queued_by_the_table(callback: str) -> None:
 
     assert cells
     assert set(cells.values()) <= {"ok", "q"}
+
+
+@pytest.mark.parametrize("callback", EXPECTED_ACTS)
+def test_what_is_made_on_request_is_expected_to_work_by_the_table(callback: str) -> None:
+    cells = {act: reentrancy().cell(act, callback) for act in EXPECTED_ACTS[callback]}
+
+    assert cells
+    assert set(cells.values()) == {"e"}
+
+
+def test_every_call_that_the_table_lets_through_is_made_or_has_a_reason() -> None:
+    table = reentrancy()
+    unaccounted = [
+        (function, callback)
+        for row in table.rows
+        for function in row.functions
+        for callback, cell in zip(table.callbacks, row.cells, strict=True)
+        if cell in ("ok", "q", "e")
+        if function not in ENABLED_ACTS.get(callback, frozenset())
+        if function not in EXPECTED_ACTS.get(callback, frozenset())
+        if not table.why_not(function, callback)
+    ]
+
+    assert unaccounted == []
+
+
+def test_no_reason_is_given_for_what_is_made() -> None:
+    made = [
+        (act, callback)
+        for acts in (ENABLED_ACTS, EXPECTED_ACTS)
+        for callback, functions in acts.items()
+        for act in functions
+    ]
+
+    assert [cell for cell in made if reentrancy().why_not(*cell)] == []
+
+
+def armed(callback: str, *acts: Act) -> Arm:
+    return Arm("arm", "client", callback, Reaction((HOLD, *acts)))
+
+
+def test_a_case_tells_which_cells_it_asks_for_and_can_do_without() -> None:
+    case = (armed(OPENED, GET, LIMIT), SETTLE, armed(PROCESS_PACKET, GET))
+
+    assert cells_of(case) == [
+        ("VmbPacketGetPointer", OPENED),
+        ("VmbChannelSetTransactionQuota", OPENED),
+        ("VmbPacketGetPointer", PROCESS_PACKET),
+    ]
+    assert without_cells(case, [("VmbPacketGetPointer", OPENED)]) == (
+        armed(OPENED, LIMIT),
+        SETTLE,
+        armed(PROCESS_PACKET, GET),
+    )
+
+
+def test_what_fails_without_any_such_call_is_blamed_on_none() -> None:
+    assert culprits((armed(OPENED, GET),), lambda _: True) == ()
+
+
+def test_the_cells_that_a_failure_needs_are_found() -> None:
+    case = (armed(OPENED, GET, LIMIT), armed(PROCESS_PACKET, GET))
+
+    found = culprits(case, lambda c: ("VmbPacketGetPointer", OPENED) in cells_of(c))
+
+    assert found == (("VmbPacketGetPointer", OPENED),)
+
+
+class QuotaInOpenedLost(Channel):
+    """Only what is documented works (A147 R2)."""
+
+    def set_transaction_quota(self, quota: int) -> None:
+        if self.phase != Phase.OPENING or not self.lifecycle.calling:
+            super().set_transaction_quota(quota)
+
+
+def test_a_call_that_is_only_expected_to_work_gives_a_warning_and_no_failure() -> None:
+    adapter = ReferenceAdapter("mine", parts_of(QuotaInOpenedLost))
+
+    found = certify(adapter, Options(sequences=0, expected=True))
+
+    assert found.verdict is Verdict.CONFORMING
+    (note,) = (i for i in found.interpretations if i.id == "A147")
+    assert note.reading == "R2"
+    assert "VmbChannelSetTransactionQuota in EvtVmbChannelOpened" in note.evidence
+
+
+def test_all_that_is_expected_to_work_does_so_in_the_reference() -> None:
+    found = certify(ReferenceAdapter("reference"), Options(sequences=200, expected=True))
+
+    assert found.verdict is Verdict.CONFORMING
+    (note,) = (i for i in found.interpretations if i.id == "A147")
+    assert note.reading == "R1"
+    every = 2 * sum(map(len, EXPECTED_ACTS.values()))
+    assert note.evidence == f"{every} calls work"

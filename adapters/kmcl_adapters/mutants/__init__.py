@@ -17,6 +17,7 @@ from . import (
     cancellation,
     completions,
     configuration,
+    contention,
     faults,
     flow,
     lifecycle,
@@ -50,6 +51,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
         reopening,
         transactions,
         faults,
+        contention,
     )
     for mutant in module.MUTANTS
 }

@@ -88,6 +88,12 @@ class CompletionInPostStartedLost(Sender):
             super().answer(received, buffer)
 
 
+class PointerSetInStartedLost(Channel):
+    def packet_set_pointer(self, packet: Packet, pointer: object) -> None:
+        if self.activity != Activity.STARTING:
+            super().packet_set_pointer(packet, pointer)
+
+
 _M = Mutant
 MUTANTS: Final = (
     _M(
@@ -137,5 +143,11 @@ MUTANTS: Final = (
         "re-entrancy",
         "answers are dropped while PostStarted runs",
         CompletionInPostStartedLost,
+    ),
+    _M(
+        "pointer-set-in-started-lost",
+        "re-entrancy",
+        "packet objects are renewed when Started returns, and with them what the driver has set",
+        PointerSetInStartedLost,
     ),
 )

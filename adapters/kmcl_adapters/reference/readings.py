@@ -37,6 +37,7 @@ class Readings:
     # Lifecycle
     enable_again_status: int = STATUS_INVALID_DEVICE_STATE  # A32
     callbacks_before_enable_returns: bool = False  # A31
+    closed_noticed_later: bool = False  # A49
     server_starts_paused: bool = True  # A34
     pause_wish: Literal["lasting", "one-shot"] = "lasting"  # A35
     start_while_disabled: Literal["clears", "ignored"] = "clears"  # A36
@@ -54,6 +55,9 @@ class Readings:
     completions_while_paused: bool = True  # A65
     sends_while_paused: Literal["sent", "held", "refused"] = "sent"  # A66
     answers_held_while_paused: bool = False  # A83
+    start_during_pause: Literal["resumes", "ignored", "waits", "returns", "undone"] = (
+        "resumes"  # A148
+    )
 
     # Receiving
     passive_processing: bool = False  # A30

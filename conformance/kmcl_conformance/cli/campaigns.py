@@ -45,6 +45,14 @@ Resume = Annotated[
     typer.Option("--resume", metavar="DIR", help="Go on with an interrupted run in this folder."),
 ]
 
+ExpectedCalls = Annotated[
+    bool,
+    typer.Option(
+        "--expected-calls",
+        help="Make inside callbacks also the calls that are only expected to work there.",
+    ),
+]
+
 
 def certify(
     adapter: AdapterName = "reference",
@@ -59,6 +67,7 @@ def certify(
             "--waivers", metavar="FILE", help='Failures to accept, as TOML: F285 = "reason".'
         ),
     ] = None,
+    expected_calls: ExpectedCalls = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
@@ -78,6 +87,7 @@ def certify(
             sequences=sequences_of(budget, implementation.describe()),
             out=_folder(out, resume),
             resume=resume is not None,
+            expected=expected_calls,
         )
         _make_room(options)
         with Meter(_total(options), "sequences", silent=not screen.is_for_people) as meter:
@@ -87,7 +97,8 @@ def certify(
     except KeyboardInterrupt:
         raise Problem(
             "interrupted before there was a verdict; what was found is kept, go on with: "
-            f"{_again('certify', adapter, profile, seed, budget)} --resume {_folder(out, resume)}",
+            f"{_again('certify', adapter, profile, seed, budget)}"
+            f"{' --expected-calls' if expected_calls else ''} --resume {_folder(out, resume)}",
             Code.UNJUDGED,
         ) from None
     finally:
@@ -115,6 +126,7 @@ def fuzz(
     ] = "all",
     out: OutFolder = None,
     resume: Resume = None,
+    expected_calls: ExpectedCalls = False,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
@@ -133,6 +145,7 @@ def fuzz(
             out=_folder(out, resume),
             resume=resume is not None,
             faults=chosen,
+            expected=expected_calls,
         )
         _make_room(options)
         total = None if budget is None else _total(options)

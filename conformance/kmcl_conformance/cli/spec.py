@@ -13,6 +13,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from kmcl_conformance.generate.driver import ENABLED_ACTS
+from kmcl_conformance.generate.expected import EXPECTED_ACTS
 from kmcl_conformance.rulebook import rules_of
 from kmcl_model.api import CALLBACKS, FUNCTIONS
 from kmcl_model.catalogue import (
@@ -41,6 +43,9 @@ CELLS: Final[Mapping[str, str]] = {
     "n/a": "cannot arise in",
 }
 """The cells of the re-entrancy table in words; those that are open are left out."""
+
+MADE: Final = ("ok", "e", "q")
+"""The cells that let a driver make the call."""
 
 _STATUSES = ("modelled", "not-yet", "unobservable")
 
@@ -197,6 +202,7 @@ def _function(name: str) -> RenderableType:
             "outputs": ", ".join(function.outputs),
             "waits": "it may block" if function.waits else "",
             "in callbacks": _cells(name),
+            "tests make it in": _made(name),
         }
     return Group(_heading(signature), _facts(rows), Text(""))
 
@@ -210,6 +216,20 @@ def _cells(function: str) -> str:
     return "\n".join(
         f"{words}: {', '.join(kinds[cell])}" for cell, words in CELLS.items() if cell in kinds
     )
+
+
+def _made(function: str) -> str:
+    """In which callbacks tests make the call, and why not in others that would let them."""
+    table = reentrancy()
+    ways: dict[str, list[str]] = {}
+    for callback in table.callbacks:
+        if function in ENABLED_ACTS.get(callback, ()):
+            ways.setdefault("always", []).append(callback)
+        elif function in EXPECTED_ACTS.get(callback, ()):
+            ways.setdefault("with --expected-calls", []).append(callback)
+        elif table.cell(function, callback) in MADE:
+            ways.setdefault(f"not: {table.why_not(function, callback)}", []).append(callback)
+    return "\n".join(f"{way}: {', '.join(callbacks)}" for way, callbacks in ways.items())
 
 
 def _requirement_table(found: tuple[Requirement, ...]) -> Table:

@@ -10,7 +10,7 @@ Explorer, Hypothesis machine, tours and replay all ask here.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from kmcl_conformance.oracle import Judge
 from kmcl_model.api import (
@@ -23,21 +23,26 @@ from kmcl_model.api import (
     STARTED,
     SUSPEND,
 )
-from kmcl_model.payload import TAGS, tag_of
+from kmcl_model.payload import tag_of
 from kmcl_model.spec import Node
 from kmcl_model.spec.specification import peer_of
-from kmcl_model.stimuli import Act, Arm, Environ, Hold, Invoke, Reaction, Release, Stimulus
+from kmcl_model.stimuli import Act, Arm, Environ, Hold, Invoke, Release, Stimulus
+
+from .expected import EXPECTED_ACTS, OBJECTS
+
+if TYPE_CHECKING:
+    from .names import Names
 
 __all__ = [
     "CONTROL",
     "ENABLED_ACTS",
-    "Names",
     "control_calls",
     "has_initialized",
     "is_enabled",
     "may_reset",
     "may_send",
     "packet_calls",
+    "surely_enabled",
     "tags_in_use",
 ]
 
@@ -45,16 +50,16 @@ CONTROL: Final = ("VmbChannelEnable", "VmbChannelDisable", "VmbChannelPause", "V
 
 ENABLED_ACTS: Final[dict[str, frozenset[str]]] = {
     OPENED: frozenset({"VmbPacketSend"}),
-    STARTED: frozenset({"VmbPacketSend", "VmbPacketAllocate", "VmbPacketFree"}),
-    POST_STARTED: frozenset({"VmbChannelPacketComplete", "VmbPacketAllocate", "VmbPacketFree"}),
+    STARTED: OBJECTS | {"VmbPacketSend"},
+    POST_STARTED: OBJECTS | {"VmbChannelPacketComplete"},
     SUSPEND: frozenset({"VmbChannelPacketComplete"}),
     CLOSED: frozenset({"VmbPacketSend"}),
     PROCESS_PACKET: frozenset({"VmbChannelPacketComplete", "VmbChannelPacketFail"}),
     PROCESSING_COMPLETE: frozenset({"VmbChannelPacketComplete"}),
     COMPLETION_ROUTINE: frozenset({"VmbChannelPacketComplete", "VmbPacketSend", "VmbPacketFree"}),
 }
-"""Calls inside callbacks that must work or be queued: the cells ``ok`` and ``q`` of A147, and
-freeing or sending again in the completion routine (A95)."""
+"""The cells ``ok`` and ``q`` of A147, and freeing or sending again in the completion routine
+(A95)."""
 
 NEEDED: Final = frozenset(
     {"VmbChannelInitSetProcessPacketCallbacks", "VmbChannelInitSetMaximumPacketSize"}
@@ -66,11 +71,17 @@ NEEDED_BY_ROLE: Final = {
     ),
 }
 
+NEW: Final = frozenset({"VmbPacketAllocate", "VmbPacketInitialize"})
+
 STALE: Final = frozenset({"VmbChannelAllocate", "VmbChannelCleanup"})
 
 
 def control_calls(node: Node, endpoint: str) -> tuple[str, ...]:
-    """The control calls that a driver may make now, one after the other (A148)."""
+    """The control calls that a driver may make now.
+
+    They come one after the other, but while a Pause waits another thread may call Pause, Start or
+    Disable (A148).
+    """
     found: tuple[str, ...] | None = node.notes.get("control")
     if found is None:
         found = node.notes["control"] = _control_calls(node, endpoint)
@@ -91,7 +102,7 @@ def _control_calls(node: Node, endpoint: str) -> tuple[str, ...]:
     calm = all(s.cause == 0 and s.peer not in ("leaving", "rejected") for s in states)
     if disabled and not pausing:
         calls += ["VmbChannelPause", "VmbChannelStart"]
-        if not any(s.lately or s.others or s.post_running for s in states):
+        if not any(s.others or s.post_running for s in states):
             calls.append("VmbChannelEnable")
         if not any(s.outstanding or s.lately for s in states):
             calls.append("VmbChannelCleanup")
@@ -99,8 +110,10 @@ def _control_calls(node: Node, endpoint: str) -> tuple[str, ...]:
             calls.append("VmbChannelDisable")
     elif not any(s.connection == "disabled" for s in states):
         calls.append("VmbChannelDisable")
-        if pausing and all(len(s.calls) == 1 for s in states):
-            calls.append("VmbChannelPause")  # it waits for the first one (A37)
+        if pausing:
+            if all(len(s.calls) == 1 for s in states):
+                calls.append("VmbChannelPause")  # it waits for the first one (A37)
+            calls.append("VmbChannelStart")  # while the pause drains, from another thread (A148)
         if not pausing and not any(s.connection == "rejected" for s in states):
             calls += ["VmbChannelPause", "VmbChannelStart"]
             if calm and all(s.connection in ("enabled", "open") for s in states):
@@ -125,6 +138,16 @@ def _may_send(s: Any) -> bool:
 def may_reset(node: Node) -> bool:
     """Whether the channel is disabled for sure, with nothing of it going on."""
     return all(s.connection == "disabled" and not s.calls for s in node.states)
+
+
+def surely_enabled(node: Node) -> bool:
+    """Whether settings must be refused for sure, because the channel is not disabled. A
+    Disable that has not returned may have taken effect."""
+    return all(
+        s.connection not in ("none", "disabled", "rejected")
+        and not any(call.function == "VmbChannelDisable" for call in s.calls)
+        for s in node.states
+    )
 
 
 def packet_calls(node: Node) -> tuple[str, ...]:
@@ -174,83 +197,6 @@ def tags_in_use(judge: Judge, sender: str) -> set[int]:
     return tags | live | set(judge.carried(sender))
 
 
-class Names:
-    """Packets and tags that armed reactions have set aside until they have run."""
-
-    def __init__(self) -> None:
-        self._armed: dict[tuple[str, str], list[Reaction]] = {}
-        self._running: dict[tuple[str, str], Reaction] = {}
-        self._packets: dict[str, frozenset[str]] = {"client": frozenset(), "server": frozenset()}
-        self._tags: dict[str, frozenset[int]] = {"client": frozenset(), "server": frozenset()}
-        self._frees: set[str] = set()
-
-    def armed(self, endpoint: str, callback: str) -> bool:
-        """Whether a reaction waits for the callback already."""
-        return bool(self._armed.get((endpoint, callback)))
-
-    def waiting(self) -> frozenset[tuple[str, str]]:
-        """The ends and callbacks for which a reaction waits."""
-        return frozenset([key for key, reactions in self._armed.items() if reactions])
-
-    def packets(self, endpoint: str) -> frozenset[str]:
-        """Packets that a reaction is going to send."""
-        return self._packets[endpoint]
-
-    def tags(self, endpoint: str) -> frozenset[int]:
-        """Tags of messages that a reaction is going to send."""
-        return self._tags[endpoint]
-
-    def frees(self, endpoint: str) -> bool:
-        """Whether a reaction is going to free whatever packet completes."""
-        return endpoint in self._frees
-
-    def free_tag(self, judge: Judge, sender: str) -> int:
-        """The lowest tag that no live message of ``sender`` has, -1 if there is none."""
-        used = tags_in_use(judge, sender) | self._tags[sender]
-        return next((t for t in range(TAGS - 1) if t not in used), -1)
-
-    def arm(self, stimulus: Arm) -> None:
-        """A reaction was armed."""
-        if not stimulus.reaction.sticky:
-            key = (stimulus.endpoint, stimulus.callback)
-            self._armed.setdefault(key, []).append(stimulus.reaction)
-            self._recount(stimulus.endpoint)
-
-    def enter(self, endpoint: str, activation: str, callback: str) -> None:
-        """A handler runs; it takes the oldest reaction that waits for it."""
-        waiting = self._armed.get((endpoint, callback))
-        if waiting:
-            self._running[endpoint, activation] = waiting.pop(0)
-
-    def exit(self, endpoint: str, activation: str) -> None:
-        """A handler has ended; what its reaction had set aside is free again."""
-        if self._running.pop((endpoint, activation), None) is not None:
-            self._recount(endpoint)
-
-    def _recount(self, endpoint: str) -> None:
-        reactions = [
-            *(r for (e, _), queue in self._armed.items() if e == endpoint for r in queue),
-            *(r for (e, _), r in self._running.items() if e == endpoint),
-        ]
-        sends = [
-            step.arguments
-            for reaction in reactions
-            for step in reaction.steps
-            if isinstance(step, Act) and step.function == "VmbPacketSend"
-        ]
-        freed = [
-            step.arguments
-            for reaction in reactions
-            for step in reaction.steps
-            if isinstance(step, Act) and step.function == "VmbPacketFree"
-        ]
-        self._frees.discard(endpoint)
-        if any(a[0] == "this" for a in freed):
-            self._frees.add(endpoint)
-        self._packets[endpoint] = frozenset(str(a[0]) for a in sends + freed if a[0] != "this")
-        self._tags[endpoint] = frozenset(tag_of(a[1]) for a in sends if isinstance(a[1], bytes))
-
-
 def _is_live(judge: Judge, endpoint: str, context: Any) -> bool:
     track = judge.incoming[endpoint].get(context)
     return track is not None and all(s.status != "free" and not s.calls for s in track.node.states)
@@ -276,7 +222,7 @@ def _call_enabled(
             return False
         track = judge.packets[endpoint].get(arguments[0])
         if track is None:
-            return function in ("VmbPacketAllocate", "VmbPacketInitialize")
+            return function in NEW
         if function not in packet_calls(track.node):
             return False
         if function == "VmbPacketSend":
@@ -291,6 +237,8 @@ def _call_enabled(
         return False  # inline only (A80)
     if function == "VmbChannelSetTransactionQuota":
         flows: list[Any] = list(judge.flow[endpoint].node.states)
+        if names.limits(endpoint):
+            return False
         return arguments[0] > 0 and not any(s.quota_calls for s in flows)
     return True
 
@@ -343,6 +291,7 @@ def is_enabled(judge: Judge, names: Names, stimulus: Stimulus) -> bool:
 def _reaction_enabled(judge: Judge, names: Names, stimulus: Arm) -> bool:
     endpoint = stimulus.endpoint
     acts = ENABLED_ACTS.get(stimulus.callback, frozenset())
+    acts |= EXPECTED_ACTS.get(stimulus.callback, frozenset())
     if names.armed(endpoint, stimulus.callback):
         return False
     used = tags_in_use(judge, endpoint) | names.tags(endpoint)
@@ -352,16 +301,25 @@ def _reaction_enabled(judge: Judge, names: Names, stimulus: Arm) -> bool:
         assert isinstance(step, Act)
         if step.function not in acts:
             return False
-        if step.function in ("VmbPacketFree", "VmbPacketGetPointer"):
-            name = str(step.arguments[0])
-            if name == "this" and has_initialized(judge, endpoint):
+        if step.function == "VmbPacketInitialize" and names.frees(endpoint):
+            return False
+        if step.function == "VmbChannelSetTransactionQuota":
+            flows: list[Any] = list(judge.flow[endpoint].node.states)
+            if names.limits(endpoint) or any(s.quota_calls for s in flows):
                 return False
-            idle = judge.packets[endpoint].get(name)
-            if name != "this" and (
-                idle is None
-                or name in names.packets(endpoint)
-                or step.function not in packet_calls(idle.node)
-            ):
+        if step.function in OBJECTS:
+            name = str(step.arguments[0])
+            if name == "this":
+                if has_initialized(judge, endpoint) or names.initializes(endpoint):
+                    return False
+                continue
+            track = judge.packets[endpoint].get(name)
+            if name in names.packets(endpoint):
+                return False
+            if track is None:
+                if step.function not in NEW:
+                    return False
+            elif step.function not in packet_calls(track.node):
                 return False
         if step.function == "VmbPacketSend":
             packet, buffer = step.arguments[:2]

@@ -36,27 +36,39 @@ from kmcl_model.stimuli import (
 )
 
 from .driver import (
-    Names,
     control_calls,
     has_initialized,
     is_enabled,
     may_reset,
     may_send,
     packet_calls,
+    surely_enabled,
 )
+from .expected import EXPECTED_ACTS, OBJECTS, act_on
+from .names import Names
 from .setup import LENGTHS, MAXIMUM, PACKETS, RUNS, SETTLE, answer, setting
 
-__all__ = ["Chooser", "epilogue"]
+__all__ = ["STRATEGIES", "Chooser", "epilogue"]
+
+STRATEGIES: Final = ("uniform", "random", "pct")
+"""How schedules are chosen: each step among all that are ready, with a rest often (``uniform``) or
+rarely (``random``), or by priorities with a rest rarely (``pct``)."""
 
 FAULT_RATE: Final = 0.02
 """How often the environment acts, per step of a walk with faults."""
+
+OFTEN, RARELY = 0.12, 0.02
+"""How often a walk settles; one that is about schedules does it rarely, because all that is on
+its way comes to an end then."""
 
 FIRST_CRASH: Final = 40
 """The steps of a walk before an end may crash."""
 
 
 class Chooser:
-    """Picks the next stimulus of a walk. ``faults`` are the environment actions allowed."""
+    """Picks the next stimulus of a walk. ``faults`` are the environment actions allowed;
+    ``expected``: callbacks also make calls that are only expected to work in them. ``strategy``
+    is one of ``STRATEGIES``."""
 
     def __init__(
         self,
@@ -66,12 +78,16 @@ class Chooser:
         *,
         holds: bool = True,
         faults: tuple[str, ...] = (),
+        expected: bool = False,
+        strategy: str = "uniform",
     ) -> None:
         self.judge = judge
         self.names = names
         self.rng = rng
         self.holds = holds
         self.faults = faults
+        self.expected = expected
+        self.settle_rate = RARELY if strategy != "uniform" else OFTEN
         self._settled = False
         self._busy = rng.random() < 0.5
         self._step = 0
@@ -89,7 +105,7 @@ class Chooser:
         if runnable and roll < 0.5:
             self._settled = False
             return RUNS[int(rng.random() * min(runnable, 64))]
-        if roll < 0.62 and not self._settled:
+        if roll < 0.5 + self.settle_rate and not self._settled:
             self._settled = True
             return SETTLE
         if self.judge.handlers and rng.random() < 0.15:
@@ -220,7 +236,9 @@ class Chooser:
         by = self._thread(endpoint)
         roll = rng.random()
         if roll < 0.3:
-            if any(s.quota_calls for s in self.judge.flow[endpoint].node.states):
+            if self.names.limits(endpoint) or any(
+                s.quota_calls for s in self.judge.flow[endpoint].node.states
+            ):
                 return None
             quota = (1, 1, 2, 3, 8)[int(rng.random() * 5)]
             return Invoke("invoke", endpoint, by, "VmbChannelSetTransactionQuota", (quota,))
@@ -231,7 +249,7 @@ class Chooser:
         if roll < 0.55:
             return Invoke("invoke", endpoint, by, "VmbChannelSizeofPacket", ())
         if roll < 0.95:
-            return Invoke("invoke", endpoint, by, *setting(rng, may_reset(node)))
+            return Invoke("invoke", endpoint, by, *setting(rng, not surely_enabled(node)))
         return SETTLE
 
     def _end(self) -> str:
@@ -254,6 +272,10 @@ class Chooser:
         callback = _ARMED[int(rng.random() * len(_ARMED))]
         if self.names.armed(endpoint, callback):
             return None
+        if self.expected and rng.random() < 0.5:
+            return self._arm_call(endpoint, callback, EXPECTED_ACTS[callback])
+        if callback in (STARTED, POST_STARTED) and rng.random() < 0.3:
+            return self._arm_call(endpoint, callback, OBJECTS)
         steps: list[Step] = []
         status, sticky = 0, False
         hold = self.holds and rng.random() < 0.3
@@ -266,7 +288,8 @@ class Chooser:
                 steps.append(Act("VmbChannelPacketFail", ("this",)))
         elif callback == COMPLETION_ROUTINE:
             roll = rng.random()
-            if roll < 0.4 and not has_initialized(self.judge, endpoint):
+            initialized = has_initialized(self.judge, endpoint) or self.names.initializes(endpoint)
+            if roll < 0.4 and not initialized:
                 steps.append(Act("VmbPacketFree", ("this",)))
             elif roll < 0.6:
                 steps.append(Act("VmbChannelPacketComplete", ("c0", answer(rng), None)))
@@ -277,21 +300,10 @@ class Chooser:
         elif callback in (OPENED, STARTED, CLOSED):
             if callback == OPENED and rng.random() < 0.15:
                 status = 0xC0000001
-            roll = rng.random()
             packet = self._idle_packet(endpoint)
             buffer = self._buffer(endpoint) if packet is not None else None
-            if callback == STARTED and roll < 0.15:
-                steps.append(Act("VmbPacketAllocate", (PACKETS[3],)))
-            elif packet is not None and callback == STARTED and roll < 0.25:
-                steps.append(Act("VmbPacketFree", (packet,)))
-            elif packet is not None and buffer is not None and 0 < len(buffer) <= MAXIMUM:
+            if packet is not None and buffer is not None and 0 < len(buffer) <= MAXIMUM:
                 steps.append(Act("VmbPacketSend", (packet, buffer, int(rng.random() < 0.6))))
-        elif callback == POST_STARTED and rng.random() < 0.4:
-            packet = self._idle_packet(endpoint)
-            if packet is None:
-                steps.append(Act("VmbPacketAllocate", (PACKETS[3],)))
-            else:
-                steps.append(Act("VmbPacketFree", (packet,)))
         else:
             contexts = self._live_contexts(endpoint) or ["c0", "c1"]
             steps += [Act("VmbChannelPacketComplete", (c, answer(rng), None)) for c in contexts]
@@ -300,6 +312,21 @@ class Chooser:
         if not steps and not status:
             return None
         return Arm("arm", endpoint, callback, Reaction(tuple(steps), status, sticky))
+
+    def _arm_call(self, endpoint: str, callback: str, functions: frozenset[str]) -> Stimulus | None:
+        """A handler that makes one call of one of the functions."""
+        buffer = self._buffer(endpoint)
+        act = act_on(
+            self.rng,
+            functions,
+            self._idle_packet(endpoint),
+            buffer if buffer and len(buffer) <= MAXIMUM else None,
+            not self.names.frees(endpoint),
+        )
+        if act is None:
+            return None
+        arm = Arm("arm", endpoint, callback, Reaction((act,)))
+        return arm if is_enabled(self.judge, self.names, arm) else None
 
     def _idle_packet(self, endpoint: str) -> str | None:
         for name in PACKETS:

@@ -29,7 +29,8 @@ from kmcl_model.spec import Node
 from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_model.stimuli import Invoke, Stimulus
 
-from .driver import Names, control_calls, is_enabled, may_reset, may_send, packet_calls
+from .driver import control_calls, is_enabled, may_send, packet_calls, surely_enabled
+from .names import Names
 from .setup import ANSWERS, ENABLED_ONLY, HARMLESS, MAXIMUM, PACKETS, prelude
 
 __all__ = ["HANDLERS", "REACTIONS", "Choice", "Menu", "menu_of", "preludes", "thread"]
@@ -236,7 +237,7 @@ def _channels(*nodes: Node) -> _Channels:
         may("VmbChannelDisable"),
         may("VmbChannelPause"),
         may("VmbChannelStart"),
-        _settings(tuple(alive), tuple(end for end, node in alive.items() if not may_reset(node))),
+        _settings(tuple(alive), tuple(end for end, node in alive.items() if surely_enabled(node))),
     )
 
 

@@ -194,9 +194,8 @@ def pause(driver: Driver, _: Prepared) -> Returned | Wait:
     return live(driver).pause() or VOID
 
 
-def start(driver: Driver, _: Prepared) -> Returned:
-    live(driver).start()
-    return VOID
+def start(driver: Driver, _: Prepared) -> Returned | Wait:
+    return live(driver).start() or VOID
 
 
 def sizeof_packet(driver: Driver, _: Prepared) -> Returned:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kmcl_adapters.reference.library.channel import Channel
 from kmcl_adapters.reference.library.parts import Parts
-from kmcl_adapters.reference.library.scheduler import Scheduler
+from kmcl_adapters.reference.library.scheduler import Scheduler, Task
 from kmcl_adapters.reference.readings import Readings
 from kmcl_model.events import Environment, Event, Lost, Quiescence
 from kmcl_model.stimuli import Arm, Environ, Invoke, Release, Run, Settle, Stimulus
@@ -23,7 +23,17 @@ PATIENCE: Final = 20_000
 class Session:
     """Both ends of one channel in memory; see ``kmcl_adapters.interface.Session``."""
 
-    __slots__ = ("bus", "drivers", "events", "handles", "lost", "parts", "readings", "scheduler")
+    __slots__ = (
+        "bus",
+        "drivers",
+        "events",
+        "handles",
+        "lost",
+        "numbers",
+        "parts",
+        "readings",
+        "scheduler",
+    )
 
     def __init__(self, parts: Parts, readings: Readings) -> None:
         self.parts = parts
@@ -37,6 +47,7 @@ class Session:
         }
         self.handles: dict[object, str] = {}
         self.lost = False
+        self.numbers: dict[Task, int] = {}
 
     # The interface
 
@@ -52,6 +63,13 @@ class Session:
     def runnable(self) -> int:
         """How many internal steps a ``Run`` could choose from."""
         return 0 if self.lost else len(self.scheduler.ready)
+
+    def ready(self) -> tuple[int, ...]:
+        """Who could take the next step; tasks are numbered as they are met."""
+        if self.lost:
+            return ()
+        numbers = self.numbers
+        return tuple([numbers.setdefault(t, len(numbers)) for t in self.scheduler.ready])
 
     def take(self) -> list[Event]:
         """The events recorded since the last call."""

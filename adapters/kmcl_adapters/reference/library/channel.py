@@ -16,6 +16,7 @@ from kmcl_model.status import (
 from .lifecycle import Activity, Phase
 from .packet import Packet, Received
 from .packet_objects import PacketObjects
+from .resuming import start_during_pause
 from .ring import BROKEN, PAGE, Frame, Ring, cost
 from .scheduler import Scheduler, Wait
 
@@ -54,6 +55,7 @@ class Channel(PacketObjects):
         "scheduler",
         "sender",
         "sent",
+        "start_waits",
         "started_while_paused_due",
         "stop_wanted",
         "transactions",
@@ -83,6 +85,7 @@ class Channel(PacketObjects):
         self.sent: dict[int, Packet] = {}
         self.pause_waits: list[Wait] = []
         self.disable_waits: list[Wait] = []
+        self.start_waits: list[Wait] = []
         self.lifecycle = parts.lifecycle(self)
         self.receiver = parts.receiver(self)
         self.sender = parts.sender(self)
@@ -100,6 +103,8 @@ class Channel(PacketObjects):
 
     def enable(self) -> int:
         """VmbChannelEnable: offer, or wait for the offer; never blocks (A31)."""
+        if self.phase == Phase.TEARDOWN:
+            return STATUS_INVALID_DEVICE_STATE
         if not self.is_disabled() or self.disabling:
             return self.readings.enable_again_status
         if self.readings.small_ring == "error" and self.rings_too_small():
@@ -259,15 +264,18 @@ class Channel(PacketObjects):
         self.lifecycle.wake()
         return self.wait(self.pause_waits)
 
-    def start(self) -> None:
-        """VmbChannelStart: the end of a pause and of a wish for one (A36, A37)."""
+    def start(self) -> Wait | None:
+        """VmbChannelStart: the end of a pause and of a wish for one (A36, A37, A148)."""
         if self.phase == Phase.DISABLED:
             if self.readings.start_while_disabled == "clears":
                 self.pause_wish = False
                 self.paused = self.paused_at_first()
-            return
+            return None
         self.pause_wish = False
+        if self.pause_waits:
+            return start_during_pause(self)
         self.unpause()
+        return None
 
     def unpause(self) -> None:
         """Let the queue run if the channel is open, now or later."""
@@ -373,7 +381,7 @@ class Channel(PacketObjects):
     def crash(self) -> None:
         """This end dies without a word; the other one sees a close (A152)."""
         self.dead = True
-        waits = (*self.pause_waits, *self.disable_waits)
+        waits = (*self.pause_waits, *self.start_waits, *self.disable_waits)
         self.scheduler.bury((self.lifecycle, self.receiver, self.sender, self.completer, *waits))
         self.bus.detach(self)
         if self.link is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from kmcl_model.api import CLOSED, OPENED, POST_STARTED, STARTED, SUSPEND
 from kmcl_model.status import STATUS_SUCCESS, is_success
 
+from .resuming import resume_when_paused
 from .scheduler import Task
 
 if TYPE_CHECKING:
@@ -261,6 +262,10 @@ class Lifecycle(Task):
         if channel.phase != Phase.OPEN or channel.activity != Activity.RUNNING:
             self.wake()
 
+    def running(self) -> bool:
+        """Whether the incoming queue runs and nothing was done yet to stop it."""
+        return self.channel.activity == Activity.RUNNING
+
     def handlers_idle(self) -> bool:
         """Whether no ProcessPacket or ProcessingComplete is on its way (F116)."""
         if self.post_running and self.channel.readings.suspend_waits_for_post_started:
@@ -316,7 +321,7 @@ class Lifecycle(Task):
         channel = self.channel
         channel.activity = Activity.STOPPED
         channel.stop_wanted = False
-        channel.release(channel.pause_waits)
+        resume_when_paused(channel)
 
     # Closing
 
@@ -371,6 +376,8 @@ class Lifecycle(Task):
             channel.tear_down()
         elif channel.is_server:
             self.offer_again()
+        elif channel.readings.closed_noticed_later:
+            channel.tear_down()
         else:
             channel.become_disabled()
 

@@ -6,14 +6,15 @@ here, the judge follows it; what a driver may not do in the state that came abou
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_model.stimuli import Stimulus
 
-from . import faults, flow, lifecycle, packets, readings, transactions
+from . import contention, faults, flow, inside, lifecycle, packets, readings, transactions
+from .steps import Conversation
 
-__all__ = ["TOURS", "Tour"]
+__all__ = ["EXPECTED_TOURS", "TOURS", "Tour"]
 
 
 class Tour(NamedTuple):
@@ -24,10 +25,29 @@ class Tour(NamedTuple):
     stimuli: tuple[Stimulus, ...]
 
 
-TOURS: tuple[Tour, ...] = tuple(
-    Tour(f"{name}, from the {me}", " ".join((tour.__doc__ or name).split()), tuple(tour(me)))
-    for subject in (flow, packets, lifecycle, transactions, faults, readings)
-    for name, tour in subject.CONVERSATIONS
-    for me in ENDPOINTS
+def _tours(*conversations: tuple[str, Conversation]) -> tuple[Tour, ...]:
+    return tuple(
+        Tour(f"{name}, from the {me}", " ".join((_words(tour) or name).split()), tuple(tour(me)))
+        for name, tour in conversations
+        for me in ENDPOINTS
+    )
+
+
+def _words(tour: Any) -> str:
+    return getattr(tour, "func", tour).__doc__ or ""
+
+
+TOURS: tuple[Tour, ...] = _tours(
+    *flow.CONVERSATIONS,
+    *packets.CONVERSATIONS,
+    *lifecycle.CONVERSATIONS,
+    *transactions.CONVERSATIONS,
+    *faults.CONVERSATIONS,
+    *contention.CONVERSATIONS,
+    *inside.CONVERSATIONS,
+    *readings.CONVERSATIONS,
 )
 """Every conversation, once from each end."""
+
+EXPECTED_TOURS: tuple[Tour, ...] = _tours(*inside.EXPECTED)
+"""Those with calls inside callbacks that are only expected to work, for who asks for them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kmcl_model import api
+from kmcl_model.events import Event
 from kmcl_model.spec.observer import Move, Rule, need, never, witness
 
 from .state import (
@@ -43,9 +44,15 @@ def _extra_suspend(s: EndpointState) -> bool:
 
 def _note_overlap(s: EndpointState) -> EndpointState:
     """What a Suspend shows that comes to a closing client (A57) or during PostStarted (A56)."""
-    if s.endpoint == "client" and not pausing(s):
+    if s.endpoint == "client" and s.close_suspended:
         s = assume(s, "A57:R2")
     return assume(s, "A56/close-meanwhile:R2") if s.post_running else s
+
+
+def _suspending(s: EndpointState, _e: Event) -> EndpointState:
+    asked = pausing(s) or s.cut_short
+    after = s._replace(run=SUSPENDING, post_due=False, close_suspended=not asked, cut_short=False)
+    return _note_overlap(after)
 
 
 _RUNNING = (
@@ -167,7 +174,7 @@ _RUNNING = (
             need(
                 "Suspend comes for a Pause, a Disable, a close or a rescind",
                 "F113 F114 F115 F109",
-                lambda s, e: pausing(s) or may_close(s),
+                lambda s, e: pausing(s) or may_close(s) or s.cut_short,
                 never,
             ),
             need(
@@ -183,9 +190,7 @@ _RUNNING = (
             need("Suspend runs at PASSIVE_LEVEL", "F131", lambda s, e: not e.irql),
             need("a Suspend handler was registered", "F112 F229", registered),
         ),
-        lambda s, e: _note_overlap(
-            s._replace(run=SUSPENDING, post_due=False, close_suspended=not pausing(s))
-        ),
+        _suspending,
         when=lambda s, e: not _extra_suspend(s),
         shows=("F112", "F229", "F466"),
         moves=(Move("activity", "started", "suspended"),),
@@ -215,6 +220,14 @@ _RUNNING = (
 def _closes_unsuspended(s: EndpointState) -> bool:
     """A client that is closed need not be suspended before, so Pause need not wait (A57)."""
     return s.endpoint == "client" and s.run == STARTED and may_close(s) and not s.indicated
+
+
+def _after_pause(s: EndpointState, e: Event) -> list[EndpointState]:
+    """A Pause that a Start has overtaken may leave the stop it began to be carried out (A148)."""
+    after = end(s, e)
+    if s.want == ACTIVE and s.run in (STARTING, STARTED) and not pausing(after):
+        return [after, after._replace(cut_short=True)]
+    return [after]
 
 
 _PAUSING = (
@@ -253,7 +266,7 @@ _PAUSING = (
                 never,
             ),
         ),
-        end,
+        _after_pause,
         when=took_effect,
     ),
     Rule(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kmcl_model import api
-from kmcl_model.events import Call, Event, Exit
+from kmcl_model.events import Call, Event, Exit, Return
 from kmcl_model.spec.observer import Move, Rule, need, never, witness
 from kmcl_model.status import is_success
 
@@ -38,8 +38,20 @@ from .state import (
 __all__ = ["RULES"]
 
 
+_DISABLED_AT_ONCE, _DISABLED_LATER = "A49/moment:R1", "A49/moment:R2"
+
+
 def _after_enable(s: EndpointState, e: Event) -> list[EndpointState]:
-    """A new session, with every pause part that the past allows (A34, A35, A36, A39)."""
+    """A new session, or a refusal, if the library still has to notice that Closed is over (A49)."""
+    enabled = _new_session(s, e)
+    if not s.lately:
+        return enabled
+    refused = assume(begin(s, e, done=True), _DISABLED_LATER)
+    return [*(assume(x, _DISABLED_AT_ONCE) for x in enabled), refused]
+
+
+def _new_session(s: EndpointState, e: Event) -> list[EndpointState]:
+    """Every pause part that the past allows (A34, A35, A36, A39)."""
     base = begin(s, e)._replace(
         connection=ENABLED,
         run=PAUSED,
@@ -53,6 +65,7 @@ def _after_enable(s: EndpointState, e: Event) -> list[EndpointState]:
         ran=False,
         extra_suspended=False,
         close_suspended=False,
+        cut_short=False,
         torn_down=False,
         waited=s.endpoint == "client" and s.peer == "away",
         invited=0 if s.peer == "away" else 1,
@@ -77,6 +90,20 @@ def _after_enable(s: EndpointState, e: Event) -> list[EndpointState]:
             return [paused, active]
         return [assume(paused, "A34:R2"), assume(active, "A34:R1")]
     return [active]
+
+
+def _too_early(s: EndpointState) -> bool:
+    """The Enable in progress came before the library had noticed that Closed is over."""
+    return _DISABLED_LATER in s.assumed
+
+
+def _refused(s: EndpointState, e: Event) -> EndpointState:
+    """An Enable of a channel that was not disabled has returned (A32)."""
+    assert isinstance(e, Return)
+    after = end(s, e)
+    if _too_early(s):
+        return after
+    return assume(after, "A32:R2" if is_success(e.status or 0) else "A32:R1")
 
 
 def _enabled(s: EndpointState, e: Event) -> EndpointState:
@@ -109,6 +136,7 @@ def _after_disable(s: EndpointState, e: Event) -> EndpointState:
         ran=False,
         extra_suspended=False,
         close_suspended=False,
+        cut_short=False,
         torn_down=False,
         assumed=(),
     )
@@ -229,8 +257,15 @@ _LIFE = (
     Rule(
         "EP-enabled-again",
         ("return", "VmbChannelEnable"),
-        (),
-        lambda s, e: assume(end(s, e), "A32:R2" if is_success(e.status or 0) else "A32:R1"),
+        (
+            need(
+                "an Enable that succeeds right after Closed takes effect",
+                "F183 F187",
+                lambda s, e: not (_too_early(s) and is_success(e.status or 0)),
+                never,
+            ),
+        ),
+        _refused,
         when=took_effect,
     ),
     Rule(
@@ -338,6 +373,7 @@ def _after_closed(s: EndpointState, _e: Event) -> list[EndpointState]:
         ran=False,
         extra_suspended=False,
         close_suspended=False,
+        cut_short=False,
         early_started=0,
         again=True,
         torn_down=disabling(s),

@@ -38,6 +38,9 @@ from .state import (
 __all__ = ["DUES", "SILENCES", "settle", "take_effect", "unregistered"]
 
 
+_ENDS_PAUSE, _COMES_FIRST, _WAITS = (f"A148/start-during-pause:R{n}" for n in (1, 2, 3))
+
+
 def take_effect(s: EndpointState) -> list[EndpointState]:
     """A pending Pause or Start moves the pause part at some moment nobody sees."""
     after: list[EndpointState] = []
@@ -53,7 +56,13 @@ def take_effect(s: EndpointState) -> list[EndpointState]:
         elif pause:
             after.append(changed._replace(want=PAUSED))
         else:
-            after.append(changed._replace(want=ACTIVE, wish="unset"))
+            active = changed._replace(want=ACTIVE, wish="unset")
+            if not pausing(s):
+                after.append(active)
+            else:
+                # As if Start had come first, it had nothing to end yet.
+                after.append(active if s.run == PAUSED else assume(active, _ENDS_PAUSE))
+                after.append(assume(changed, _COMES_FIRST))
     return after
 
 
@@ -351,9 +360,11 @@ SILENCES = (
 
 def settle(s: EndpointState, q: Quiet) -> EndpointState:
     """Nothing is on its way any more, so an occasion that has passed is gone."""
-    s = s._replace(lately=False)
+    s = s._replace(lately=False, cut_short=s.cut_short and busy(s))
     if s.peer == "away" and s.connection in (ENABLED, DISABLED, REJECTED):
         s = s._replace(invited=0)
+    if pending(s, "VmbChannelPause") and pending(s, "VmbChannelStart"):
+        s = assume(s, _WAITS)
     if pending(s, "VmbChannelPause") and "waiting" in q.facts and not _stuck(s) and s.run == PAUSED:
         s = assume(s, "A64:R2")
     if (

@@ -108,7 +108,8 @@ class EndpointState(NamedTuple):
     * ``ran``: Started was called in this session; ``post_due``: PostStarted is to follow;
       ``early_started``: the Started of A53 R1 is running (1) or has returned (2);
       ``extra_suspended``: the extra Suspend of A59 came; ``close_suspended``: a Suspend came
-      because the session ends.
+      because the session ends; ``cut_short``: a Start has let a Pause return early (A148), and the
+      Suspend that it asked for may still come.
     * What tells situations apart that look alike: ``again``: a session has ended before;
       ``waited``: the client was enabled before there was an offer; ``offered``: the peer was
       enabled at some time; ``torn_down``: Closed has returned since Disable was called.
@@ -147,6 +148,7 @@ class EndpointState(NamedTuple):
     ran: bool = False
     extra_suspended: bool = False
     close_suspended: bool = False
+    cut_short: bool = False
     again: bool = False
     waited: bool = False
     offered: bool = False
@@ -215,7 +217,7 @@ def _stance(s: EndpointState) -> str:
 def phase(s: EndpointState) -> Phase:
     """The part of the state that other observers see."""
     run = s.run if s.connection == OPEN else PAUSED
-    stopping = pausing(s) or may_close(s)
+    stopping = pausing(s) or may_close(s) or s.cut_short
     unsettled = s.lately or (s.told and s.connection == ENABLED)  # A52 R2: disabled of itself
     return Phase(_stance(s), s.connection, run, stopping, may_close(s) or unsettled, s.over)
 
