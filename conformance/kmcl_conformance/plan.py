@@ -5,13 +5,15 @@ Certification and the hunts in mutants and variants run the same ones, because b
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final, NamedTuple
 
-from kmcl_adapters import Adapter
+from kmcl_adapters import Adapter, AdapterError
 from kmcl_model.spec import Specification
 
-from .generate.tours import EXPECTED_TOURS, TOURS, Tour
+from .generate.tours import CONTENTION_TOURS, EXPECTED_TOURS, TOURS, Tour
 from .oracle import Pair
+from .schedules import by_priorities
 from .sequence import Outcome, replay, walk
 
 __all__ = ["FAULTS", "LENGTH", "Plan"]
@@ -24,6 +26,9 @@ FAULTS: Final = ("crash", "malformed", "spurious")
 
 PCT_EVERY: Final = 10
 """One walk in so many is scheduled by priorities, where the implementation can be scheduled."""
+
+ORDERS_EVERY: Final = 10
+"""One sequence in so many is a directed one in another order."""
 
 SEEDS: Final = 1_000_003
 """Walks of a campaign have consecutive seeds, and no two campaigns share one in practice."""
@@ -61,11 +66,17 @@ class Plan(NamedTuple):
             return replay(adapter, specification, tour.stimuli, pairs=pairs), tour.name
         offset = number - self.directed
         capabilities = adapter.describe().capabilities
+        seed = self.seed * SEEDS + offset
+        if offset % ORDERS_EVERY == ORDERS_EVERY // 2 and "schedulable" in capabilities:
+            tour = CONTENTION_TOURS[offset // ORDERS_EVERY % len(CONTENTION_TOURS)]
+            with suppress(AdapterError):  # it runs one step at a time, but does not tell whose
+                outcome = by_priorities(adapter, specification, tour.stimuli, seed, pairs=pairs)
+                return outcome, f"{tour.name}, order {offset}"
         faults = tuple(f for f in self.faults if f in capabilities)
         outcome = walk(
             adapter,
             specification,
-            self.seed * SEEDS + offset,
+            seed,
             self.length,
             # Faults hide much of what would come after them: most walks do without.
             faults=faults if offset % 4 == 0 else (),

@@ -26,10 +26,10 @@ Summary = tuple[Hashable, ...]
 whether it is stopped, at its quota, blocked by it, and whether anything is outstanding at all."""
 
 
-UNKNOWN: Final = frozenset({(False, True, False, False, False)})
+UNKNOWN: Final = ((False, True, False, False, False, False),)
 """Of a direction whose receiver is not observed and whose sender awaits nothing."""
 
-UNKNOWN_BUSY: Final = frozenset({(False, True, False, False, True)})
+UNKNOWN_BUSY: Final = ((False, True, False, False, False, True),)
 """The same, but for packets on their way, perhaps."""
 
 

@@ -19,10 +19,10 @@ from kmcl_model.stimuli import Settle, Stimulus
 from .generate.driver import is_enabled
 from .generate.priorities import Priorities
 from .generate.setup import RUNS
-from .oracle import Judge
+from .oracle import Judge, Pair
 from .sequence import Outcome, SequenceRun
 
-__all__ = ["MOST", "Schedules", "run_schedules", "sample_schedules"]
+__all__ = ["MOST", "Schedules", "by_priorities", "run_schedules", "sample_schedules", "set_up"]
 
 MOST: Final = 10_000
 """Schedules that are run if nothing else is said."""
@@ -142,12 +142,39 @@ def sample_schedules(
     return Schedules(most, False, None)
 
 
+def by_priorities(
+    adapter: Adapter,
+    specification: Specification,
+    stimuli: Sequence[Stimulus],
+    seed: int,
+    *,
+    pairs: set[Pair] | None = None,
+) -> Outcome:
+    """Run a case once, by random priorities from its first rest on."""
+    priorities = Priorities(Random(seed), TYPICAL)
+    return _run(
+        adapter,
+        specification,
+        stimuli,
+        lambda able, _: able[priorities.choose(able)],
+        set_up(stimuli),
+        pairs,
+    )
+
+
+def set_up(stimuli: Sequence[Stimulus]) -> int:
+    """How many stimuli set both ends up: those up to the first rest, if any come after it."""
+    kinds = [stimulus[0] for stimulus in stimuli]
+    return kinds.index("settle") + 1 if "settle" in kinds[:-1] else 0
+
+
 def _run(
     adapter: Adapter,
     specification: Specification,
     stimuli: Sequence[Stimulus],
     pick: Callable[[Sequence[int], int], int],
     free: int,
+    pairs: set[Pair] | None = None,
 ) -> Outcome:
     """One schedule. The tester waits for whatever allows its next stimulus, which is left out if
     nothing is under way that could."""
@@ -155,7 +182,7 @@ def _run(
     try:
         if not isinstance(session, Schedulable):
             raise AdapterError("the implementation cannot be scheduled: its order is its own")
-        run = SequenceRun(session, Judge(specification))
+        run = SequenceRun(session, Judge(specification, pairs))
         for stimulus in stimuli[:free]:
             if is_enabled(run.judge, run.names, stimulus) and run.step(stimulus) is not None:
                 return run.outcome(run.judge.failure)

@@ -12,7 +12,8 @@ from kmcl_adapters.mutants import AREAS, MUTANTS, create, parts_of
 from kmcl_adapters.reference import SOUND
 from kmcl_adapters.reference import create as create_reference
 from kmcl_adapters.reference.exercise import walk
-from kmcl_conformance.generate.tours import TOURS
+from kmcl_conformance.generate.tours import CONTENTION_TOURS, TOURS
+from kmcl_conformance.schedules import run_schedules, set_up
 from kmcl_conformance.sequence import replay
 from kmcl_model.api import PROCESS_PACKET, STATE_CHANGE_CALLBACKS
 from kmcl_model.events import Argument, Event
@@ -206,9 +207,23 @@ def differs(name: str) -> bool:
                 session.apply(stimulus)
         return sessions[0].take() != sessions[1].take()
     specification = Specification()
-    return any(walk(mutant.open(), seed) != reference_walk(seed) for seed in SEEDS) or any(
-        replay(mutant, specification, tour.stimuli).events != events
-        for tour, events in zip(TOURS, reference_tours(), strict=True)
+    return (
+        any(walk(mutant.open(), seed) != reference_walk(seed) for seed in SEEDS)
+        or any(
+            replay(mutant, specification, tour.stimuli).events != events
+            for tour, events in zip(TOURS, reference_tours(), strict=True)
+        )
+        or any(
+            run_schedules(
+                mutant,
+                tour.stimuli,
+                preemptions=0,
+                most=500,
+                free=set_up(tour.stimuli),
+                specification=specification,
+            ).failure
+            for tour in CONTENTION_TOURS
+        )
     )
 
 

@@ -14,11 +14,20 @@ from kmcl_adapters.reference import Readings, ReferenceAdapter
 from kmcl_adapters.reference import create as create_reference
 from kmcl_adapters.reference.exercise import walk
 from kmcl_adapters.variants import VARIANTS, compatible, create
-from kmcl_model.api import PROCESS_PACKET, STATE_CHANGE_CALLBACKS
+from kmcl_model.api import CLOSED, PROCESS_PACKET, STATE_CHANGE_CALLBACKS
 from kmcl_model.catalogue import interpretations
 from kmcl_model.events import Argument, Call, Enter, Event, Lost, Return
 from kmcl_model.status import is_success
-from kmcl_model.stimuli import Act, Arm, Invoke, Reaction, Settle, Stimulus
+from kmcl_model.stimuli import (
+    HOLD,
+    Act,
+    Arm,
+    Invoke,
+    Reaction,
+    Release,
+    Settle,
+    Stimulus,
+)
 
 SEEDS = range(150)
 KEEPS_PACKETS = "sends-while-disabled-accepted"
@@ -122,6 +131,16 @@ DIRECTED: dict[str, tuple[Stimulus, ...]] = {
         call("client", "VmbPacketSend", "p0", b"first", 0),
         SETTLE,
         call("client", "VmbPacketSend", "p0", b"second", 0),
+        SETTLE,
+    ),
+    # Another thread enables the client as soon as its Closed has returned.
+    "closed-noticed-later": (
+        *opened(),
+        Arm("arm", "client", CLOSED, Reaction((HOLD,))),
+        call("server", "VmbChannelDisable", by="t1"),
+        SETTLE,
+        Release("release", "client", "Closed"),
+        call("client", "VmbChannelEnable"),
         SETTLE,
     ),
     # Paused for one Enable, or for all of them.

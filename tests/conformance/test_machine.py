@@ -97,7 +97,7 @@ class Watched(ConformanceMachine):
 
 
 def test_every_item_of_the_menu_is_offered_sooner_or_later() -> None:
-    run(machine(lambda: reference(""), base=Watched), 150, phases=[Phase.generate])
+    run(machine(lambda: reference(""), base=Watched), 400, phases=[Phase.generate])
     assert Watched.offered == set(Menu._fields)
 
 

@@ -480,6 +480,67 @@ def test_a_call_inside_a_callback_belongs_to_the_callback() -> None:
     assert judged(it.quiet()).failure is None
 
 
+def draining() -> Conversation:
+    """The server's Pause has called Suspend and waits for a packet; another thread calls Start."""
+    return (
+        sent()
+        .call("server", "VmbChannelPause")
+        .state("server", SUSPEND)
+        .call("server", "VmbChannelStart", by="t1")
+    )
+
+
+def drained(it: Conversation) -> Conversation:
+    """The packet that Pause waited for is given back."""
+    complete = ("server", "VmbChannelPacketComplete")
+    it.call(*complete, "c0", None, MESSAGE, by="t2").back(*complete, by="t2")
+    return it.completion("client", "p0", 0, None)
+
+
+def test_start_lets_a_pause_return_that_drains() -> None:
+    it = drained(draining().back("server", "VmbChannelStart", by="t1").quiet())
+    it.state("server", STARTED).back("server", "VmbChannelPause").state("server", POST_STARTED)
+
+    assert judged(it.quiet()).failure is None
+
+
+def test_start_never_strands_a_pause_that_drains() -> None:
+    it = drained(draining().back("server", "VmbChannelStart", by="t1")).state("server", STARTED)
+
+    failure = judged(it.state("server", POST_STARTED).quiet()).failure
+
+    assert failure is not None
+    assert failure.event == QUIET
+    assert "F285" in failure.requirements
+
+
+def test_start_does_not_let_packets_come_before_started() -> None:
+    it = draining().back("server", "VmbChannelStart", by="t1")
+
+    failure = judged(it.process("server", "c1", MESSAGE)).failure
+
+    assert failure is not None
+    assert "F117" in failure.requirements
+
+
+def closed_from_afar() -> Conversation:
+    """The server was disabled; the client's Closed has returned a moment ago."""
+    it = started().call("server", "VmbChannelDisable").state("server", SUSPEND)
+    it.state("client", SUSPEND).state("server", CLOSED).back("server", "VmbChannelDisable")
+    return it.state("client", CLOSED)
+
+
+def test_a_refusal_of_enable_just_after_closed_ends_with_the_rest() -> None:
+    refused = 0xC0000184
+    soon = closed_from_afar().do("client", "VmbChannelEnable", status=refused)
+    later = closed_from_afar().quiet().do("client", "VmbChannelEnable", status=refused)
+
+    assert judged(soon.quiet()).failure is None
+    failure = judged(later).failure
+    assert failure is not None
+    assert "F183" in failure.requirements
+
+
 def test_the_quota_holds_the_queue() -> None:
     it = configured(quota=1)
     for end in ("server", "client"):
@@ -688,6 +749,17 @@ READINGS: dict[str, Callable[[], Conversation]] = {
     "A71/length:R2": lambda: (
         sending().process("server", "c0", MESSAGE + bytes(3)).batch("server", 1).quiet()
     ),
+    "A49/moment:R1": lambda: closed_from_afar().do("client", "VmbChannelEnable", status=0),
+    "A49/moment:R2": lambda: closed_from_afar().do("client", "VmbChannelEnable", status=0xC0000184),
+    "A148/start-during-pause:R1": lambda: drained(
+        draining().back("server", "VmbChannelStart", by="t1")
+    ).state("server", STARTED, POST_STARTED),
+    "A148/start-during-pause:R2": lambda: (
+        drained(draining().back("server", "VmbChannelStart", by="t1"))
+        .back("server", "VmbChannelPause")
+        .quiet()
+    ),
+    "A148/start-during-pause:R3": lambda: draining().quiet(),
     "A90:R1": lambda: unsent().do("client", "VmbPacketSend", "p0", MESSAGE, 1, status=0),
     "A90:R2": lambda: unsent().do("client", "VmbPacketSend", "p0", MESSAGE, 1, status=0xC0000184),
     "A91/disable:R1": lambda: (

@@ -45,6 +45,10 @@ def test_the_reading_a_variant_takes_is_named(name: str) -> None:
     assert set(VARIANTS[name].takes) <= shown(create(name))
 
 
-@pytest.mark.parametrize("name", VARIANTS)
+OTHER_WAYS = {"start-during-pause-returns", "start-during-pause-undone"}
+"""Of the reading that the reference takes too."""
+
+
+@pytest.mark.parametrize("name", sorted(set(VARIANTS) - OTHER_WAYS))
 def test_the_reference_is_not_taken_for_a_variant(name: str) -> None:
     assert not set(VARIANTS[name].takes) & of_the_reference()

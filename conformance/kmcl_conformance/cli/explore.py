@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 from rich import box
@@ -13,18 +13,17 @@ from kmcl_adapters import AdapterError
 from kmcl_conformance.adapters import find
 from kmcl_conformance.coverage import Hits, Seen, chart_coverage, seen
 from kmcl_conformance.oracle import Pair
+from kmcl_conformance.schedules import MOST
 from kmcl_conformance.sequence import Outcome, walk
 from kmcl_model.spec import Specification
 from kmcl_model.spec.charts import CHARTS, Chart, chart_moves
 
 from .options import AdapterName, Json, OutFolder, Quiet, Seed
 from .output import Code, Problem, Screen
+from .schedules import LAST, explore_schedules
 from .verdict import finding_of, show_chart, show_finding
 
 __all__ = ["explore"]
-
-LAST: Final = 40
-"""Events that are drawn of a walk that fails."""
 
 
 def explore(
@@ -39,12 +38,43 @@ def explore(
     trace: Annotated[
         bool, typer.Option("--trace", help="Draw the first walk as a sequence chart.")
     ] = False,
+    schedules: Annotated[
+        str | None,
+        typer.Option(
+            "--schedules",
+            metavar="CASE",
+            help="Run one case, a file or a directed sequence by name, under many schedules.",
+        ),
+    ] = None,
+    strategy: Annotated[
+        str, typer.Option("--strategy", metavar="all|pct|uniform", help="For --schedules.")
+    ] = "all",
+    preemptions: Annotated[
+        int, typer.Option("--preemptions", min=0, help="At most so many, for --strategy all.")
+    ] = 0,
+    most: Annotated[
+        int, typer.Option("--most", min=1, help="At most so many schedules, for --schedules.")
+    ] = MOST,
     out: OutFolder = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
-    """Walk the model at random and show its states and transitions, taken and not taken."""
+    """Walk the model at random and show its states and transitions, taken and not taken.
+
+    With --schedules: run one short case in every order that the implementation allows.
+    """
     screen = Screen(quiet=quiet, as_json=as_json)
+    if schedules is not None:
+        return explore_schedules(
+            screen,
+            out,
+            wanted=schedules,
+            adapter=adapter,
+            strategy=strategy,
+            preemptions=preemptions,
+            most=most,
+            seed=seed,
+        )
     chosen = _chosen(chart)
     specification, pairs = Specification(), set[Pair]()
     outcomes = _walk(adapter, specification, pairs, seed, sequences, length)

@@ -24,7 +24,7 @@ class Priorities:
 
     def __init__(self, rng: Random, steps: int, depth: int = DEPTH) -> None:
         self._rng = rng
-        self._changes = set(rng.sample(range(max(steps, depth)), depth - 1))
+        self._changes = set(rng.sample(range(max(steps, depth - 1)), depth - 1))
         self._priority: dict[int, float] = {}
         self._taken = 0
 

@@ -14,7 +14,7 @@ from kmcl_model.stimuli import Stimulus
 from . import contention, faults, flow, inside, lifecycle, packets, readings, transactions
 from .steps import Conversation
 
-__all__ = ["EXPECTED_TOURS", "TOURS", "Tour"]
+__all__ = ["CONTENTION_TOURS", "EXPECTED_TOURS", "TOURS", "Tour"]
 
 
 class Tour(NamedTuple):
@@ -48,6 +48,9 @@ TOURS: tuple[Tour, ...] = _tours(
     *readings.CONVERSATIONS,
 )
 """Every conversation, once from each end."""
+
+CONTENTION_TOURS: tuple[Tour, ...] = _tours(*contention.CONVERSATIONS)
+"""Those whose outcome depends on who goes first."""
 
 EXPECTED_TOURS: tuple[Tour, ...] = _tours(*inside.EXPECTED)
 """Those with calls inside callbacks that are only expected to work, for who asks for them."""

@@ -79,7 +79,22 @@ def _enable_just_after_closed(me: str) -> Iterator[Stimulus]:
     yield from close()
 
 
+def _reopened_without_rest(me: str) -> Iterator[Stimulus]:
+    """A packet is on its way while the client closes and opens again; then another is sent."""
+    yield from running()
+    yield from packet(me, "p0")
+    yield SETTLE
+    yield send(me, "p0", 1, flags=0)
+    yield control("client", "Disable")
+    yield control("client", "Enable")
+    yield control("server", "Start")
+    yield SETTLE
+    yield send(me, "p0", 2, flags=0)
+    yield SETTLE
+
+
 CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
     ("start while pausing", _start_while_pausing),
+    ("reopened without rest", _reopened_without_rest),
     ("enable just after closed", _enable_just_after_closed),
 )
