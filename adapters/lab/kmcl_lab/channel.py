@@ -166,16 +166,26 @@ class Channel:
     def _read(self) -> None:
         try:
             while data := self._socket.recv(1 << 16):
-                for kind, number, body in self._reader.feed(data):
-                    self._on_life()
-                    if kind == Kind.HELLO:
-                        self._on_hello(json.loads(body))
-                    elif kind in (Kind.OUTPUT, Kind.ERRORS, Kind.EXIT):
-                        self._deliver(kind, number, body)
-        except (OSError, FrameError, ValueError) as error:
+                self._take(data)
+        except (OSError, ValueError) as error:
             self._lose(self.why or f"the channel into the guest is broken: {error}")
         else:
             self._lose(self.why or "the channel into the guest was closed")
+
+    def _take(self, data: bytes) -> None:
+        try:
+            frames = self._reader.feed(data)
+        except FrameError as error:  # the guest went down in the middle of a frame
+            self.forget(f"the guest was cut off: {error}")
+            return
+        for kind, number, body in frames:
+            self._on_life()
+            if kind == Kind.HELLO:
+                self._lose("the guest has started anew")
+                self.why = ""
+                self._on_hello(json.loads(body))
+            elif kind in (Kind.OUTPUT, Kind.ERRORS, Kind.EXIT):
+                self._deliver(kind, number, body)
 
     def _deliver(self, kind: Kind, number: int, body: bytes) -> None:
         with self._lock:

@@ -59,6 +59,7 @@ class Watch:
         self._since = now
         self._partial: dict[str, str] = {}
         self._lost: Lost | None = None
+        self._paused = False
 
     def console(self, source: str, data: bytes, now: float) -> None:
         """Bytes of a console: ``host`` (the outer guest's) or ``console`` (the inner one's)."""
@@ -76,6 +77,10 @@ class Watch:
         """The inner guest was told to boot again."""
         self.stage, self._since = Stage.INNER_BOOTS, now
 
+    def pause(self, paused: bool, now: float) -> None:
+        """The host was told to stop the inner guest, or to let it go on."""
+        self._paused, self._since = paused, now
+
     def ended(self, code: int) -> None:
         """The emulator itself has ended."""
         if self._lost is None:
@@ -90,7 +95,7 @@ class Watch:
             Stage.INNER_BOOTS: self._limits.inner_boot,
             Stage.READY: self._limits.silence,
         }[self.stage]
-        if now - self._since <= limit:
+        if self._paused or now - self._since <= limit:
             return None
         if self.stage is Stage.READY:
             return Lost(f"the inner guest has not answered for {limit:g} s", True)
