@@ -26,6 +26,7 @@ OWN: Final[Mapping[str, str]] = {
     "python": "kmcl_adapters.threaded:create",
     "native": "kmcl_adapters.native:create",
     "process": "kmcl_adapters.process:create",
+    "lab": "kmcl_lab.adapter:create",
 }
 """The adapters of the suite: name and function. Nobody else's entry takes their place."""
 

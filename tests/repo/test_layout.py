@@ -9,7 +9,7 @@ from typing import TypeGuard
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CODE_FOLDERS = ("model", "adapters", "reports", "conformance")
+CODE_FOLDERS = ("model", "adapters", "adapters/lab", "reports", "conformance")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 LONG_MODULES: dict[str, str] = {

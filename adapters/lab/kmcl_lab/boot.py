@@ -178,10 +178,9 @@ class Boot:
             said.append("the VMBus host does not answer")
         if self.supervisor is not None:
             try:
-                ask = {"limit": _ASK_SECONDS}
                 for line in ("info status", "info registers", "info lapic"):
                     text = self.supervisor.execute(
-                        "human-monitor-command", **{"command-line": line}, **ask
+                        "human-monitor-command", {"command-line": line}, limit=_ASK_SECONDS
                     )
                     self._keep(f"# {line}\n{text}\n")
                 said.append("the emulator does (emulator-state.log)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import socket
@@ -150,10 +151,8 @@ class Channel:
     def close(self, why: str) -> None:
         """Whoever waits for the guest is told that it is gone, and why."""
         self.why = why
-        try:
+        with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         self._lose(why)
 
     def _lose(self, why: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
@@ -129,7 +129,7 @@ class Lab:
 
     def ask_host(self, command: str, **arguments: Any) -> Any:
         """A command of the VMBus host's monitor, and what it returns."""
-        return self._running.monitor.execute(command, **arguments)
+        return self._running.monitor.execute(command, arguments)
 
     def host_events(self) -> list[str]:
         """Names of the events that the host's monitor has reported since the last call."""
@@ -196,10 +196,11 @@ class Lab:
                 pass
         boot.close()
 
-    def write_account(self) -> Path:
-        """Write ``lab.json`` into the folder of the logs."""
+    def write_account(self, figures: Mapping[str, Any] | None = None) -> Path:
+        """Write ``lab.json`` into the folder of the logs, with ``figures`` if there are any."""
         path = self._out / "lab.json"
         account = self.account()._asdict() | {"images": self._images.inputs}
+        account["figures"] = dict(figures or {})
         account["written"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         path.write_text(json.dumps(account, indent=2) + "\n", encoding="utf-8")
         return path

@@ -81,7 +81,10 @@ def plain_kernel(image: bytes) -> bytes:
     The image itself where what is inside cannot be read.
     """
     sectors = image[_SETUP_SECTORS] or 4
-    at = (sectors + 1) * 512 + int.from_bytes(image[_PAYLOAD_OFFSET : _PAYLOAD_OFFSET + 4], "little")
-    length = int.from_bytes(image[_PAYLOAD_LENGTH : _PAYLOAD_LENGTH + 4], "little")
+    offset, length = (
+        int.from_bytes(image[field : field + 4], "little")
+        for field in (_PAYLOAD_OFFSET, _PAYLOAD_LENGTH)
+    )
+    at = (sectors + 1) * 512 + offset
     kernel = decompressed(image[at : at + length])
     return kernel if kernel.startswith(_ELF) else image

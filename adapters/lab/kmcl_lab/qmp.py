@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 from .problem import LabProblem
@@ -35,7 +36,9 @@ class Monitor:
         self._lock = threading.Lock()
         self._events: list[dict[str, Any]] = []
 
-    def execute(self, command: str, *, limit: float = 10.0, **arguments: Any) -> Any:
+    def execute(
+        self, command: str, arguments: Mapping[str, Any] | None = None, *, limit: float = 10.0
+    ) -> Any:
         """What the command returns. ``limit``: seconds until an answer is given up.
 
         The first command waits for the greeting. Raises MonitorError.
@@ -47,7 +50,7 @@ class Monitor:
                     pass
                 self._ask("qmp_capabilities", {}, deadline)
                 self._ready = True
-            return self._ask(command, arguments, deadline)
+            return self._ask(command, dict(arguments or {}), deadline)
 
     def events(self) -> list[dict[str, Any]]:
         """The events that have come with the answers since the last call."""

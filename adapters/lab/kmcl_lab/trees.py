@@ -164,18 +164,15 @@ def _copy_libraries(root: Path, programs: Iterable[Path]) -> None:
 
 def _compile(root: Path, *folders: Path) -> None:
     """Compile the modules: that takes an emulated guest seconds at every start."""
-    done = subprocess.run(
-        [str(PYTHON), "-I", "-m", "compileall", "-q", "-s", str(root), "-p", "/"]
-        + ["--invalidation-mode", "unchecked-hash", *map(str, folders)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [str(PYTHON), "-I", "-m", "compileall", "-q", "-s", str(root), "-p", "/"]
+    command += ["--invalidation-mode", "unchecked-hash", *map(str, folders)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise LabProblem(f"{PYTHON} cannot compile our modules: {done.stdout.strip()[:200]}")
 
 
 def _package_folder(name: str) -> Path:
     found = find_spec(name)
-    assert found is not None and found.origin is not None
+    assert found is not None
+    assert found.origin is not None
     return Path(found.origin).parent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -26,7 +26,7 @@ from .output import Code, Problem, Screen
 from .progress import Meter
 from .waivers import read_waivers, unneeded, waive
 
-__all__ = ["certify", "fuzz"]
+__all__ = ["certify", "conclude", "fuzz", "run_to_the_end"]
 
 DEFAULT_OUT: Final = Path("kmcl-out")
 FAULTS: Final = Options().faults
@@ -79,9 +79,7 @@ def certify(
             out=_folder(out, resume),
             resume=resume is not None,
         )
-        _make_room(options)
-        with Meter(_total(options), "sequences", silent=not screen.is_for_people) as meter:
-            found = run_campaign(implementation, options, lambda p: meter.show(p.done, _text(p)))
+        found = run_to_the_end(implementation, options, screen)
     except CampaignError as error:
         raise Problem(str(error)) from error
     except KeyboardInterrupt:
@@ -92,7 +90,28 @@ def certify(
         ) from None
     finally:
         implementation.close()
-    return _conclude(screen, found, options, reasons, waivers)
+    return conclude(screen, found, options, reasons, waivers)
+
+
+def run_to_the_end(
+    adapter: Adapter,
+    options: Options,
+    screen: Screen,
+    on_progress: Callable[[Progress], object] = lambda _: None,
+) -> Certificate:
+    """Certify an adapter that is there already; ``on_progress`` hears of every sequence.
+
+    Raises CampaignError, and Problem for options that nobody can meet.
+    """
+    _profile(options.profile)
+    _make_room(options)
+    with Meter(_total(options), "sequences", silent=not screen.is_for_people) as meter:
+
+        def report(progress: Progress) -> None:
+            meter.show(progress.done, _text(progress))
+            on_progress(progress)
+
+        return run_campaign(adapter, options, report)
 
 
 def fuzz(
@@ -142,10 +161,10 @@ def fuzz(
         raise Problem(str(error)) from error
     finally:
         implementation.close()
-    return _conclude(screen, found, options, {}, None)
+    return conclude(screen, found, options, {}, None)
 
 
-def _conclude(
+def conclude(
     screen: Screen,
     found: Certificate,
     options: Options,
