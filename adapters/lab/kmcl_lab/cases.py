@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from .wire import COMPLETION_REQUESTED, FEATURES, PENDING, Endpoint, version_request
 
-__all__ = ["CASES", "main", "never_completed", "not_woken"]
+__all__ = ["CASES", "agree", "main", "never_completed", "not_woken"]
 
 Say: TypeAlias = Callable[..., None]
 
@@ -27,8 +27,8 @@ _STATUS_REPORT: Final = 5
 _ANY_SIZE: Final = 4 * 4096
 
 
-def _agree(endpoint: Endpoint) -> None:
-    """Come to the state in which the host takes status reports."""
+def agree(endpoint: Endpoint) -> None:
+    """Version and capabilities: come to the state in which the host takes status reports."""
     endpoint.send(version_request(1), 1)
     if endpoint.receive(_ANSWER_SECONDS) is None:
         raise OSError("no answer to the version request")
@@ -61,7 +61,7 @@ def not_woken(device: str, say: Say) -> bool:
 def _wait_for_space(device: str, bit: int, say: Say) -> bool:
     """Whether the host wakes a sender that has filled the ring and waits."""
     endpoint = Endpoint(device)
-    _agree(endpoint)
+    agree(endpoint)
     while endpoint.wait(0.5):  # signals of the conversation so far
         pass
     features = endpoint.tx.word(FEATURES)

@@ -31,7 +31,7 @@ class Job:
     def __init__(self, channel: Channel, number: int) -> None:
         self._channel = channel
         self._number = number
-        self._arrived: queue.SimpleQueue[tuple[Kind, bytes] | None] = queue.SimpleQueue()
+        self._arrived: queue.SimpleQueue[tuple[Kind, bytes] | str] = queue.SimpleQueue()
         self.code: int | None = None
 
     def write(self, data: bytes) -> None:
@@ -61,8 +61,8 @@ class Job:
                 part = self._arrived.get(timeout=limit)
             except queue.Empty:
                 raise GuestLost(f"no word for {limit:g} s of a command", is_hang=True) from None
-            if part is None:
-                raise GuestLost(self._channel.why or "the guest is gone", is_hang=False)
+            if isinstance(part, str):
+                raise GuestLost(part, is_hang=False)
             kind, body = part
             if kind == Kind.EXIT:
                 (self.code,) = struct.unpack("<i", body)
@@ -73,9 +73,9 @@ class Job:
         """For the channel: something has come from the guest."""
         self._arrived.put((kind, body))
 
-    def lose(self) -> None:
+    def lose(self, why: str) -> None:
         """For the channel: nothing more will come."""
-        self._arrived.put(None)
+        self._arrived.put(why)
 
 
 class Channel:
@@ -160,7 +160,7 @@ class Channel:
             jobs, self._jobs = self._jobs, {}
         self.why = why
         for job in jobs.values():
-            job.lose()
+            job.lose(why)
 
     def _read(self) -> None:
         try:

@@ -13,14 +13,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-__all__ = ["STREAMS", "inner_command", "outer_command", "shell_command"]
+__all__ = ["EMULATOR", "STREAMS", "inner_command", "outer_command", "shell_command"]
 
 EMULATOR: Final = "/usr/bin/qemu-system-x86_64"
+"""QEMU, of the machine and in the outer guest."""
 STREAMS: Final = ("guest", "monitor", "console", "host")
 """The agent in the inner guest, the inner machine's monitor (QMP), the inner guest's console, and
 what the host says: the outer guest's console, or the emulator's standard error."""
 
-_INNER_MEMORY: Final = 512
+_INNER_MEMORY: Final = 512  # MiB
 _OUTER_MEMORY: Final = 2048
 # With KVM's own leaves shown, Linux prefers them and never starts VMBus: kvm=off.
 _PROCESSOR: Final = (
