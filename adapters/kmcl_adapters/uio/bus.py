@@ -133,6 +133,9 @@ class Bus(Protocol):
     def asked(self) -> Link | None:
         """A client that waits for an answer."""
 
+    def accept(self, link: Link) -> None:
+        """The server looks at what was asked; it stands in ``asked`` no more."""
+
     def answer(self, link: Link, status: int) -> None:
         """Accept or refuse the client; a link that is refused is released."""
 

@@ -177,6 +177,7 @@ class Lifecycle:
         link = channel.bus.asked()
         if link is None:
             return
+        channel.bus.accept(link)
         channel.link = link
         channel.connection = Connection.OPENING
         status = channel.call_state_handler(OPENED)

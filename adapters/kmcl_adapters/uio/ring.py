@@ -132,7 +132,8 @@ class Outgoing:
 
     def signal_needed(self, before: int) -> bool:
         """Whether the reader had read everything up to ``before`` and has not masked signals."""
-        return self._header[INTERRUPT_MASK] == 0 and self._load_read() == before
+        masked: int = self._header[INTERRUPT_MASK]
+        return masked == 0 and self._load_read() == before
 
     def wait_for(self, size: int) -> bool:
         """Ask the reader to signal when more than ``size`` bytes are free; false if they are free

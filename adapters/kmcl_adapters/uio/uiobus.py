@@ -68,8 +68,8 @@ class UioLink(Link):
 
 
 class UioBus:
-    """One device; ``dev`` is where its node is. ``safety_net``: seconds, 0 for none, so that a signal
-    which the host forgets stays forgotten."""
+    """One device; ``dev`` is where its node is. ``safety_net``: seconds, 0 for none, so that what
+    the host forgets to signal stays unseen."""
 
     server = False
     opens_slowly = True
@@ -202,6 +202,9 @@ class UioBus:
     def asked(self) -> Link | None:
         """Nobody opens what a guest has."""
         return None
+
+    def accept(self, link: Link) -> None:
+        """Nobody has asked."""
 
     def answer(self, link: Link, status: int) -> None:
         """Nobody has asked."""
