@@ -19,15 +19,12 @@ from kmcl_adapters.process import ProcessAdapter
 
 from .door import Door
 from .images import build, default_cache
-from .lab import DYNAMIC_MEMORY, Lab
+from .lab import Lab
 from .problem import LabProblem
 
 __all__ = ["UIO_COMMAND", "LabAdapter", "create"]
 
-UIO_COMMAND: Final = (
-    *("python3", "-m", "kmcl_adapters.uio"),
-    *("--device", DYNAMIC_MEMORY),
-)
+UIO_COMMAND: Final = ("python3", "-m", "kmcl_adapters.uio", "--device", "dynmem", "--bind")
 _LIMIT_SECONDS: Final = 60.0
 """For one request; everything is emulated twice."""
 

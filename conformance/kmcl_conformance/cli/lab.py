@@ -124,7 +124,6 @@ def _certify(
     adapter = LabAdapter(running, argv)
     try:
         with _as_problem():
-            running.bind()
             options = Options(
                 adapter=f"lab:{command}",
                 profile=profile,
