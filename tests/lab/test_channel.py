@@ -135,9 +135,9 @@ def test_whoever_waits_is_told_that_the_guest_is_gone(agent: AgentHere) -> None:
     job = agent.channel.start(["cat"])
     agent.channel.close("the guest has panicked")
 
-    with pytest.raises(GuestLost, match="^the guest has panicked$"):
+    with pytest.raises(GuestLost, match=r"^the guest has panicked$"):
         list(job.parts(20))
-    with pytest.raises(GuestLost, match="^the guest has panicked$"):
+    with pytest.raises(GuestLost, match=r"^the guest has panicked$"):
         agent.channel.run(["true"])
 
 
@@ -145,7 +145,7 @@ def test_an_agent_that_dies_is_noticed(agent: AgentHere) -> None:
     job = agent.channel.start(["cat"])
     agent.process.kill()
 
-    with pytest.raises(GuestLost, match="^the channel into the guest "):
+    with pytest.raises(GuestLost, match=r"^the channel into the guest "):
         list(job.parts(20))
 
 

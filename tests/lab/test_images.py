@@ -25,7 +25,8 @@ def archive(root: Path) -> bytes:
 
 def entries(data: bytes) -> dict[str, tuple[int, bytes]]:
     """A reader of the format for these tests: modes and data by name."""
-    found, at = {}, 0
+    found: dict[str, tuple[int, bytes]] = {}
+    at = 0
     while True:
         assert data[at : at + 6] == b"070701"
         fields = [int(data[at + 6 + 8 * n : at + 14 + 8 * n], 16) for n in range(13)]
@@ -184,7 +185,7 @@ def test_changed_sources_make_other_images(
     first = images.build(tmp_path)
     source = tmp_path / "source.py"
     source.write_text("pass\n")
-    monkeypatch.setattr(images.trees, "sources", lambda: [source])
+    monkeypatch.setattr("kmcl_lab.trees.sources", lambda: [source])
 
     assert images.build(tmp_path).folder != first.folder
 
@@ -192,7 +193,7 @@ def test_changed_sources_make_other_images(
 def test_a_cache_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(LabProblem, match="name another folder with --cache$"):
+    with pytest.raises(LabProblem, match=r"name another folder with --cache$"):
         images.build(tmp_path / "file", "6.12.9-cloud-amd64")
 
 
@@ -204,9 +205,9 @@ def test_the_cache_is_where_the_user_wants_it(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_relative_cache_home_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("HOME", "/me")
 
-    assert default_cache() == Path("/home/me/.cache/kmcl/lab")
+    assert default_cache() == Path("/me/.cache/kmcl/lab")
 
 
 def a_module(*needs: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,14 +135,16 @@ def test_a_panic_is_told_and_not_tried_again(make: Make, tmp_path: Path) -> None
 
 
 def test_an_emulator_that_ends_is_told_with_its_code(make: Make) -> None:
-    with pytest.raises(GuestLost, match="^the emulator has ended with code 3; see "):
+    with pytest.raises(GuestLost, match=r"^the emulator has ended with code 3; see "):
         make("end").start()
 
 
 def test_a_guest_that_falls_silent_while_it_works_is_lost(make: Make) -> None:
     with make("boot", None, LIMITS._replace(silence=0.5)) as lab:
         job = lab.guest.start(["sh", "-c", "kill -STOP $PPID; exec cat"])
-        with pytest.raises(GuestLost, match=r"the inner guest has not answered for 0\.5 s: the VMB"):
+        with pytest.raises(
+            GuestLost, match=r"the inner guest has not answered for 0\.5 s: the VMB"
+        ):
             list(job.parts(30))
         lost = lab.lost
 
@@ -174,23 +177,24 @@ def test_a_stopped_guest_is_not_a_silent_one(make: Make) -> None:
 
 
 def test_a_lab_that_is_not_running_says_so(make: Make) -> None:
-    with pytest.raises(LabProblem, match="^the lab is not running$"):
+    with pytest.raises(LabProblem, match=r"^the lab is not running$"):
         make("boot").guest.run(["true"])
 
 
 def test_an_adapter_in_the_guest_outlives_the_guest(make: Make) -> None:
     """A lost guest costs its session; the next one gets a fresh guest, and that is counted."""
+    a_moment = threading.Event()
     lab = make("boot")
     lab.start()
     serve = (sys.executable, "-m", "kmcl_lab.serve", "kmcl_adapters.reference:create")
     adapter = LabAdapter(lab, serve)
     try:
         first = adapter.open()
-        lab.guest.run(["sh", "-c", "kill -KILL $PPID & "])
+        lab.guest.start(["sh", "-c", "kill -KILL $PPID"])
         first.apply(Settle("settle"))
         events = first.take()
         while lab.lost is None:
-            pass
+            a_moment.wait(0.01)
         second = adapter.open()
         second.apply(Settle("settle"))
         again = second.take()

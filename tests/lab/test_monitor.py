@@ -12,7 +12,7 @@ import pytest
 from kmcl_lab.qmp import Monitor, MonitorError
 
 Answer = Callable[[dict[str, Any]], list[Any]]
-GREETING = {"QMP": {"version": {}, "capabilities": []}}
+GREETING: dict[str, Any] = {"QMP": {"version": {}, "capabilities": []}}
 
 
 def returns(value: Any) -> Answer:
@@ -105,7 +105,7 @@ def test_a_refusal_is_one_line(play: Make) -> None:
 
     monitor, _ = play(answer)
 
-    with pytest.raises(MonitorError, match="^the monitor: balloon: No balloon device$"):
+    with pytest.raises(MonitorError, match=r"^the monitor: balloon: No balloon device$"):
         monitor.execute("balloon")
 
 
@@ -127,7 +127,7 @@ def test_a_silent_monitor_is_given_up_and_may_answer_late(play: Make) -> None:
 def test_a_monitor_that_closes_is_told(play: Make) -> None:
     monitor, _ = play(lambda request: [None])
 
-    with pytest.raises(MonitorError, match="^the monitor: it has closed its end$") as caught:
+    with pytest.raises(MonitorError, match=r"^the monitor: it has closed its end$") as caught:
         monitor.execute("quit")
     assert not caught.value.silent
 
@@ -136,7 +136,7 @@ def test_a_monitor_that_closes_is_told(play: Make) -> None:
 def test_a_monitor_that_talks_nonsense_is_told(play: Make, line: bytes) -> None:
     monitor, _ = play(lambda request: [line])
 
-    with pytest.raises(MonitorError, match="^the monitor: not "):
+    with pytest.raises(MonitorError, match=r"^the monitor: not "):
         monitor.execute("query-status")
 
 

@@ -132,8 +132,8 @@ def test_without_root_one_line_says_what_is_needed() -> None:
 
     with pytest.raises(
         LabProblem,
-        match="^the lab needs packages and you are not root: as root, add the suite "
-        "bookworm-backports; read the lists of packages; install qemu-system-x86, zstd$",
+        match=r"^the lab needs packages and you are not root: as root, add the suite "
+        r"bookworm-backports; read the lists of packages; install qemu-system-x86, zstd$",
     ):
         carry_out(plan(found), found, told.append)
     assert told == []
@@ -143,7 +143,7 @@ def test_what_is_done_is_said_before_it_is_done() -> None:
     told: list[str] = []
     step = Step("do what fails", ("false",))
 
-    with pytest.raises(LabProblem, match="^false: no reason given$"):
+    with pytest.raises(LabProblem, match=r"^false: no reason given$"):
         carry_out([step], FRESH, told.append)
     assert told == ["to be installed from the distribution: do what fails"]
 

@@ -109,7 +109,7 @@ def test_what_was_used_is_in_the_account(lab: Lab) -> None:
 
 def test_a_panic_is_recognised_and_told_in_one_line(lab: Lab) -> None:
     """The last test: it costs the guest."""
-    with pytest.raises(GuestLost, match="^panic of the inner guest: sysrq triggered crash; see "):
+    with pytest.raises(GuestLost, match=r"^panic of the inner guest: sysrq triggered crash; see "):
         lab.guest.run(["sh", "-c", "echo c > /proc/sysrq-trigger; cat"])
     lost = lab.lost
 
