@@ -187,7 +187,26 @@ def test_changed_sources_make_other_images(
     source.write_text("pass\n")
     monkeypatch.setattr("kmcl_lab.trees.sources", lambda: [source])
 
-    assert images.build(tmp_path).folder != first.folder
+    second = images.build(tmp_path)
+
+    assert second.folder != first.folder
+    assert not first.folder.exists()  # the same kernel: nobody needs the old ones
+
+
+@pytest.mark.parametrize(
+    ("version", "words"),
+    [
+        ("6.1.0-56-cloud-amd64", "takes no channel of QEMU before 6.10"),
+        ("newest", "no version such as 6.10.1-cloud-amd64"),
+        ("", "no version"),
+    ],
+)
+def test_a_kernel_that_will_not_do_is_refused_before_anything_is_fetched(
+    tmp_path: Path, version: str, words: str
+) -> None:
+    with pytest.raises(LabProblem, match=words):
+        images.build(tmp_path / "cache", version or "6")
+    assert not (tmp_path / "cache").exists()
 
 
 def test_a_cache_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:

@@ -5,19 +5,20 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kmcl_lab import boot
-from kmcl_lab.adapter import LabAdapter
+from kmcl_lab.adapter import Hang, LabAdapter, LabSession
 from kmcl_lab.images import Images
 from kmcl_lab.lab import Lab
 from kmcl_lab.machine import inner_command, outer_command
 from kmcl_lab.probe import Choice
 from kmcl_lab.problem import GuestLost, LabProblem
 from kmcl_lab.watch import Limits
-from kmcl_model.events import Quiescence
-from kmcl_model.stimuli import Settle
+from kmcl_model.events import Event, Lost, Quiescence
+from kmcl_model.stimuli import Settle, Stimulus
 
 LIMITS = Limits(outer_boot=20.0, inner_boot=20.0, silence=20.0)
 NESTED = Choice(True, "nested under emulation: the test wants it")
@@ -229,3 +230,53 @@ def test_the_outer_guest_keeps_a_periodic_tick() -> None:
     command = outer_command(Path("k"), Path("i"), {"supervisor": 3, "host": 4, "guest": 5})
 
     assert {"nohz=off", "highres=off"} <= {*command[command.index("-append") + 1].split()}
+
+
+class Scripted:
+    """A session whose events the test wrote."""
+
+    def __init__(self, events: list[Event]) -> None:
+        self.events = events
+
+    def apply(self, stimulus: Stimulus) -> None:
+        raise AssertionError("not in these tests")
+
+    def runnable(self) -> int:
+        return 0
+
+    def take(self) -> list[Event]:
+        return self.events
+
+    def close(self) -> None:
+        pass
+
+
+class LostLab:
+    def __init__(self, lost: GuestLost | None) -> None:
+        self.lost = lost
+
+
+CRASH: list[Event] = [Lost("lost", "crash", "exit code 125")]
+
+
+def a_session(events: list[Event], lost: GuestLost | None) -> LabSession:
+    lab: Any = LostLab(lost)
+    return LabSession(lab, Scripted(events))
+
+
+def test_machines_that_hang_are_no_verdict_on_the_implementation() -> None:
+    session = a_session(CRASH, GuestLost("not answered for 30 s", is_hang=True))
+
+    with pytest.raises(Hang, match=r"^lab: not answered for 30 s$"):
+        session.take()
+
+
+@pytest.mark.parametrize("lost", [None, GuestLost("panic of the inner guest: x", is_hang=False)])
+def test_a_crash_or_a_panic_is_the_implementations(lost: GuestLost | None) -> None:
+    assert a_session(CRASH, lost).take() == CRASH
+
+
+def test_what_came_before_a_hang_is_shown() -> None:
+    quiet: list[Event] = [Quiescence("quiescence", True)]
+
+    assert a_session(quiet, GuestLost("silent", is_hang=True)).take() == quiet

@@ -16,17 +16,54 @@ from typing import Final
 
 from kmcl_adapters import AdapterError, Description, Session
 from kmcl_adapters.process import ProcessAdapter
+from kmcl_model.events import Event, Lost
+from kmcl_model.stimuli import Stimulus
 
 from .door import Door
 from .images import build, default_cache
 from .lab import Lab
 from .problem import LabProblem
 
-__all__ = ["UIO_COMMAND", "LabAdapter", "create"]
+__all__ = ["UIO_COMMAND", "Hang", "LabAdapter", "LabSession", "create"]
 
 UIO_COMMAND: Final = ("python3", "-m", "kmcl_adapters.uio", "--device", "dynmem", "--bind")
 _LIMIT_SECONDS: Final = 60.0
 """For one request; everything is emulated twice."""
+
+
+class Hang(AdapterError):
+    """The machines fell silent. The emulator itself can be the cause, so this is no verdict on
+    anybody: the session has to be played again."""
+
+
+class LabSession:
+    """A session in the guest. Where its process is lost because the machines hang, ``take`` raises
+    Hang instead of showing the loss as the implementation's."""
+
+    def __init__(self, lab: Lab, session: Session) -> None:
+        self._lab = lab
+        self._session = session
+
+    def apply(self, stimulus: Stimulus) -> None:
+        """See ``kmcl_adapters.interface``."""
+        self._session.apply(stimulus)
+
+    def runnable(self) -> int:
+        """See ``kmcl_adapters.interface``."""
+        return self._session.runnable()
+
+    def take(self) -> list[Event]:
+        """The events since the last call. Raises Hang."""
+        events = self._session.take()
+        if events and isinstance(events[-1], Lost):
+            lost = self._lab.lost
+            if lost is not None and lost.is_hang:
+                raise Hang(f"lab: {lost}")
+        return events
+
+    def close(self) -> None:
+        """See ``kmcl_adapters.interface``."""
+        self._session.close()
 
 
 class LabAdapter:
@@ -54,7 +91,7 @@ class LabAdapter:
     def open(self) -> Session:
         """A session with a fresh implementation. Raises AdapterError."""
         self._revive()
-        return self._process.open()
+        return LabSession(self.lab, self._process.open())
 
     def close(self) -> None:
         """End the implementation and the lab."""

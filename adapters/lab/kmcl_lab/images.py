@@ -7,6 +7,7 @@ the inputs and the SHA-256 of every file. Same inputs, same folder: nothing is b
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -20,7 +21,7 @@ from . import trees
 from .machine import inner_command, shell_command
 from .modules import plain_kernel
 from .newc import pack
-from .packages import extract, fetch, installed, newest_kernel
+from .packages import OLDEST_KERNEL, extract, fetch, installed, kernel_number, newest_kernel
 from .problem import LabProblem
 
 __all__ = ["Images", "build", "default_cache", "load"]
@@ -69,6 +70,7 @@ def build(
     """Images of that kernel (the newest that apt offers by default), from the cache if they are
     there and whole. ``fresh`` builds them anyway. Raises LabProblem."""
     version = kernel or newest_kernel()
+    _check_kernel(version)
     packages = cache / "packages"
     try:
         packages.mkdir(parents=True, exist_ok=True)
@@ -91,7 +93,29 @@ def build(
         (made / "manifest.json").write_text(_manifest(inputs, made))
         shutil.rmtree(folder, ignore_errors=True)
         made.replace(folder)
+    _remove_superseded(cache, folder, version)
     return load(folder)
+
+
+def _check_kernel(version: str) -> None:
+    wanted = ".".join(map(str, OLDEST_KERNEL))
+    try:
+        is_new_enough = kernel_number(version) >= OLDEST_KERNEL
+    except (ValueError, TypeError):
+        raise LabProblem(f"--kernel {version}: no version such as {wanted}.1-cloud-amd64") from None
+    if not is_new_enough:
+        raise LabProblem(
+            f"--kernel {version}: uio_hv_generic takes no channel of QEMU before {wanted}"
+        )
+
+
+def _remove_superseded(cache: Path, folder: Path, kernel: str) -> None:
+    """Images of the same kernel that were made of something else take 300 MB each."""
+    for manifest in cache.glob("*/manifest.json"):
+        if manifest.parent != folder:
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                if json.loads(manifest.read_text())["inputs"]["kernel"] == kernel:
+                    shutil.rmtree(manifest.parent, ignore_errors=True)
 
 
 def load(folder: Path) -> Images:

@@ -101,9 +101,8 @@ def run_to_the_end(
 ) -> Certificate:
     """Certify an adapter that is there already; ``on_progress`` hears of every sequence.
 
-    Raises CampaignError, and Problem for options that nobody can meet.
+    Raises CampaignError.
     """
-    _profile(options.profile)
     _make_room(options)
     with Meter(_total(options), "sequences", silent=not screen.is_for_people) as meter:
 

@@ -14,7 +14,7 @@ from typing import Annotated, Final
 import typer
 
 from kmcl_conformance.campaign import CampaignError, Options, Progress
-from kmcl_lab.adapter import UIO_COMMAND, LabAdapter
+from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
 from kmcl_lab.bridge import bridge
 from kmcl_lab.door import Door
 from kmcl_lab.images import Images, build, default_cache
@@ -22,6 +22,7 @@ from kmcl_lab.install import carry_out, find_out, plan
 from kmcl_lab.lab import Lab
 from kmcl_lab.measure import measure
 from kmcl_lab.problem import LabProblem
+from kmcl_reports.results import Certificate
 
 from .budget import sequences_of
 from .campaigns import conclude, run_to_the_end
@@ -31,6 +32,8 @@ from .output import Code, Problem, Screen
 __all__ = ["lab"]
 
 DEFAULT_OUT: Final = Path("kmcl-lab-out")
+HANGS: Final = 5
+"""A campaign that the machines' hanging has interrupted so often is given up."""
 
 lab = typer.Typer(
     name="lab",
@@ -132,7 +135,7 @@ def _certify(
                 out=folder,
             )
             pace = _Pace(started)
-            found = run_to_the_end(adapter, options, screen, pace)
+            found = _judge(adapter, options, screen, pace)
             path = running.write_account(pace.figures())
         code = conclude(screen, found, options, {}, None)
         screen.show(f"lab      {running.choice.why}", f"         {path}")
@@ -141,6 +144,20 @@ def _certify(
         raise Problem(str(error)) from error
     finally:
         adapter.close()
+
+
+def _judge(
+    adapter: LabAdapter, options: Options, screen: Screen, on_progress: Callable[[Progress], object]
+) -> Certificate:
+    """The campaign; where the machines hang it goes on with fresh ones, and that is counted."""
+    for left in reversed(range(HANGS)):
+        try:
+            return run_to_the_end(adapter, options, screen, on_progress)
+        except Hang:
+            if not left:
+                raise
+            options = options._replace(resume=True)
+    raise AssertionError("the last attempt returns or raises")
 
 
 class _Pace:
