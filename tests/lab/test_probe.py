@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kmcl_lab.install import Found, Step, carry_out, plan, too_old
+from kmcl_lab.install import Found, Step, carry_out, plan, source_of, too_old
 from kmcl_lab.packages import kernel_number
 from kmcl_lab.probe import Facts, choose, look
 from kmcl_lab.problem import LabProblem
@@ -146,6 +146,43 @@ def test_what_is_done_is_said_before_it_is_done() -> None:
     with pytest.raises(LabProblem, match=r"^false: no reason given$"):
         carry_out([step], FRESH, told.append)
     assert told == ["to be installed from the distribution: do what fails"]
+
+
+NEW_FORMAT = """\
+Types: deb
+# a comment
+URIs: http://mirror/security
+Suites: bookworm-security
+Components: main
+
+Types: deb
+URIs: http://mirror/debian
+Suites: bookworm bookworm-updates
+Components: main
+Signed-By: /a/key.gpg
+"""
+
+
+def test_another_suite_comes_from_where_the_release_comes_from() -> None:
+    assert source_of("bookworm-backports", NEW_FORMAT) == (
+        "Types: deb\nURIs: http://mirror/debian\nSuites: bookworm-backports\nComponents: main\n"
+        "Signed-By: /a/key.gpg\n"
+    )
+
+
+@pytest.mark.parametrize("options", ["", "[arch=amd64] "])
+def test_the_older_format_is_read_as_well(options: str) -> None:
+    text = f"# a comment\ndeb {options}http://mirror/debian bookworm main\n"
+
+    assert source_of("bookworm-backports", text) == (
+        "Types: deb\nURIs: http://mirror/debian\nSuites: bookworm-backports\nComponents: main\n"
+        "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
+    )
+
+
+@pytest.mark.parametrize("text", ["", "deb http://mirror/debian bookworm-updates main\n"])
+def test_a_list_without_the_release_gives_no_other_suite(text: str) -> None:
+    assert source_of("bookworm-backports", text) == ""
 
 
 def test_the_numbers_of_a_kernel() -> None:

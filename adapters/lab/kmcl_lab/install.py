@@ -12,7 +12,17 @@ from typing import Final, NamedTuple
 from .packages import candidate_kernels, installed, run
 from .problem import LabProblem
 
-__all__ = ["NEEDED", "OLDEST_QEMU", "Found", "Step", "carry_out", "find_out", "plan", "too_old"]
+__all__ = [
+    "NEEDED",
+    "OLDEST_QEMU",
+    "Found",
+    "Step",
+    "carry_out",
+    "find_out",
+    "plan",
+    "source_of",
+    "too_old",
+]
 
 NEEDED: Final = ("qemu-system-x86", "zstd", "python3")
 """Packages that must be installed; the kernel and busybox are only downloaded."""
@@ -20,7 +30,6 @@ OLDEST_QEMU: Final = (8, 2)
 """The first with a Dynamic Memory device for VMBus."""
 _BACKPORTS: Final = {"bookworm": "bookworm-backports"}
 """Where a release's own QEMU is too old, the suite that has a newer one."""
-_SOURCES: Final = Path("/etc/apt/sources.list.d/debian.sources")
 _ADDED: Final = Path("/etc/apt/sources.list.d/kmcl-backports.sources")
 
 
@@ -113,12 +122,35 @@ def _call(step: Step) -> None:
 
 
 def _add_suite(suite: str) -> None:
-    """The release's own source, with another suite."""
-    try:
-        first = _SOURCES.read_text(encoding="utf-8").split("\n\n")[0]
-        text = re.sub(r"^Suites:.*$", f"Suites: {suite}", first, flags=re.MULTILINE)
-        _ADDED.write_text(text.rstrip() + "\n", encoding="utf-8")
-    except OSError as error:
-        raise LabProblem(
-            f"{error.filename}: {error.strerror}; add the suite {suite} to apt's sources yourself"
-        ) from None
+    apt = _ADDED.parents[1]
+    sources = [apt / "sources.list", *sorted(_ADDED.parent.glob("*.list"))]
+    sources += sorted(_ADDED.parent.glob("*.sources"))
+    for path in sources:
+        try:
+            text = source_of(suite, path.read_text(encoding="utf-8"))
+            if text:
+                _ADDED.write_text(text, encoding="utf-8")
+                return
+        except OSError as error:
+            if isinstance(error, FileNotFoundError) and error.filename == str(path):
+                continue
+            raise LabProblem(f"{error.filename}: {error.strerror}; add {suite} yourself") from None
+    raise LabProblem(f"no source of {suite.partition('-')[0]} in {apt}; add {suite} yourself")
+
+
+def source_of(suite: str, text: str) -> str:
+    """A source for ``suite`` like the one that ``text`` has for its release; empty if it has none.
+
+    ``text`` is a list of sources in either format; what comes back is in the newer one.
+    """
+    release = suite.partition("-")[0]
+    for paragraph in re.split(r"\n\s*\n", text):
+        suites = re.search(r"^Suites:(.*)$", paragraph, re.MULTILINE)
+        if suites and release in suites[1].split():
+            lines = [line for line in paragraph.strip().splitlines() if not line.startswith("#")]
+            return re.sub(r"^Suites:.*$", f"Suites: {suite}", "\n".join(lines), flags=re.M) + "\n"
+    line = re.search(rf"^deb\s+(?:\[.*\]\s+)?(\S+)\s+{release}\s", text, re.MULTILINE)
+    if line is None:
+        return ""
+    key = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    return f"Types: deb\nURIs: {line[1]}\nSuites: {suite}\nComponents: main\nSigned-By: {key}\n"
