@@ -151,12 +151,12 @@ def test_what_is_done_is_said_before_it_is_done() -> None:
 NEW_FORMAT = """\
 Types: deb
 # a comment
-URIs: http://mirror/security
+URIs: file:/mirror/security
 Suites: bookworm-security
 Components: main
 
 Types: deb
-URIs: http://mirror/debian
+URIs: file:/mirror/debian
 Suites: bookworm bookworm-updates
 Components: main
 Signed-By: /a/key.gpg
@@ -165,22 +165,22 @@ Signed-By: /a/key.gpg
 
 def test_another_suite_comes_from_where_the_release_comes_from() -> None:
     assert source_of("bookworm-backports", NEW_FORMAT) == (
-        "Types: deb\nURIs: http://mirror/debian\nSuites: bookworm-backports\nComponents: main\n"
+        "Types: deb\nURIs: file:/mirror/debian\nSuites: bookworm-backports\nComponents: main\n"
         "Signed-By: /a/key.gpg\n"
     )
 
 
 @pytest.mark.parametrize("options", ["", "[arch=amd64] "])
 def test_the_older_format_is_read_as_well(options: str) -> None:
-    text = f"# a comment\ndeb {options}http://mirror/debian bookworm main\n"
+    text = f"# a comment\ndeb {options}file:/mirror/debian bookworm main\n"
 
     assert source_of("bookworm-backports", text) == (
-        "Types: deb\nURIs: http://mirror/debian\nSuites: bookworm-backports\nComponents: main\n"
+        "Types: deb\nURIs: file:/mirror/debian\nSuites: bookworm-backports\nComponents: main\n"
         "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg\n"
     )
 
 
-@pytest.mark.parametrize("text", ["", "deb http://mirror/debian bookworm-updates main\n"])
+@pytest.mark.parametrize("text", ["", "deb file:/mirror/debian bookworm-updates main\n"])
 def test_a_list_without_the_release_gives_no_other_suite(text: str) -> None:
     assert source_of("bookworm-backports", text) == ""
 
