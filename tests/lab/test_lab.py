@@ -1,6 +1,9 @@
 """The lab with an emulator that the tests wrote: it boots, panics, hangs or ends as told."""
 
 import json
+import shutil
+import socket
+import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -230,6 +233,40 @@ def test_the_outer_guest_keeps_a_periodic_tick() -> None:
     command = outer_command(Path("k"), Path("i"), {"supervisor": 3, "host": 4, "guest": 5})
 
     assert {"nohz=off", "highres=off"} <= {*command[command.index("-append") + 1].split()}
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+def test_the_emulator_does_not_outlive_us(make: Make, tmp_path: Path) -> None:
+    """Whoever kills us leaves no machine behind: its end of the stream closes with it."""
+    make("hang")  # writes the emulator and its mode
+    ours, theirs = socket.socketpair()
+    code = (
+        "import sys, os\n"
+        "from pathlib import Path\n"
+        "from kmcl_lab import boot\n"
+        "from kmcl_lab.images import Images\n"
+        "command, folder, held = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])\n"
+        "os.set_inheritable(held, True)\n"
+        "play = f'import os, time; os.write({held}, b\"started\"); time.sleep(60)'\n"
+        "boot.outer_command = lambda k, i, d: [sys.executable, '-c', play]\n"
+        "popen = boot.subprocess.Popen\n"
+        "def start(*a, pass_fds, **k): return popen(*a, pass_fds=(*pass_fds, held), **k)\n"
+        "boot.subprocess.Popen = start\n"
+        "boot.Boot(Images(folder, {}), folder / 'out', nested=True)\n"
+        "os.close(held)\n"
+        "sys.stdin.read()\n"
+    )
+    argv = [sys.executable, "-c", code, "-", str(tmp_path), str(theirs.fileno())]
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, pass_fds=[theirs.fileno()])
+    theirs.close()
+    ours.settimeout(20)
+    started = ours.recv(100)
+    process.kill()
+    process.communicate()
+    ended = ours.recv(100)
+    ours.close()
+
+    assert (started, ended) == (b"started", b"")
 
 
 class Scripted:

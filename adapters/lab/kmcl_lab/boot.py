@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
 import subprocess
 import threading
@@ -25,6 +26,11 @@ _WATCH_SECONDS: Final = 0.5
 _PING_SECONDS: Final = 5.0
 _ASK_SECONDS: Final = 3.0
 _LAST_WORDS_SECONDS: Final = 1.5
+
+
+def _orphans_die() -> list[str]:
+    """A command before the emulator's: it must not outlive us, however we end."""
+    return ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
 
 
 class Boot:
@@ -111,7 +117,7 @@ class Boot:
             # What the emulator says itself: on the machine itself it is the VMBus host.
             with (self.folder / ("emulator.log" if self._nested else "host.log")).open("wb") as log:
                 self._process = subprocess.Popen(
-                    command,
+                    [*_orphans_die(), *command],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
