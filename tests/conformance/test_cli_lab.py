@@ -5,12 +5,16 @@ from typing import Any
 
 import pytest
 
+from kmcl_conformance.adapters import find
 from kmcl_conformance.campaign import Options, Progress
 from kmcl_conformance.cli import lab as cli_lab
 from kmcl_conformance.cli import main
+from kmcl_conformance.cli.campaigns import run_for
+from kmcl_conformance.cli.output import Screen
 from kmcl_lab.adapter import Hang, LabAdapter
 from kmcl_lab.measure import has_leaked
 from kmcl_lab.problem import LabProblem
+from kmcl_reports.results import Verdict
 
 
 def refuse(*_: Any, **__: Any) -> None:
@@ -85,10 +89,10 @@ class Machines:
 
 
 def judged(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr(cli_lab, "run_to_the_end", machines.run)
+    monkeypatch.setattr(cli_lab, "run_for", machines.run)
     adapter: Any = LabAdapter.__new__(LabAdapter)
     screen: Any = None
-    return cli_lab._judge(adapter, Options(), screen, lambda _: None)
+    return cli_lab._judge(adapter, Options(), screen, None, lambda _: None)
 
 
 def test_a_campaign_that_hanging_machines_interrupt_goes_on(
@@ -98,6 +102,17 @@ def test_a_campaign_that_hanging_machines_interrupt_goes_on(
 
     assert judged(machines, monkeypatch) == "the certificate"
     assert machines.resumed == [False, True, True]
+
+
+def test_a_campaign_ends_when_its_time_is_over(tmp_path: Path) -> None:
+    adapter = find("reference")
+    screen = Screen(quiet=True, as_json=False)
+    heard: list[int] = []
+    options = Options(out=tmp_path / "out")
+    found = run_for(adapter, options, screen, 0.0, lambda progress: heard.append(progress.done))
+
+    assert heard == [1]
+    assert found.verdict is Verdict.CONFORMING
 
 
 def test_machines_that_always_hang_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

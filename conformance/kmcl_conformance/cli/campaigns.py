@@ -26,7 +26,7 @@ from .output import Code, Problem, Screen
 from .progress import Meter
 from .waivers import read_waivers, unneeded, waive
 
-__all__ = ["certify", "conclude", "fuzz", "run_to_the_end"]
+__all__ = ["certify", "conclude", "fuzz", "run_for"]
 
 DEFAULT_OUT: Final = Path("kmcl-out")
 FAULTS: Final = Options().faults
@@ -79,7 +79,9 @@ def certify(
             out=_folder(out, resume),
             resume=resume is not None,
         )
-        found = run_to_the_end(implementation, options, screen)
+        _make_room(options)
+        with Meter(_total(options), "sequences", silent=not screen.is_for_people) as meter:
+            found = run_campaign(implementation, options, lambda p: meter.show(p.done, _text(p)))
     except CampaignError as error:
         raise Problem(str(error)) from error
     except KeyboardInterrupt:
@@ -91,26 +93,6 @@ def certify(
     finally:
         implementation.close()
     return conclude(screen, found, options, reasons, waivers)
-
-
-def run_to_the_end(
-    adapter: Adapter,
-    options: Options,
-    screen: Screen,
-    on_progress: Callable[[Progress], object] = lambda _: None,
-) -> Certificate:
-    """Certify an adapter that is there already; ``on_progress`` hears of every sequence.
-
-    Raises CampaignError.
-    """
-    _make_room(options)
-    with Meter(_total(options), "sequences", silent=not screen.is_for_people) as meter:
-
-        def report(progress: Progress) -> None:
-            meter.show(progress.done, _text(progress))
-            on_progress(progress)
-
-        return run_campaign(adapter, options, report)
 
 
 def fuzz(
@@ -182,14 +164,39 @@ def conclude(
     return CODES[found.verdict]
 
 
-def _run_until_stopped(adapter: Adapter, options: Options, meter: Meter) -> Certificate:
-    """The certificate of what was run when the budget is used up or Ctrl-C comes."""
+def run_for(
+    adapter: Adapter,
+    options: Options,
+    screen: Screen,
+    seconds: float | None,
+    on_progress: Callable[[Progress], object],
+) -> Certificate:
+    """The certificate of what was run in this time, or in the whole budget where that is less.
+
+    ``on_progress`` hears of every sequence. Raises CampaignError.
+    """
+    _make_room(options)
+    with Meter(_total(options), "sequences", silent=not screen.is_for_people) as meter:
+        return _run_until_stopped(adapter, options, meter, seconds, on_progress)
+
+
+def _run_until_stopped(
+    adapter: Adapter,
+    options: Options,
+    meter: Meter,
+    seconds: float | None = None,
+    on_progress: Callable[[Progress], object] = lambda _: None,
+) -> Certificate:
+    """The certificate of what was run when the budget or the time is used up or Ctrl-C comes."""
     campaign = begin(adapter, options)
     campaign.keep()
     started = time.perf_counter()
     try:
         for progress in campaign.run():
             meter.show(progress.done, _text(progress))
+            on_progress(progress)
+            if seconds is not None and time.perf_counter() - started > seconds:
+                break
     except KeyboardInterrupt:
         pass
     finally:

@@ -25,7 +25,7 @@ from kmcl_lab.problem import LabProblem
 from kmcl_reports.results import Certificate
 
 from .budget import sequences_of
-from .campaigns import conclude, run_to_the_end
+from .campaigns import conclude, run_for
 from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
 
@@ -103,6 +103,10 @@ def _certify(
     profile: Profile = "full",
     seed: Seed = 1,
     budget: Budget = "small",
+    minutes: Annotated[
+        float | None,
+        typer.Option("--minutes", min=0, help="Stop after this time; the certificate tells."),
+    ] = None,
     cache: Cache = None,
     kernel: Kernel = None,
     out: OutFolder = None,
@@ -135,7 +139,7 @@ def _certify(
                 out=folder,
             )
             pace = _Pace(started)
-            found = _judge(adapter, options, screen, pace)
+            found = _judge(adapter, options, screen, minutes, pace)
             path = running.write_account(pace.figures())
         code = conclude(screen, found, options, {}, None)
         screen.show(f"lab      {running.choice.why}", f"         {path}")
@@ -147,12 +151,18 @@ def _certify(
 
 
 def _judge(
-    adapter: LabAdapter, options: Options, screen: Screen, on_progress: Callable[[Progress], object]
+    adapter: LabAdapter,
+    options: Options,
+    screen: Screen,
+    minutes: float | None,
+    on_progress: Callable[[Progress], object],
 ) -> Certificate:
     """The campaign; where the machines hang it goes on with fresh ones, and that is counted."""
+    deadline = None if minutes is None else time.monotonic() + minutes * 60
     for left in reversed(range(HANGS)):
+        seconds = None if deadline is None else deadline - time.monotonic()
         try:
-            return run_to_the_end(adapter, options, screen, on_progress)
+            return run_for(adapter, options, screen, seconds, on_progress)
         except Hang:
             if not left:
                 raise
