@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from .descriptor import DESCRIPTOR_BYTES, TRAILER_BYTES, Packet, parse
+from .descriptor import DESCRIPTOR_BYTES, TRAILER_BYTES, Kind, Packet, parse
 from .descriptor import Packet as Frame
 from .packets import Packet as Sent
 from .parts import SOUND, Parts
@@ -219,11 +219,12 @@ class DeliversWhileHalting(Receiver):
 
 class CompletesDuringStarted(Receiver):
     def has_work(self) -> bool:
-        return super().has_work() or (self.channel.starting() and self.head() is not None)
+        frame = self.head()
+        return super().has_work() or (frame is not None and frame.kind == Kind.COMPLETION)
 
     def drain(self) -> None:
         frame = self.head()
-        if frame is not None and frame.kind == 11 and self.channel.starting():
+        if frame is not None and frame.kind == Kind.COMPLETION and self.channel.starting():
             self.take()
             self.completion(frame)
         super().drain()
