@@ -241,9 +241,8 @@ def test_a_rescind_ends_everything_exactly_once(host: Host, talk: Talk) -> None:
     host.interrupt()
 
     events = talk.rest()
-    ended = [
-        e.arguments for e in events if isinstance(e, Enter) and e.callback == COMPLETION_ROUTINE
-    ]
+    entries = [e for e in events if isinstance(e, Enter)]
+    ended = [e.arguments for e in entries if e.callback == COMPLETION_ROUTINE]
     assert ended == [(f"p{number}", STATUS_CANCELLED, None) for number in range(3)]
     entered = [e.activation for e in entries]
     assert entered == ["Suspend", *["CompletionRoutine"] * 3, "Closed"]

@@ -48,8 +48,8 @@ _FENCE: Final = threading.Lock()
 
 def fence() -> None:
     """A full memory barrier, as far as CPython has one; see above."""
-    _FENCE.acquire()
-    _FENCE.release()
+    with _FENCE:
+        pass
 
 
 def largest_packet(capacity: int) -> int:
