@@ -25,7 +25,7 @@ from .device import Device, DeviceError, Traits, ring_size
 from .parts import SOUND, Parts
 from .ring import HEADER_BYTES
 
-__all__ = ["UioBus", "UioLink"]
+__all__ = ["SAFETY_NET", "UioBus", "UioLink"]
 
 SAFETY_NET: Final = 0.1
 """Seconds after which the rings are looked at without an interrupt: an older driver may mask
@@ -165,6 +165,7 @@ class UioBus:
         except OSError as error:
             if error.errno in (errno.ENODEV, errno.ENOENT, errno.ENXIO):
                 opening.withdrawn = True
+                self._there = False  # when it is back it is a new offer
             else:
                 opening.failure = STATUS_UNSUCCESSFUL
             return opening
