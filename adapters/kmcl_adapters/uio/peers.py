@@ -68,8 +68,8 @@ class Unknown:
 class DynamicMemory:
     """Hyper-V's dynamic memory protocol as QEMU's hv-balloon speaks it.
 
-    Each message starts with its type, its size and a transaction number. The guest tells its version
-    and its capabilities; then the host may ask for pages. A guest of ours gives none: the host
+    Each message starts with its type, its size and a transaction number. The guest tells version
+    and capabilities; then the host may ask for pages. A guest of ours gives none: the host
     discards every page that a balloon response names.
     """
 
