@@ -98,13 +98,14 @@ class Channel:
         if self.link is not None and not self.link.broken:
             self.link.broken = self.error = why
 
-    def call(self, handler: Handler, *arguments: Any) -> Any:
-        """Call a handler of the driver, without the lock."""
+    def call(self, handler: Handler, *arguments: Any, quietly: bool = False) -> Any:
+        """Call a handler of the driver, without the lock; ``quietly``: nothing has changed that
+        another thread could wait for."""
         if self.crashed:
             return None
         if self.monitor.dying:
             raise Dying
-        self.monitor.before_callback()
+        self.monitor.before_callback(quietly)
         try:
             return handler(*arguments)
         finally:

@@ -105,8 +105,8 @@ def encode(
     length = start + (len(payload) + 7) // 8
     if len(descriptor) % 8 or length > LONGEST:
         raise ValueError(f"{len(payload)} bytes with a descriptor of {len(descriptor)} do not fit")
-    head = _DESCRIPTOR.pack(kind, start, length, flags, transaction)
-    return b"".join((head, descriptor, payload, b"\0" * (-len(payload) & 7)))
+    packet = _DESCRIPTOR.pack(kind, start, length, flags, transaction) + descriptor + payload
+    return packet + bytes(-len(payload) & 7) if len(payload) & 7 else packet
 
 
 def transfer_pages(transfer_set: int, ranges: tuple[TransferRange, ...]) -> bytes:

@@ -9,15 +9,13 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 __all__ = ["DRIVER", "Device", "DeviceError", "Traits", "bind", "find", "ring_size", "unbind"]
 
 DRIVER: Final = "uio_hv_generic"
-ENOTSUPP: Final = 524
-"""An errno of the kernel that has no name outside of it."""
-
 CLASSES: Final = {
     "dynmem": "525074dc-8985-46e2-8057-a307dc18a502",
     "fcopy": "34d14be3-dee4-41c8-9ae7-6b174977c192",
@@ -111,12 +109,23 @@ def _read(path: Path) -> Device:
     )
 
 
-def bind(device: Device, sysfs: Path = Path("/sys"), *, take: bool = False) -> Device:
+def _write_text(path: Path, text: str) -> None:
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def bind(
+    device: Device,
+    sysfs: Path = Path("/sys"),
+    *,
+    take: bool = False,
+    write: Callable[[Path, str], None] = _write_text,
+) -> Device:
     """See that ``uio_hv_generic`` has the device, and give it as it is then.
 
     ``take``: take it away from another driver. The override keeps that one from coming back; where
     there is none (a kernel without the attribute), the class is made known to our driver instead.
-    Raises DeviceError.
+    ``write`` writes a text into a file of sysfs. Raises DeviceError.
     """
     if device.driver == DRIVER and device.uio:
         return device
@@ -130,21 +139,27 @@ def bind(device: Device, sysfs: Path = Path("/sys"), *, take: bool = False) -> D
         raise DeviceError(f"{DRIVER}: no such driver in this kernel; try modprobe {DRIVER}")
     override = bus / "devices" / device.instance / "driver_override"
     if override.exists():
-        _write(override, DRIVER, device)
+        _write(write, override, DRIVER, device)
     else:
-        _write(bus / "drivers" / DRIVER / "new_id", device.class_id, device, good=(errno.EEXIST,))
+        new_id = bus / "drivers" / DRIVER / "new_id"
+        _write(write, new_id, device.class_id, device, good=(errno.EEXIST,))
     if device.driver not in (None, DRIVER):
-        _write(bus / "drivers" / str(device.driver) / "unbind", device.instance, device)
+        _write(write, bus / "drivers" / str(device.driver) / "unbind", device.instance, device)
     now = find(device.instance, sysfs)
     if now.driver != DRIVER:
-        _write(bus / "drivers" / DRIVER / "bind", device.instance, device)
+        _write(write, bus / "drivers" / DRIVER / "bind", device.instance, device)
         now = find(device.instance, sysfs)
     if now.driver != DRIVER or now.uio is None:
         raise DeviceError(f"{device.instance}: {DRIVER} did not take it; the kernel log says why")
     return now
 
 
-def unbind(device: Device, sysfs: Path = Path("/sys")) -> None:
+def unbind(
+    device: Device,
+    sysfs: Path = Path("/sys"),
+    *,
+    write: Callable[[Path, str], None] = _write_text,
+) -> None:
     """Take the device from ``uio_hv_generic`` and let other drivers have it again.
 
     Only with everything closed and unmapped: the driver does not close a channel that is open, and
@@ -152,16 +167,21 @@ def unbind(device: Device, sysfs: Path = Path("/sys")) -> None:
     """
     bus = sysfs / "bus/vmbus"
     if device.driver == DRIVER:
-        _write(bus / "drivers" / DRIVER / "unbind", device.instance, device)
+        _write(write, bus / "drivers" / DRIVER / "unbind", device.instance, device)
     override = bus / "devices" / device.instance / "driver_override"
     if override.exists():
-        _write(override, "\n", device)
+        _write(write, override, "\n", device)
 
 
-def _write(path: Path, text: str, device: Device, good: tuple[int, ...] = ()) -> None:
+def _write(
+    write: Callable[[Path, str], None],
+    path: Path,
+    text: str,
+    device: Device,
+    good: tuple[int, ...] = (),
+) -> None:
     try:
-        with open(path, "w") as file:
-            file.write(text)
+        write(path, text)
     except OSError as error:
         if error.errno in good:
             return
@@ -174,7 +194,7 @@ def _explained(path: Path, error: OSError, device: Device) -> str:
             return f"{path}: no permission; run as root"
         case errno.ENOENT | errno.ENODEV:
             return f"{path}: {device.instance} is gone, or nobody drives it"
-        case 524 | errno.EOPNOTSUPP:
+        case errno.EOPNOTSUPP | 524:  # ENOTSUPP, a name of the kernel's own
             return (
                 f"{device.instance}: this kernel's {DRIVER} drives monitored channels only, and "
                 "this one is not; use Linux 6.10 or newer"

@@ -211,20 +211,27 @@ class Library:
         packet.routine = routine
 
     def VmbPacketSend(self, packet: Packet, buffer: bytes | None, flags: int) -> int:
-        monitor = self.monitor
+        monitor, sender = self.monitor, packet.channel.sender
         monitor.enter()
         try:
-            return packet.channel.sender.send(packet, buffer, flags)
+            return sender.send(packet, buffer, flags)
         finally:
-            monitor.leave()
+            if sender.done:
+                monitor.leave()
+            else:  # no other condition looks at what a send changes
+                monitor.leave_quietly()
 
     def VmbChannelPacketComplete(self, received: Received, buffer: bytes | None) -> None:
-        monitor = self.monitor
+        monitor, channel = self.monitor, received.channel
         monitor.enter()
         try:
-            received.channel.receiver.complete(received, buffer)
+            channel.receiver.complete(received, buffer)
         finally:
-            monitor.leave()
+            # A pump that is on its way looks by itself; a suspension waits for the last packet.
+            if channel.receiver.pumping and channel.running() and not channel.sender.done:
+                monitor.leave_quietly()
+            else:
+                monitor.leave()
 
     def VmbChannelPacketFail(self, received: Received) -> None:
         self._inside(received.channel.receiver.fail, received)

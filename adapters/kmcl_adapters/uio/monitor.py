@@ -48,6 +48,7 @@ class Monitor:
         self.callbacks = 0
         """Handlers of the driver that were entered and have not returned."""
         self.dying = False
+        self._idlers = 0  # threads that wait for rest
 
     def acquire(self) -> None:
         """Take the lock."""
@@ -56,6 +57,13 @@ class Monitor:
     def release(self) -> None:
         """Wake whoever may go on, and give up the lock."""
         self._wake()
+        self._lock.release()
+
+    def release_quietly(self) -> None:
+        """Give up the lock where nothing has changed that a thread could wait for, but rest. Most
+        packets pass without anybody waiting for them."""
+        if self._idlers or self.dying:
+            self._wake()
         self._lock.release()
 
     def _wake(self) -> None:
@@ -80,6 +88,12 @@ class Monitor:
         self.running -= 1
         self.release()
 
+    def leave_quietly(self) -> None:
+        """As ``leave``, where nothing has changed that a thread could wait for, but rest."""
+        self.calls -= 1
+        self.running -= 1
+        self.release_quietly()
+
     @contextmanager
     def outside(self) -> Iterator[None]:
         """Without the lock, but running: for what may block in the kernel."""
@@ -89,11 +103,14 @@ class Monitor:
         finally:
             self._lock.acquire()
 
-    def before_callback(self) -> None:
-        """A handler of the driver is about to be entered."""
+    def before_callback(self, quietly: bool = False) -> None:
+        """A handler of the driver is about to be entered; ``quietly``: see above."""
         self.callbacks += 1
         self.running -= 1
-        self.release()
+        if quietly:
+            self.release_quietly()
+        else:
+            self.release()
 
     def after_callback(self) -> None:
         """The handler has returned."""
@@ -135,8 +152,10 @@ class Monitor:
         deadline = time.monotonic() + milliseconds / 1000
         self._lock.acquire()
         try:
+            self._idlers += 1
             while self.running and (left := deadline - time.monotonic()) > 0:
                 self._sleep(_Waiter(lambda: not self.running, counts=False), left)
+            self._idlers -= 1
             return None if self.running else (self.calls, self.callbacks)
         finally:
             self._lock.release()

@@ -117,13 +117,20 @@ class PairBus:
         """Count what was rung and heed the control plane."""
         with contextlib.suppress(BlockingIOError):
             self.received += os.eventfd_read(self._ours)
-        with contextlib.suppress(BlockingIOError):
-            while True:
+        while True:
+            try:
                 data, memory, _, _ = socket.recv_fds(self._control, _LONGEST_MESSAGE, 1)
-                if not data:
-                    break  # the other process is gone
-                self.received += 1
-                self._heed(json.loads(data), memory[0] if memory else -1)
+            except BlockingIOError:
+                return
+            except OSError:
+                data, memory = b"", []
+            if not data:  # the other process is gone
+                self._offer = None
+                if self._link is not None:
+                    self._link.down = True
+                return
+            self.received += 1
+            self._heed(json.loads(data), memory[0] if memory else -1)
 
     def _say(self, what: str, id: int, memory: int = -1, **more: Any) -> None:
         self.sent += 1

@@ -97,6 +97,8 @@ class _End:
     def _answer(self) -> Answer:
         monitor = self._library.monitor
         monitor.acquire()
+        if self._library.channel is None:
+            self._bus.attend()  # no thread does
         sent, received = self._bus.sent, self._bus.received
         monitor.release()
         count = self._recorder.count

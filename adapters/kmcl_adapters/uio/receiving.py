@@ -162,7 +162,8 @@ class Receiver:
         if handler is None:
             self.complete(received, None)
         else:
-            channel.call(handler, channel, received, received.buffer, 0)
+            quietly = not channel.sender.done
+            channel.call(handler, channel, received, received.buffer, 0, quietly=quietly)
 
     def report(self) -> None:
         """ProcessingComplete, with the number of packets since the last one."""

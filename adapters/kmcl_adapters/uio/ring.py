@@ -48,8 +48,8 @@ _FENCE: Final = threading.Lock()
 
 def fence() -> None:
     """A full memory barrier, as far as CPython has one; see above."""
-    _FENCE.acquire()
-    _FENCE.release()
+    with _FENCE:
+        pass
 
 
 def largest_packet(capacity: int) -> int:
@@ -227,7 +227,7 @@ class Incoming:
         header = self._header
         header[READ_INDEX] = self._read
         fence()
-        pending = header[PENDING_SEND_SIZE]
+        pending: int = header[PENDING_SEND_SIZE]
         if not pending or not header[FEATURE_BITS] & SUPPORTS_PENDING_SEND:
             return False
         write = self._load_write()

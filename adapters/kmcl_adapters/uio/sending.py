@@ -50,9 +50,28 @@ class Sender:
         packet.buffer = bytes(buffer or b"")
         packet.wants_answer = bool(flags & WAIT_FOR_COMPLETION)
         packet.in_flight = True
-        self.queue.append(packet)
-        self.transmit()
+        if self.queue or self.answers or not self.send_at_once(packet):
+            self.queue.append(packet)
+            self.transmit()
         return STATUS_SUCCESS
+
+    def send_at_once(self, packet: Packet) -> bool:
+        """Put the packet into the ring, if it is open and has room and nobody waits before it."""
+        channel = self.channel
+        link = channel.live_link()
+        if link is None:
+            return False
+        ring, transaction = link.outgoing, self.transactions + 1
+        try:
+            if not ring.put(self.frame(packet, transaction)):
+                return False
+            self.transactions = transaction
+            self.placed(packet, transaction)
+            if ring.publish():
+                channel.signal()
+        except RingError as error:
+            channel.stop_link(f"outgoing ring: {error}")
+        return True
 
     def refusal(self, packet: Packet, length: int, flags: int) -> int:
         """Why a send is refused; success where it is not."""

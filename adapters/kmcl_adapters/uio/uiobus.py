@@ -25,7 +25,7 @@ from .device import Device, DeviceError, Traits, ring_size
 from .parts import SOUND, Parts
 from .ring import HEADER_BYTES
 
-__all__ = ["UioBus", "UioLink"]
+__all__ = ["SAFETY_NET", "UioBus", "UioLink"]
 
 SAFETY_NET: Final = 0.1
 """Seconds after which the rings are looked at without an interrupt: an older driver may mask
@@ -40,13 +40,22 @@ class UioLink(Link):
 
     def __init__(self, id: int, descriptor: int, size: int, parts: Parts = SOUND) -> None:
         self.descriptor = descriptor
-        self._map = mmap.mmap(descriptor, 2 * size)
+        self._map = self.map(2 * size)
         self._memory = memoryview(self._map)
         outgoing, incoming = (ring_views(self._memory, start, size) for start in (0, size))
         self._views = (*outgoing, *incoming)
         ring = parts.incoming(*incoming, FROM_HOST)
         self.masked_at_open = ring.masked
         super().__init__(id, parts.outgoing(*outgoing), ring, parts.doze(ring))
+
+    def map(self, size: int) -> mmap.mmap:
+        """The memory of both rings."""
+        return mmap.mmap(self.descriptor, size)
+
+    def listen(self) -> None:
+        """Take note of an interrupt. Raises BlockingIOError where there was none, and another
+        OSError when the channel was rescinded or the driver is gone."""
+        os.read(self.descriptor, _EVENT.size)
 
     def signal(self) -> None:
         """Signal the host. The write unmasks the incoming ring as well: mask it again where it is
@@ -129,7 +138,7 @@ class UioBus:
         if link is None or link.down:
             return
         try:
-            os.read(link.descriptor, _EVENT.size)
+            link.listen()
         except BlockingIOError:
             pass
         except OSError:
@@ -156,6 +165,7 @@ class UioBus:
         except OSError as error:
             if error.errno in (errno.ENODEV, errno.ENOENT, errno.ENXIO):
                 opening.withdrawn = True
+                self._there = False  # when it is back it is a new offer
             else:
                 opening.failure = STATUS_UNSUCCESSFUL
             return opening
