@@ -29,18 +29,17 @@ from kmcl_model.trace import TraceError, dump_trace
 from kmcl_reports.results import Certificate
 
 from .coverage import Hits, Seen, Witnesses, chart_coverage, seen
-from .generate.tours import TOURS
 from .keeping import CampaignError, dump, read_state, restore, write_state
 from .oracle import Pair
-from .sequence import Outcome, replay, walk
+from .plan import FAULTS, LENGTH, Plan
+from .profiles import FULL, PROFILES
+from .sequence import Outcome, replay
 from .shrink import minimise
 from .verdicts import Found, certificate
 
 __all__ = [
     "BUDGETS",
     "ELSEWHERE",
-    "FAULTS",
-    "LENGTH",
     "Campaign",
     "CampaignError",
     "Options",
@@ -56,11 +55,8 @@ BUDGETS: Final = {"small": 300, "default": 3500, "large": 30_000}
 ELSEWHERE: Final = 10
 """An implementation in another process gets the budget divided by this."""
 
-LENGTH: Final = 80
 CONFIRMATIONS: Final = 3
 MOST_FAILURES: Final = 12
-FAULTS: Final = ("crash", "malformed", "spurious")
-
 
 _CALLBACK_OF: Final = {
     name.removeprefix("EvtVmbChannel").removeprefix("EvtVmbPacket").removeprefix("EvtChannel"): name
@@ -75,7 +71,7 @@ class Options(NamedTuple):
     """
 
     adapter: str = "reference"
-    profile: str = "full"
+    profile: str = FULL
     seed: int = 1
     sequences: int = BUDGETS["default"]
     length: int = LENGTH
@@ -114,7 +110,9 @@ class Campaign:
         self.adapter = adapter
         self.options = options
         self.description: Description = adapter.describe()
-        self.specification = Specification()
+        self.plan = Plan(options.seed, options.length, options.faults)
+        self.ends = PROFILES[options.profile]
+        self.specification = Specification(self.ends)
         self.pairs: set[Pair] = set()
         self.witnesses = Witnesses(self.specification)
         self.found: dict[str, Found] = {}
@@ -136,7 +134,7 @@ class Campaign:
     @property
     def total(self) -> int:
         """All sequences of this campaign."""
-        return len(TOURS) + self.options.sequences
+        return self.plan.directed + self.options.sequences
 
     def run(self) -> Iterator[Progress]:
         """Run what is left, one sequence at a time."""
@@ -152,11 +150,12 @@ class Campaign:
         )
 
     def _one(self, number: int) -> None:
-        outcome, name = self._sequence(number)
+        outcome, name = self.plan.run(number, self.adapter, self.specification, self.pairs)
         self.steps += outcome.steps
         self.events += len(outcome.events)
-        self.witnesses.update(name, outcome.steps)
+        self.witnesses.update(name, outcome.steps, directed=number < self.plan.directed)
         self._note_calls(outcome)
+        self.inconclusive += not outcome.finished
         if outcome.failure is None:
             return
         key = signature(outcome)
@@ -183,25 +182,6 @@ class Campaign:
                 self.broken.setdefault(id, found.file)
             else:
                 self.unsure.add(id)
-
-    def _sequence(self, number: int) -> tuple[Outcome, str]:
-        if number < len(TOURS):
-            tour = TOURS[number]
-            outcome = replay(self.adapter, self.specification, tour.stimuli, pairs=self.pairs)
-            return outcome, tour.name
-        offset = number - len(TOURS)
-        capabilities = self.description.capabilities
-        faults = tuple(f for f in self.options.faults if f in capabilities)
-        outcome = walk(
-            self.adapter,
-            self.specification,
-            self.options.seed * 1_000_003 + offset,
-            self.options.length,
-            faults=faults if offset % 4 == 0 else (),
-            holds="hold" in capabilities,
-            pairs=self.pairs,
-        )
-        return outcome, f"walk {offset}"
 
     def _note_calls(self, outcome: Outcome) -> None:
         self.asked.update(s.function for s in outcome.stimuli if isinstance(s, Invoke))
@@ -231,7 +211,7 @@ class Campaign:
     def coverage(self) -> dict[str, Hits]:
         """Of the charts: what was hit, and all there is."""
         moves = seen(self.specification).moves + self.earlier.moves
-        return chart_coverage(set(moves), self.pairs)
+        return chart_coverage(set(moves), self.pairs, self.ends)
 
     def command(self) -> str:
         """The command that runs this campaign again."""
@@ -243,7 +223,7 @@ class Campaign:
 
     def _examine(self, key: str, name: str, outcome: Outcome) -> Found | None:
         """Confirm and cut down; None where the failure did not come back."""
-        fresh = Specification()
+        fresh = Specification(self.ends)
 
         def fails(stimuli: Sequence[Stimulus]) -> bool:
             return signature(replay(self.adapter, fresh, stimuli)) == key

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from kmcl_model.spec import Move, Specification
 from kmcl_model.spec.charts import CHARTS, Chart, Transition, chart_moves, pairs_of
+from kmcl_model.spec.specification import ENDPOINTS
 
 from .oracle import Pair
 
@@ -42,9 +43,10 @@ def seen(specification: Specification) -> Seen:
 
 
 class Witnesses:
-    """The first sequence that showed each requirement and each reading, with its length.
+    """A sequence that showed each requirement and each reading, with its length.
 
-    The directed sequences come first and are short, so the first is a good one to read.
+    It is the shortest of the directed sequences that do. Walks are all of a length: of what
+    none but they show, the first one is kept.
     """
 
     def __init__(self, specification: Specification) -> None:
@@ -52,18 +54,20 @@ class Witnesses:
         self.requirements: dict[str, tuple[str, int]] = {}
         self.readings: dict[str, tuple[str, int]] = {}
 
-    def update(self, name: str, steps: int) -> None:
-        """A sequence has ended: look at what it has met for the first time."""
+    def update(self, name: str, steps: int, *, directed: bool = False) -> None:
+        """A sequence has ended: look at what it has met, of a walk only what nothing met before."""
         for _, automaton in self._specification.automata():
-            for edge in automaton.fresh:
-                if edge.target is None or not edge.hits:
+            for edge in automaton.edges() if directed else automaton.fresh:
+                if edge.target is None or edge.hits == edge.noted:
                     continue
+                edge.noted = edge.hits
                 for known, ids in (
                     (self.requirements, edge.requirements),
                     (self.readings, edge.readings),
                 ):
                     for id in ids:
-                        known.setdefault(id, (name, steps))
+                        if id not in known or (directed and steps < known[id][1]):
+                            known[id] = (name, steps)
             automaton.fresh.clear()
 
     def exercised(self) -> int:
@@ -87,8 +91,11 @@ class Hits(NamedTuple):
     all: frozenset[str]
 
 
-def chart_coverage(taken: set[tuple[str, str, Move]], pairs: set[Pair]) -> dict[str, Hits]:
-    """States, transitions and transition pairs of all charts: those hit, and all there are.
+def chart_coverage(
+    taken: set[tuple[str, str, Move]], pairs: set[Pair], ends: tuple[str, ...] = ENDPOINTS
+) -> dict[str, Hits]:
+    """States, transitions and transition pairs of the charts of the ends that were observed: those
+    hit, and all there are.
 
     A transition is hit when an explanation of the trace takes it; a hidden one (a packet going from
     the queue into the ring) cannot be seen otherwise.
@@ -97,14 +104,16 @@ def chart_coverage(taken: set[tuple[str, str, Move]], pairs: set[Pair]) -> dict[
     transitions: tuple[set[str], set[str]] = (set(), set())
     doubles: tuple[set[str], set[str]] = (set(), set())
     for chart in CHARTS:
+        if chart.name.split()[0] not in ends:
+            continue
         for rule, move in chart_moves(chart):
-            ends = {f"{chart.name}: {move.region} {s}" for s in (move.source, move.target)}
+            both = {f"{chart.name}: {move.region} {s}" for s in (move.source, move.target)}
             name = _name(chart, (rule, move))
             transitions[1].add(name)
-            states[1].update(ends)
+            states[1].update(both)
             if (chart.name, rule, move) in taken:
                 transitions[0].add(name)
-                states[0].update(ends)
+                states[0].update(both)
         for first, second in pairs_of(chart):
             name = f"{_name(chart, first)}, then {second[1].target} by {second[0]}"
             doubles[1].add(name)

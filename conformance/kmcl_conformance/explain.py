@@ -13,7 +13,6 @@ from kmcl_model.api import (
     STATE_CHANGE_CALLBACKS,
 )
 from kmcl_model.events import Enter, Event, Exit, Quiescence, Return
-from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_model.status import STATUS_CANCELLED, STATUS_SUCCESS
 from kmcl_reports.sequence import describe_event
 
@@ -45,7 +44,7 @@ def _candidates(judge: Judge) -> Iterator[Event]:
         yield Return("return", endpoint, by, call.function, status, ())
     for (endpoint, activation), enter in judge.handlers.items():
         yield Exit("exit", endpoint, activation, enter.callback, STATUS_SUCCESS)
-    for endpoint in ENDPOINTS:
+    for endpoint in judge.ends:
         for callback in STATE_CHANGE_CALLBACKS:
             yield Enter("enter", endpoint, "next", callback, (endpoint,), 0)
         flows: Any = judge.flow[endpoint].node.states

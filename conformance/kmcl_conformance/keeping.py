@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kmcl_model.case import Case
-from kmcl_model.spec import Move
+from kmcl_model.spec import Move, Specification
 from kmcl_model.trace import load_trace
 
 from .coverage import Seen, seen
@@ -102,7 +102,12 @@ def _reload(campaign: Campaign, file: str) -> Outcome:
     case = Case.load(campaign.options.out / "cases" / f"{file}.json")
     trace = campaign.options.out / "traces" / f"{file}.jsonl"
     events = tuple(load_trace(trace.read_text(encoding="utf-8")))
-    return Outcome(case.stimuli, events, judge_trace(events).failure, len(case.stimuli))
+    return Outcome(
+        case.stimuli,
+        events,
+        judge_trace(events, Specification(campaign.ends)).failure,
+        len(case.stimuli),
+    )
 
 
 def write_state(out: Path, state: dict[str, Any]) -> None:

@@ -7,10 +7,9 @@ from typing import NamedTuple
 from kmcl_adapters import Adapter
 from kmcl_model.spec import Specification
 
-from .campaign import BUDGETS, FAULTS, LENGTH
+from .campaign import BUDGETS
 from .failure import Failure
-from .generate.tours import TOURS
-from .sequence import replay, walk
+from .plan import LENGTH, Plan
 
 __all__ = ["Hunt", "hunt"]
 
@@ -35,24 +34,11 @@ def hunt(
     A ``specification`` that other hunts have used already makes this one faster.
     """
     specification = specification or Specification()
-    steps = done = 0
-    capabilities = adapter.describe().capabilities
-    faults = tuple(f for f in FAULTS if f in capabilities)
-    for tour in TOURS:
-        outcome = replay(adapter, specification, tour.stimuli)
-        done, steps = done + 1, steps + outcome.steps
+    plan = Plan(seed, length)
+    total, steps = plan.directed + sequences, 0
+    for number in range(total):
+        outcome, _ = plan.run(number, adapter, specification)
+        steps += outcome.steps
         if outcome.failure is not None:
-            return Hunt(done, steps, outcome.failure)
-    for offset in range(sequences):
-        outcome = walk(
-            adapter,
-            specification,
-            seed * 1_000_003 + offset,
-            length,
-            faults=faults if offset % 4 == 0 else (),
-            holds="hold" in capabilities,
-        )
-        done, steps = done + 1, steps + outcome.steps
-        if outcome.failure is not None:
-            return Hunt(done, steps, outcome.failure)
-    return Hunt(done, steps, None)
+            return Hunt(number + 1, steps, outcome.failure)
+    return Hunt(total, steps, None)

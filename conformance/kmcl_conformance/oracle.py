@@ -33,7 +33,15 @@ from kmcl_model.spec.specification import ENDPOINTS, peer_of
 from kmcl_model.status import is_success
 
 from .failure import Failure, describe_state
-from .quiet import PLAIN, facts_of, told_to_endpoint, told_to_flow, told_to_packets
+from .quiet import (
+    PLAIN,
+    UNKNOWN,
+    UNKNOWN_BUSY,
+    facts_of,
+    told_to_endpoint,
+    told_to_flow,
+    told_to_packets,
+)
 from .track import RefusedError, Track, shadow_of
 
 __all__ = ["Judge", "Pair", "judge_trace"]
@@ -54,17 +62,23 @@ class Judge:
         self.events = 0
         self.failure: Failure | None = None
         s = specification
-        self.endpoint = {e: Track(f"{e} endpoint", s.endpoint[e]) for e in ENDPOINTS}
-        self.flow = {e: Track(f"flow to {e}", s.flow[e]) for e in ENDPOINTS}
-        self.configuration = {e: Track(f"{e} configuration", s.configuration[e]) for e in ENDPOINTS}
+        self.ends = s.ends
+        self.endpoint = {e: Track(f"{e} endpoint", s.endpoint[e]) for e in s.ends}
+        self.flow = {e: Track(f"flow to {e}", s.flow[e]) for e in s.ends}
+        self.configuration = {e: Track(f"{e} configuration", s.configuration[e]) for e in s.ends}
         self.packets: dict[str, dict[str, Track]] = {e: {} for e in ENDPOINTS}
         self.incoming: dict[str, dict[str, Track]] = {e: {} for e in ENDPOINTS}
+        self._unseen = False
+        """A message was sent with the default routine to an end that is not observed: whether it
+        has left, nobody sees."""
         # Which packet a message belongs to: by sender and tag while the packet carries it, then
         # by receiver and context; `_order` has the contexts as they were indicated.
         self._carrier: dict[str, dict[int, str]] = {e: {} for e in ENDPOINTS}
         self._buffer: dict[str, dict[str, bytes]] = {e: {} for e in ENDPOINTS}
         self._order: dict[str, list[str]] = {e: [] for e in ENDPOINTS}
         self._context: dict[str, dict[str, str]] = {e: {} for e in ENDPOINTS}
+        # Packets that their peer has completed, in that order, and whose routine is to come.
+        self._answered: dict[str, list[str]] = {e: [] for e in ENDPOINTS}
         # The calls and the handlers that are going on.
         self.calls: dict[tuple[str, str], Any] = {}
         self.handlers: dict[tuple[str, str], Any] = {}
@@ -139,6 +153,8 @@ class Judge:
             other._buffer[name].update(self._buffer[name])
             other._context[name].update(self._context[name])
             other._order[name].extend(self._order[name])
+            other._answered[name].extend(self._answered[name])
+        other._unseen = self._unseen
         other.calls.update(self.calls)
         other.handlers.update(self.handlers)
         return other
@@ -191,11 +207,10 @@ class Judge:
         edge = node.edges.get(event)
         if edge is None:
             edge = track.automaton.step(node, event)
+        edge.hits += 1
         target = edge.target
         if target is None:
-            edge.hits += 1
             raise RefusedError(track, edge)
-        edge.hits += 1
         track.node = target
         if edge.moves:
             self._follow(track, edge)
@@ -235,7 +250,14 @@ class Judge:
         for flow in self.flow.values():
             self._take(flow, shadow)
         self._take(self.configuration[name], shadow)
-        self._endpoint(peer_of(name), shadow)
+        if peer_of(name) in self.endpoint:
+            self._endpoint(peer_of(name), shadow)
+
+    def _flow(self, receiver: str, event: Any) -> None:
+        """What concerns the direction to an end that is not observed concerns nobody."""
+        track = self.flow.get(receiver)
+        if track is not None:
+            self._take(track, event)
 
     def _configure(self, event: Any) -> None:
         track = self.configuration[event[1]]
@@ -253,6 +275,7 @@ class Judge:
             self._take(packet, limits)
         for flow in self.flow.values():
             self._take(flow, limits)
+        self._endpoint(name, limits)
 
     def _register(self, event: Any) -> None:
         self._configure(event)
@@ -267,11 +290,14 @@ class Judge:
         if action == "crash":
             self.packets[name].clear()
             self.incoming[name].clear()
-            self._endpoint(name, event)
+            self._answered[name].clear()
+            if name in self.endpoint:
+                self._endpoint(name, event)
         elif action == "malformed":
-            self._take(self.flow[peer_of(name)], event)
-            self._endpoint(peer_of(name), event)
-            self._endpoint(name, event)
+            self._flow(peer_of(name), event)
+            for end in (peer_of(name), name):
+                if end in self.endpoint:
+                    self._endpoint(end, event)
 
     # Outgoing packets ---------------------------------------------------------------------
 
@@ -294,7 +320,7 @@ class Judge:
     def _send(self, event: Any) -> None:
         endpoint, name, buffer = event[1], event[4][0], event[4][1]
         self._packet_call(event)
-        self._take(self.flow[peer_of(endpoint)], event)
+        self._flow(peer_of(endpoint), event)
         carrier = self._carrier[endpoint]
         for tag in [t for t, owner in carrier.items() if owner == name]:
             del carrier[tag]
@@ -304,17 +330,23 @@ class Judge:
     def _sent(self, event: Any, call: Any) -> None:
         endpoint, name, buffer = event[1], call[4][0], call[4][1]
         self._packet_return(event, call)
-        flow = self.flow[peer_of(endpoint)]
-        self._take(flow, event)
+        self._flow(peer_of(endpoint), event)
         if all(s.status == "none" for s in self.packets[endpoint][name].node.states):
-            self._take(flow, Shadow("silent", endpoint, (buffer,)))
+            self._unseen = self._unseen or peer_of(endpoint) not in self.flow
+            self._flow(peer_of(endpoint), Shadow("silent", endpoint, (buffer,)))
 
     def _completion(self, event: Any) -> None:
         endpoint, (name, status, _) = event[1], event[4]
         self._take(self.packets[endpoint][name], event)
+        answered = self._answered[endpoint]
+        if name in answered:
+            if is_success(status) and len(answered) > 1:
+                shown = "R1" if answered[0] == name else "R2"
+                self._flow(peer_of(endpoint), Shadow("answered", endpoint, (shown,)))
+            answered.remove(name)
         if not is_success(status):
             buffer = self._buffer[endpoint].get(name, b"")
-            self._take(self.flow[peer_of(endpoint)], Shadow("cancelled", endpoint, (buffer,)))
+            self._flow(peer_of(endpoint), Shadow("cancelled", endpoint, (buffer,)))
         carrier = self._carrier[endpoint]
         for tag in [t for t, owner in carrier.items() if owner == name]:
             del carrier[tag]
@@ -368,6 +400,17 @@ class Judge:
             current = self._carrier[sender].get(tag_of(buffer)) == name
             if current and (seen is None or tag_of(seen) == tag_of(buffer)):
                 self._take(self.packets[sender][name], event)
+                if function == "VmbChannelPacketComplete":
+                    self._note_answer(endpoint, sender, name)
+
+    def _note_answer(self, endpoint: str, sender: str, name: str) -> None:
+        """Of calls that overlap nobody knows which came first."""
+        answered = self._answered[sender]
+        completing = [c for c in self.calls.values() if c[3] == "VmbChannelPacketComplete"]
+        if sum(call[1] == endpoint for call in completing) > 1:
+            answered.clear()
+        elif all(s.wait for s in self.packets[sender][name].node.states):
+            answered.append(name)
 
     def _given_back(self, event: Any, call: Any) -> None:
         self._take(self.incoming[event[1]][call[4][0]], event)
@@ -381,19 +424,18 @@ class Judge:
     # Silence ------------------------------------------------------------------------------
 
     def _quiescence(self) -> None:
-        facts = {
-            name: facts_of(self.endpoint[name].node, self.flow[name].node.summary)
-            for name in ENDPOINTS
-        }
-        for name in ENDPOINTS:
+        facts = {name: frozenset[str]() for name in ENDPOINTS}
+        for name in self.ends:
+            facts[name] = facts_of(self.endpoint[name].node, self.flow[name].node.summary)
+        for name in self.ends:
             waiting = any(True in t.node.summary for t in self.packets[name].values())
-            out, arriving = self.flow[peer_of(name)].node.summary, self.flow[name].node.summary
+            out, arriving = self._towards(peer_of(name)), self.flow[name].node.summary
             self._endpoint(name, told_to_endpoint(waiting, out, arriving))
-        for name in ENDPOINTS:
+        for name in self.ends:
             self._take(self.flow[name], told_to_flow(facts[name], facts[peer_of(name)]))
-        for name in ENDPOINTS:
+        for name in self.ends:
             peer = peer_of(name)
-            quiet = told_to_packets(facts[name], facts[peer], self.flow[peer].node.summary)
+            quiet = told_to_packets(facts[name], facts[peer], self._towards(peer))
             for track in self.packets[name].values():
                 if not track.node.idle:
                     self._take(track, quiet)
@@ -402,6 +444,15 @@ class Judge:
                     self._take(track, PLAIN)
             if not self.configuration[name].node.idle:
                 self._take(self.configuration[name], PLAIN)
+
+    def _towards(self, receiver: str) -> Any:
+        """The summary of one direction; of one that is not observed, what the packets tell."""
+        track = self.flow.get(receiver)
+        if track is not None:
+            return track.node.summary
+        sent = self.packets[peer_of(receiver)].values()
+        under_way = self._unseen or not all(packet.node.idle for packet in sent)
+        return UNKNOWN_BUSY if under_way else UNKNOWN
 
 
 def judge_trace(events: Iterable[Event], specification: Specification | None = None) -> Judge:

@@ -9,13 +9,28 @@ from typing import Any, Final
 from kmcl_model.spec import Node, Quiet
 from kmcl_model.spec.endpoint import phase
 
-__all__ = ["PLAIN", "facts_of", "told_to_endpoint", "told_to_flow", "told_to_packets"]
+__all__ = [
+    "PLAIN",
+    "UNKNOWN",
+    "UNKNOWN_BUSY",
+    "facts_of",
+    "told_to_endpoint",
+    "told_to_flow",
+    "told_to_packets",
+]
 
 PLAIN: Final = Quiet("quiescence", ())
 
 Summary = tuple[Hashable, ...]
 """What a flow tells: for each state whether there is room, whether packets are on their way,
-whether it is stopped, whether it is at its quota, and whether anything is outstanding at all."""
+whether it is stopped, at its quota, blocked by it, and whether anything is outstanding at all."""
+
+
+UNKNOWN: Final = frozenset({(False, True, False, False, False)})
+"""Of a direction whose receiver is not observed and whose sender awaits nothing."""
+
+UNKNOWN_BUSY: Final = frozenset({(False, True, False, False, True)})
+"""The same, but for packets on their way, perhaps."""
 
 
 def facts_of(endpoint: Node, arriving: Summary) -> frozenset[str]:
@@ -52,13 +67,13 @@ def _endpoint_facts(node: Node) -> frozenset[str]:
 
 @cache
 def _with_flow(facts: frozenset[str], arriving: Any) -> frozenset[str]:
-    standing = any(stopped or (full and waits) for _, waits, stopped, full, _ in arriving)
+    standing = any(stopped or (full and waits) for _, waits, stopped, full, *_ in arriving)
     return facts | {"standing"} if standing else facts
 
 
 @cache
 def told_to_endpoint(waiting: bool, out: Any, arriving: Any) -> Quiet:
-    """``waiting``: some of its packets are not completed; ``incoming``: packets wait for it."""
+    """``waiting``: some of its packets are not completed; ``arriving``: what comes to it."""
     facts = []
     if waiting or any(under_way for *_, under_way in out):
         facts.append("waiting")
@@ -78,12 +93,16 @@ def told_to_flow(receiver: frozenset[str], sender: frozenset[str]) -> Quiet:
 
 @cache
 def told_to_packets(mine: frozenset[str], theirs: frozenset[str], out: Any) -> Quiet:
-    """Whether the ring may be ``full``, the ``peer paused``, or the ring surely ``drained``."""
+    """Whether the ring may be ``full``, the ``peer paused``, the ``peer free`` to take a packet
+    that fits the ring, or the ring surely ``drained``."""
     facts: list[str] = [fact for fact in ("busy", "standing") if fact in mine]
     if not all(room for room, *_ in out):
         facts.append("full")
     if "running" not in theirs:
         facts.append("peer paused")
-    elif "running" in mine and "busy" not in theirs and not any(o[1] or o[2] for o in out):
-        facts.append("drained")
+    elif "busy" not in theirs:
+        if "running" in mine and not any(o[1] or o[2] for o in out):
+            facts.append("drained")
+        if all(room and not (stopped or full or held) for room, _, stopped, full, held, _ in out):
+            facts.append("peer free")
     return Quiet("quiescence", tuple(facts))

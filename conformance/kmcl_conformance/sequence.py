@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from random import Random
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from kmcl_adapters import Adapter, Session
 from kmcl_model.events import Event
@@ -19,6 +19,9 @@ from .oracle import Judge, Pair
 
 __all__ = ["Outcome", "SequenceRun", "replay", "walk"]
 
+MOST_ROUNDS: Final = 100
+"""So many things may be left to do at the end of a walk."""
+
 
 class Outcome(NamedTuple):
     """What a sequence came to. ``steps`` counts the stimuli whose events were judged."""
@@ -27,6 +30,8 @@ class Outcome(NamedTuple):
     events: tuple[Event, ...]
     failure: Failure | None
     steps: int
+    finished: bool = True
+    """False: the tester gave up before both ends came to rest, so nothing is known of the end."""
 
 
 class SequenceRun:
@@ -77,6 +82,8 @@ def walk(
     run = SequenceRun(session, judge)
     try:
         for stimulus in prelude(rng):
+            if stimulus.endpoint not in judge.ends:
+                continue
             failure = run.step(stimulus)
             if failure is not None:
                 return run.outcome(failure)
@@ -85,23 +92,23 @@ def walk(
             failure = run.step(chooser.choose(session.runnable()))
             if failure is not None:
                 return run.outcome(failure)
-        return run.outcome(_finish(run))
+        return _finish(run)
     finally:
         session.close()
 
 
-def _finish(run: SequenceRun) -> Failure | None:
-    for _ in range(60):
+def _finish(run: SequenceRun) -> Outcome:
+    for _ in range(MOST_ROUNDS):
         failure = run.step(SETTLE)
         if failure is not None:
-            return failure
+            return run.outcome(failure)
         stimulus = epilogue(run.judge)
         if stimulus is None:
-            return None
+            return run.outcome(None)
         failure = run.step(stimulus)
         if failure is not None:
-            return failure
-    return None
+            return run.outcome(failure)
+    return run.outcome(None)._replace(finished=False)
 
 
 def replay(

@@ -26,6 +26,15 @@ def minimise(
     """
     budget = _Budget(fails, attempts)
     case = list(stimuli)
+    while True:
+        shorter = _without_steps(_fewer(case, budget), budget)
+        if shorter == case:
+            return tuple(case), not budget.spent
+        case = shorter
+
+
+def _fewer(case: list[Stimulus], budget: _Budget) -> list[Stimulus]:
+    """Leave out chunks that get smaller and smaller, until no single stimulus can go."""
     size = max(1, len(case) // 2)
     while size:
         shorter = _without_chunks(case, size, budget)
@@ -34,9 +43,7 @@ def minimise(
             size = min(size, max(1, len(case) // 2))
         else:
             size //= 2
-    case = _without_steps(case, budget)
-    case = _without_chunks(case, 1, budget)
-    return tuple(case), not budget.spent
+    return case
 
 
 class _Budget:

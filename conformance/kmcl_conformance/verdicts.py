@@ -64,7 +64,7 @@ def requirement_verdicts(
     description: Description,
     witnesses: dict[str, int],
     broken: dict[str, str],
-    shortest: dict[str, tuple[str, int]],
+    shown: dict[str, tuple[str, int]],
     lost: str | None = None,
     not_offered: frozenset[str] = frozenset(),
     unsure: frozenset[str] = frozenset(),
@@ -76,7 +76,7 @@ def requirement_verdicts(
     ``unsure`` which ids a sequence broke without that being confirmed.
     """
     return tuple(
-        _result(requirement, description, witnesses, broken, shortest, lost, not_offered, unsure)
+        _result(requirement, description, witnesses, broken, shown, lost, not_offered, unsure)
         for requirement in requirements().values()
     )
 
@@ -86,7 +86,7 @@ def _result(
     description: Description,
     witnesses: dict[str, int],
     broken: dict[str, str],
-    shortest: dict[str, tuple[str, int]],
+    shown: dict[str, tuple[str, int]],
     lost: str | None,
     not_offered: frozenset[str],
     unsure: frozenset[str],
@@ -95,7 +95,9 @@ def _result(
     verdict, reason = _verdict(
         requirement, description, exercised, broken, lost, not_offered, unsure
     )
-    witness = shortest.get(requirement.id)
+    if verdict is RequirementVerdict.NOT_APPLICABLE:
+        exercised = 0  # a rule of both roles has counted what it saw at the other end
+    witness = shown.get(requirement.id) if exercised else None
     return RequirementResult(
         id=requirement.id,
         facts=requirement.facts,
@@ -108,7 +110,7 @@ def _result(
         verdict=verdict,
         exercised=0 if verdict is RequirementVerdict.NOT_EXERCISED else exercised,
         reason=reason,
-        shortest_witness=Witness(case=witness[0], steps=witness[1]) if witness else None,
+        witness=Witness(case=witness[0], steps=witness[1]) if witness else None,
         case=f"cases/{broken[requirement.id]}.json" if requirement.id in broken else None,
     )
 
@@ -225,7 +227,9 @@ def _failure(campaign: Campaign, found: Found) -> Failure:
         requirements=tuple(id for id in failure.requirements if id.startswith("F")),
         summary=f"{describe_event(failure.event)}, but {what}",
         event_index=failure.number,
-        allowed=allowed_instead(Judge(Specification()), outcome.events[: failure.number]),
+        allowed=allowed_instead(
+            Judge(Specification(campaign.ends)), outcome.events[: failure.number]
+        ),
         last_state="; ".join(failure.state[:3]),
         chart=sequence_rows(outcome.events),
     )
@@ -270,7 +274,7 @@ def _coverage(campaign: Campaign) -> Coverage:
     hits = campaign.coverage()
     every = frozenset(
         f"{endpoint}: {act} in {callback}"
-        for endpoint in ("client", "server")
+        for endpoint in campaign.ends
         for callback, acts in ENABLED_ACTS.items()
         for act in acts
     )

@@ -131,8 +131,8 @@ FUNCTIONS: Final[dict[str, Function]] = {
         # Packet is the name the tester gives to the object; the output tells whether
         # an object was returned (False: null).
         _F("VmbPacketAllocate", ("Packet",), returns="value", outputs=("Allocated",)),
-        # ByteCount: "sizeof" (what VmbChannelSizeofPacket returned last), "maximum+pointer"
-        # (maximum packet size plus one pointer) or a number of bytes.
+        # ByteCount: "sizeof" (what VmbChannelSizeofPacket returned last), "sizeof-1" (one byte
+        # less), "maximum+pointer" (maximum packet size plus one pointer) or a number of bytes.
         _F("VmbPacketInitialize", ("Packet", "ByteCount")),
         _F("VmbPacketFree", ("Packet",), returns="void"),
         _F("VmbPacketGetChannel", ("Packet",), returns="value", outputs=("Channel",)),

@@ -207,9 +207,9 @@ def _requirement(requirement: RequirementResult) -> str:
         notes.append("facts " + ", ".join(map(_e, requirement.facts)))
     if requirement.case:
         notes.append(f"case <code>{_e(requirement.case)}</code>")
-    witness = requirement.shortest_witness
+    witness = requirement.witness
     if witness is not None:
-        notes.append(f"shortest witness {_e(witness.case)}, {witness.steps:,} steps")
+        notes.append(f"witness {_e(witness.case)}, {witness.steps:,} steps")
     if requirement.kills:
         notes.append(f"detects {len(requirement.kills)} mutants")
     note = f'<span class="note">{"; ".join(notes)}</span>' if notes else ""

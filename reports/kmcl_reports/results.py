@@ -133,8 +133,9 @@ class RequirementResult(_Result):
     """One requirement and its verdict.
 
     ``facts`` are the statements it merges; ``source`` is the page it was read off; ``rules``
-    are the rules of the model that judge it; ``exercised`` counts witnesses; ``case`` is the
-    file of the shortest failure; ``kills`` names mutants that it detects.
+    are the rules of the model that judge it; ``exercised`` counts witnesses, of which
+    ``witness`` is a short one; ``case`` is the file of the shortest failure; ``kills`` names
+    mutants that it detects.
     """
 
     id: str
@@ -148,7 +149,7 @@ class RequirementResult(_Result):
     verdict: RequirementVerdict
     exercised: NonNegativeInt = 0
     reason: Text | None = None
-    shortest_witness: Witness | None = None
+    witness: Witness | None = None
     case: str | None = None
     kills: tuple[str, ...] = ()
 

@@ -87,7 +87,7 @@ def _requirement(
         verdict=verdict,
         exercised=exercised,
         reason=reason,
-        shortest_witness=Witness(case="sequence 7", steps=4) if exercised else None,
+        witness=Witness(case="sequence 7", steps=4) if exercised else None,
         case=case,
     )
 

@@ -15,6 +15,7 @@ from kmcl_adapters.reference import create as create_reference
 from kmcl_adapters.reference.exercise import walk
 from kmcl_adapters.variants import VARIANTS, compatible, create
 from kmcl_model.api import PROCESS_PACKET, STATE_CHANGE_CALLBACKS
+from kmcl_model.catalogue import interpretations
 from kmcl_model.events import Argument, Call, Enter, Event, Lost, Return
 from kmcl_model.status import is_success
 from kmcl_model.stimuli import Act, Arm, Invoke, Reaction, Settle, Stimulus
@@ -221,14 +222,21 @@ def test_the_balance_sees_a_leak() -> None:
 def test_description_of_a_variant(name: str) -> None:
     variant = VARIANTS[name]
     assert variant.name == name
-    assert variant.interpretation.startswith("A")
-    assert variant.reading.startswith("R")
+    for label in variant.takes:
+        place, _, reading = label.partition(":")
+        id, _, question = place.partition("/")
+        points = {point.name: point for point in interpretations()[id].points}
+        assert reading in points[question or "reading"].readings
     defaults = Readings()
     switches = {field.name for field in fields(Readings)}
     for switch, value in variant.change.items():
         assert switch in switches
         assert getattr(defaults, switch) != value
     assert create(name).describe().adapter == f"variant:{name}"
+
+
+def interpretations_of(name: str) -> set[str]:
+    return {label.partition(":")[0].partition("/")[0] for label in VARIANTS[name].takes}
 
 
 def test_every_switch_but_none_twice_the_same_way() -> None:
@@ -242,7 +250,7 @@ def test_alternatives_of_one_switch_exclude_each_other() -> None:
     exclusive = [pair for pair in combinations(VARIANTS, 2) if not compatible(pair)]
     assert ("unfinished-batch-not-reported", "batch-reported-after-suspend") in exclusive
     for first, second in exclusive:
-        assert VARIANTS[first].interpretation == VARIANTS[second].interpretation
+        assert interpretations_of(first) == interpretations_of(second)
         with pytest.raises(AdapterError, match="exclude each other"):
             create(f"{first}+{second}")
 

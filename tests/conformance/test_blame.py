@@ -7,12 +7,15 @@ import json
 import pytest
 
 from kmcl_adapters.mutants import create
+from kmcl_adapters.reference import create as reference
 from kmcl_conformance import campaign as campaigns
+from kmcl_conformance import sequence
 from kmcl_conformance.campaign import Campaign, Options
 from kmcl_conformance.keeping import dump
 from kmcl_conformance.verdicts import certificate
 from kmcl_model.catalogue import requirement_of
-from kmcl_reports.results import RequirementVerdict
+from kmcl_model.spec import Specification
+from kmcl_reports.results import RequirementVerdict, Verdict
 
 OPTIONS = Options(adapter="mutant:answers-matched-in-order", sequences=60)
 
@@ -22,7 +25,7 @@ def run() -> tuple[Campaign, set[str]]:
     campaign = Campaign(create("answers-matched-in-order"), OPTIONS)
     broken: set[str] = set()
     for number in range(campaign.total):
-        failure = campaign._sequence(number)[0].failure
+        failure = campaign.plan.run(number, campaign.adapter, Specification())[0].failure
         if failure is not None:
             broken |= {requirement_of(i).id for i in failure.requirements if i.startswith("F")}
     for _ in campaign.run():
@@ -50,3 +53,21 @@ def test_what_is_not_examined_any_more_does_not_pass(monkeypatch: pytest.MonkeyP
     campaign, broken = run()
     assert campaign.found == {}
     assert verdicts(campaign, broken) == {RequirementVerdict.INCONCLUSIVE}
+
+
+def test_a_walk_that_is_given_up_makes_the_campaign_inconclusive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    options = Options(sequences=5)
+    sound = Campaign(reference(""), options)
+    monkeypatch.setattr(sequence, "MOST_ROUNDS", 0)
+    given_up = Campaign(reference(""), options)
+    for _ in given_up.run():
+        pass
+    assert given_up.inconclusive == 5
+    assert certificate(given_up, 1.0).verdict is Verdict.INCONCLUSIVE
+    monkeypatch.undo()
+    for _ in sound.run():
+        pass
+    assert sound.inconclusive == 0
+    assert certificate(sound, 1.0).verdict is Verdict.CONFORMING

@@ -15,7 +15,7 @@ import pytest
 from kmcl_adapters import Adapter, Session
 from kmcl_adapters.interface import Description
 from kmcl_adapters.reference import ReferenceAdapter
-from kmcl_conformance import campaign
+from kmcl_conformance import plan
 from kmcl_conformance.adapters import find
 from kmcl_conformance.cli import campaigns, main
 from kmcl_conformance.generate.tours import TOURS
@@ -46,7 +46,7 @@ SHORT = tuple(t for n, t in enumerate(TOURS) if n < 3 or "rejected" in t.name)
 @pytest.fixture(autouse=True)
 def few_tours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Campaigns that are over soon."""
-    monkeypatch.setattr(campaign, "TOURS", SHORT)
+    monkeypatch.setattr(plan, "TOURS", SHORT)
     monkeypatch.setattr(campaigns, "TOURS", SHORT)
 
 
@@ -290,7 +290,7 @@ def test_an_interrupted_run_is_resumed_to_the_same_certificate(
 
     assert (stopped.code, stopped.is_one_line, stopped.out) == (3, True, "")
     assert stopped.err.endswith(
-        "kmcl certify --adapter reference --profile full --seed 1 --budget 5 --resume out\n"
+        "kmcl certify --adapter reference --seed 1 --budget 5 --resume out\n"
     )
     monkeypatch.setattr(campaigns, "find", find)
     resumed = run("certify", "-b", "5", "--resume", "out", "--json")

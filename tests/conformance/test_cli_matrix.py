@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from kmcl_adapters.variants import VARIANTS
 from kmcl_conformance.cli import main, matrix
 from kmcl_conformance.cli.hunts import Hunted, Target
 
@@ -75,8 +76,48 @@ def test_a_false_alarm_is_told_by_the_code(
     assert shown.splitlines()[-1] == "FALSE ALARM"
 
 
+def test_a_variant_whose_reading_is_not_named_is_told_by_the_code(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The variant is said to refuse a second Enable, and lets it succeed."""
+    honest = VARIANTS["double-enable-succeeds"]
+    wrong = honest._replace(takes=("A32:R1",))
+    monkeypatch.setitem(VARIANTS, "double-enable-succeeds", wrong)
+    arguments = ["variants", "--only", "double-enable-succeeds", "-b", "1", "-j", "1"]
+
+    assert main([*arguments, "--json"]) == 1
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["unnamed"] == ["A32:R1"]
+    assert "A32:R2" in row["seen"]
+    assert not row["alarm"]
+
+    assert main(arguments) == 1
+    shown = capsys.readouterr().out.splitlines()
+    assert "0 false alarms, 1 with a reading not named" in shown[-2]
+    assert shown[-1] == "READING NOT NAMED"
+
+
+def test_a_reading_that_a_combination_hides_is_no_failure(
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hunt_all(targets: list[Target], jobs: int) -> list[Hunted]:
+        return [
+            ALIVE._replace(
+                readings=()
+                if "+" in target.adapter
+                else VARIANTS[target.adapter.removeprefix("variant:")].takes
+            )
+            for target in targets
+        ]
+
+    monkeypatch.setattr(matrix, "hunt_all", hunt_all)
+
+    assert main(["variants", "--combinations", "3"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "NO ALARM"
+
+
 def test_seeds_and_combinations_multiply(capsys: Captured, found: list[Target]) -> None:
-    assert main(["variants", "--seeds", "2", "--combinations", "4", "--quiet"]) == 0
+    main(["variants", "--seeds", "2", "--combinations", "4", "--quiet"])
 
     joined = {target.adapter for target in found if "+" in target.adapter}
     assert len(joined) == 4

@@ -88,7 +88,7 @@ def test_a_refused_event_is_no_witness() -> None:
     assert set(seen(only_before).requirements) <= set(seen(cut).requirements)
 
 
-def test_witnesses_keep_the_first_sequence_that_showed_something() -> None:
+def test_a_witness_is_the_first_walk_or_the_shortest_directed_sequence() -> None:
     specification = Specification()
     witnesses = Witnesses(specification)
     first = walk(create(""), specification, 1, 80)
@@ -100,6 +100,14 @@ def test_witnesses_keep_the_first_sequence_that_showed_something() -> None:
     witnesses.update("second", second.steps)
     assert set(known) <= set(witnesses.requirements)
     assert {name for name, _ in witnesses.requirements.values()} == {"first", "second"}
+    third = walk(create(""), specification, 1, 20)
+    witnesses.update("directed", third.steps, directed=True)
+    assert third.steps < first.steps
+    directed = {id for id, shown in witnesses.requirements.items() if shown[0] == "directed"}
+    assert directed
+    assert directed < set(known)
+    witnesses.update("directed again, but shows nothing", 1, directed=True)
+    assert {n for n, _ in witnesses.requirements.values()} == {"first", "second", "directed"}
     again = Witnesses(Specification())
     again.load(witnesses.dump())
     assert again.requirements == witnesses.requirements

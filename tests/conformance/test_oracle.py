@@ -196,6 +196,25 @@ DEFECTS: dict[str, tuple[Callable[[], Conversation], int, str]] = {
         -1,
         "F183 F184 F187",
     ),
+    "Opened after an Enable that failed": (
+        lambda: (
+            small()
+            .do("server", "VmbChannelEnable", status=0)
+            .do("client", "VmbChannelEnable", status=0xC000000D)
+            .enter("client", OPENED, "client")
+        ),
+        -1,
+        "F008 F010 F014 F181",
+    ),
+    "Enable fails although a maximal packet fits the pages": (
+        lambda: (
+            configured()
+            .do("client", "VmbClientChannelInitSetRingBufferPageCount", 1, 1, status=0)
+            .do("client", "VmbChannelEnable", status=0xC000000D)
+        ),
+        -1,
+        "F183 F184 F187",
+    ),
     "Opened before there is an offer": (
         lambda: (
             configured()
@@ -547,7 +566,99 @@ def unsent() -> Conversation:
 
 UNEVEN = payload_bytes(Payload(15, 13))
 
+
+def small() -> Conversation:
+    """The client has asked for rings of a page, and its packets may be larger."""
+    it = configured().do("client", "VmbClientChannelInitSetRingBufferPageCount", 1, 1, status=0)
+    return it.do("client", "VmbChannelInitSetMaximumPacketSize", 8192, status=0)
+
+
+def reenabled() -> Conversation:
+    """The client was paused when it was disabled, and is enabled and opened anew."""
+    it = started().call("client", "VmbChannelPause").state("client", SUSPEND)
+    it.back("client", "VmbChannelPause").call("client", "VmbChannelDisable")
+    it.state("client", CLOSED).back("client", "VmbChannelDisable")
+    it.state("server", SUSPEND, CLOSED).quiet().do("client", "VmbChannelEnable", status=0)
+    it.state("server", OPENED).state("client", OPENED)
+    return it.state("server", STARTED, POST_STARTED)
+
+
+def resting() -> Conversation:
+    """The server, which nobody has started, has queued a packet; the client runs."""
+    it = configured().do("server", "VmbPacketAllocate", "p0", out=(True,))
+    it.do("server", "VmbPacketSetCompletionRoutine", "p0")
+    it.do("server", "VmbChannelEnable", status=0)
+    it.do("server", "VmbPacketSend", "p0", MESSAGE, 1, status=0)
+    it.do("client", "VmbChannelEnable", status=0)
+    it.state("server", OPENED).state("client", OPENED)
+    return it.state("client", STARTED, POST_STARTED)
+
+
+def both_answered() -> Conversation:
+    """The server's driver completes two packets, and the client has heard of none."""
+    it = ready().do("client", "VmbPacketAllocate", "p1", out=(True,))
+    it.do("client", "VmbPacketSetCompletionRoutine", "p1")
+    for packet, message in (("p0", MESSAGE), ("p1", OTHER)):
+        it.do("client", "VmbPacketSend", packet, message, 1, status=0)
+    it.process("server", "c0", MESSAGE).process("server", "c1", OTHER).batch("server", 2).quiet()
+    it.do("server", "VmbChannelPacketComplete", "c0", ANSWER, MESSAGE)
+    return it.do("server", "VmbChannelPacketComplete", "c1", ANSWER, OTHER)
+
+
+def cancelled(status: int) -> Conversation:
+    it = sent().call("client", "VmbChannelDisable").state("client", SUSPEND)
+    return it.completion("client", "p0", status, None)
+
+
+def scant(status: int) -> Conversation:
+    """Memory of a byte less than a packet takes."""
+    it = configured().do("client", "VmbChannelSizeofPacket", out=(2048,))
+    return it.do("client", "VmbPacketInitialize", "p0", "sizeof-1", status=status)
+
+
+def processed(irql: int) -> Conversation:
+    it = sending().enter("server", PROCESS_PACKET, "server", "c0", MESSAGE, 0, irql=irql)
+    return it.leave("server", PROCESS_PACKET)
+
+
 READINGS: dict[str, Callable[[], Conversation]] = {
+    "A21/small-counts:R1": lambda: small().do("client", "VmbChannelEnable", status=0xC000000D),
+    "A21/small-counts:R2": lambda: small().do("client", "VmbChannelEnable", status=0),
+    "A30/level:R1": lambda: processed(2),
+    "A30/level:R2": lambda: processed(0),
+    "A31/callbacks:R1": opened,
+    "A31/callbacks:R2": lambda: (
+        configured()
+        .do("server", "VmbChannelEnable", status=0)
+        .call("client", "VmbChannelEnable")
+        .state("server", OPENED)
+        .state("client", OPENED)
+        .back("client", "VmbChannelEnable", 0)
+    ),
+    "A39/enable:R1": lambda: reenabled().quiet(),
+    "A39/enable:R2": lambda: reenabled().state("client", STARTED, POST_STARTED).quiet(),
+    "A43/order:R1": opened,
+    "A43/order:R2": lambda: meeting().state("client", OPENED).state("server", OPENED),
+    "A43/order:R3": lambda: (
+        meeting()
+        .enter("server", OPENED, "server")
+        .enter("client", OPENED, "client")
+        .leave("client", OPENED, 0)
+        .leave("server", OPENED, 0)
+    ),
+    "A66:R2": lambda: resting().quiet(),
+    "A66:R4": lambda: resting().process("client", "c0", MESSAGE).batch("client", 1).quiet(),
+    "A84/routines:R1": lambda: (
+        both_answered().completion("client", "p0", 0, ANSWER).completion("client", "p1", 0, ANSWER)
+    ),
+    "A84/routines:R2": lambda: (
+        both_answered().completion("client", "p1", 0, ANSWER).completion("client", "p0", 0, ANSWER)
+    ),
+    "A94/code:R1": lambda: cancelled(CANCELLED),
+    "A94/code:R2": lambda: cancelled(0xC00002B6),
+    "A94/code:R3": lambda: cancelled(0xC0000001),
+    "A115:R1": lambda: scant(0),
+    "A115:R2": lambda: scant(0xC00000F1),
     "A32:R1": lambda: answered().do("client", "VmbChannelEnable", status=0xC0000184),
     "A32:R2": lambda: answered().do("client", "VmbChannelEnable", status=0),
     "A34:R1": lambda: (
@@ -579,14 +690,14 @@ READINGS: dict[str, Callable[[], Conversation]] = {
     ),
     "A90:R1": lambda: unsent().do("client", "VmbPacketSend", "p0", MESSAGE, 1, status=0),
     "A90:R2": lambda: unsent().do("client", "VmbPacketSend", "p0", MESSAGE, 1, status=0xC0000184),
-    "A91:R1": lambda: (
+    "A91/disable:R1": lambda: (
         queued()
         .call("client", "VmbChannelDisable")
         .completion("client", "p0", CANCELLED, None)
         .back("client", "VmbChannelDisable")
         .quiet()
     ),
-    "A91:R2": lambda: queued().do("client", "VmbChannelDisable").quiet(),
+    "A91/disable:R2": lambda: queued().do("client", "VmbChannelDisable").quiet(),
     "A95:R1": lambda: (
         ready()
         .call("client", "VmbPacketSend", "p0", MESSAGE, 0)

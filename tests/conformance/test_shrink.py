@@ -81,6 +81,19 @@ def test_reactions_lose_the_steps_they_do_not_need() -> None:
     )
 
 
+def test_a_step_less_lets_stimuli_go_one_after_another() -> None:
+    """The hold needs the run, and the run needs the settle."""
+    arm = Arm("arm", "server", PROCESS_PACKET, Reaction((HOLD,)))
+    run, settle = Run("run", 1), Settle("settle")
+
+    def fails(case: Sequence[Stimulus]) -> bool:
+        arms = [one for one in case if isinstance(one, Arm)]
+        holds = any(HOLD in one.reaction.steps for one in arms)
+        return bool(arms) and (run in case or not holds) and (settle in case or run not in case)
+
+    assert minimise([arm, run, settle], fails) == ((arm._replace(reaction=Reaction(())),), True)
+
+
 def first_failure(name: str) -> tuple[Outcome, str]:
     adapter, specification = mutant(name), Specification()
     for seed in range(400):

@@ -180,6 +180,8 @@ def _packet_initialize(end: End, _f: str, arguments: Arguments, _t: str | None) 
     name, size = arguments
     if size == "sizeof":
         size = end.sizeof
+    elif size == "sizeof-1":
+        size = None if end.sizeof is None else end.sizeof - 1
     elif size == "maximum+pointer":
         size = None if end.maximum is None else end.maximum + POINTER_SIZE
     if size is None or name in end.packets:

@@ -153,6 +153,12 @@ class InitializeSizeNumberWrong(Channel):
         return (STATUS_INVALID_PARAMETER_2 if packet is None else status), packet
 
 
+class FailedEnableStillOffers(Channel):
+    def enable(self) -> int:
+        status = super().enable()
+        return STATUS_INVALID_PARAMETER if self.rings_too_small() else status
+
+
 _M = Mutant
 MUTANTS: Final = (
     _M(
@@ -256,6 +262,12 @@ MUTANTS: Final = (
         "configuration",
         "VmbChannelSizeofPacket leaves out the packet's own bookkeeping",
         SizeofPacketTooSmall,
+    ),
+    _M(
+        "failed-enable-still-offers",
+        "configuration",
+        "Enable reports that the ring is too small, and goes on as if it were not",
+        FailedEnableStillOffers,
     ),
     _M(
         "initialize-accepts-sum",

@@ -6,14 +6,26 @@ from typing import Final
 
 from kmcl_adapters.reference.library.channel import Channel
 from kmcl_adapters.reference.library.lifecycle import Phase
+from kmcl_adapters.reference.library.link import Link
 from kmcl_adapters.reference.library.packet import Received
 from kmcl_adapters.reference.library.receiver import Receiver
-from kmcl_adapters.reference.library.ring import PACKET, Frame, Ring
+from kmcl_adapters.reference.library.ring import PACKET, PAGE, Frame, Ring
 from kmcl_adapters.reference.library.sender import Sender
 
 from .mutant import Mutant
 
 __all__ = ["MUTANTS"]
+
+
+class LiteralRing(Ring):
+    def fits(self, frame: Frame, before: int = 0) -> bool:
+        return self.used + before + frame.cost <= self.capacity
+
+
+class PageCountTakenLiterally(Link):
+    def lay(self, ring: type[Ring]) -> None:
+        self.to_client = LiteralRing(self.client.incoming_pages * PAGE)
+        self.to_server = LiteralRing(self.client.outgoing_pages * PAGE)
 
 
 class QuotaOffByOne(Receiver):
@@ -227,6 +239,12 @@ MUTANTS: Final = (
         "flow control",
         "the length is compared with 'not less than' where 'greater than' was meant",
         MaximalPacketRefused,
+    ),
+    _M(
+        "page-count-taken-literally",
+        "flow control",
+        "a ring is laid out as asked for, although a maximal packet does not fit it",
+        PageCountTakenLiterally,
     ),
     _M(
         "failed-queue-restarts-by-quota",

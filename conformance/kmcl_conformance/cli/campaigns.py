@@ -15,6 +15,7 @@ from kmcl_conformance.adapters import find
 from kmcl_conformance.campaign import CampaignError, Options, Progress, begin
 from kmcl_conformance.campaign import certify as run_campaign
 from kmcl_conformance.generate.tours import TOURS
+from kmcl_conformance.profiles import PROFILES, choose
 from kmcl_conformance.verdicts import certificate
 from kmcl_reports.certificate import certificate_json, seal
 from kmcl_reports.results import Certificate, Verdict
@@ -30,7 +31,6 @@ __all__ = ["certify", "conclude", "fuzz", "run_for"]
 
 DEFAULT_OUT: Final = Path("kmcl-out")
 FAULTS: Final = Options().faults
-PROFILES: Final = (Options().profile,)
 ENDLESS: Final = 10**12
 """Sequences of a campaign that only Ctrl-C ends."""
 
@@ -48,7 +48,7 @@ Resume = Annotated[
 
 def certify(
     adapter: AdapterName = "reference",
-    profile: Profile = "full",
+    profile: Profile = None,
     seed: Seed = 1,
     budget: Budget = "default",
     out: OutFolder = None,
@@ -73,7 +73,7 @@ def certify(
     try:
         options = Options(
             adapter=adapter,
-            profile=_profile(profile),
+            profile=_profile(profile, implementation),
             seed=seed,
             sequences=sequences_of(budget, implementation.describe()),
             out=_folder(out, resume),
@@ -97,7 +97,7 @@ def certify(
 
 def fuzz(
     adapter: AdapterName = "reference",
-    profile: Profile = "full",
+    profile: Profile = None,
     seed: Seed = 1,
     budget: Annotated[
         str | None,
@@ -125,7 +125,7 @@ def fuzz(
     try:
         options = Options(
             adapter=adapter,
-            profile=_profile(profile),
+            profile=_profile(profile, implementation),
             seed=seed,
             sequences=ENDLESS
             if budget is None
@@ -234,10 +234,13 @@ def _faults(wanted: str) -> tuple[str, ...]:
     return chosen
 
 
-def _profile(wanted: str) -> str:
-    if wanted not in PROFILES:
+def _profile(wanted: str | None, implementation: Adapter) -> str:
+    if wanted is not None and wanted not in PROFILES:
         raise Problem(f"--profile {wanted}: choose {', '.join(PROFILES)}")
-    return wanted
+    try:
+        return choose(implementation.describe(), wanted)
+    except AdapterError as error:
+        raise Problem(str(error)) from error
 
 
 def _total(options: Options) -> int:
@@ -249,8 +252,9 @@ def _text(progress: Progress) -> str:
     return f"{progress.steps:,} steps, {progress.requirements} requirements exercised{failing}"
 
 
-def _again(command: str, adapter: str, profile: str, seed: int, budget: str) -> str:
+def _again(command: str, adapter: str, profile: str | None, seed: int, budget: str) -> str:
+    chosen = f"--profile {shlex.quote(profile)} " if profile else ""
     return (
-        f"kmcl {command} --adapter {shlex.quote(adapter)} --profile {shlex.quote(profile)} "
+        f"kmcl {command} --adapter {shlex.quote(adapter)} {chosen}"
         f"--seed {seed} --budget {shlex.quote(budget)}"
     )

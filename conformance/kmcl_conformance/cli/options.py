@@ -7,6 +7,8 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from kmcl_conformance.profiles import PROFILES
+
 __all__ = ["AdapterName", "Budget", "Json", "OutFolder", "Profile", "Quiet", "Seed"]
 
 AdapterName: TypeAlias = Annotated[
@@ -29,7 +31,11 @@ Budget: TypeAlias = Annotated[
     ),
 ]
 Profile: TypeAlias = Annotated[
-    str, typer.Option("--profile", help="The set of capabilities to certify.")
+    str | None,
+    typer.Option(
+        "--profile",
+        help=f"What to certify: {', '.join(PROFILES)}. Default: what fits the ends it plays.",
+    ),
 ]
 OutFolder: TypeAlias = Annotated[
     Path | None, typer.Option("--out", "-o", metavar="DIR", help="Write the results here.")

@@ -12,6 +12,7 @@ from kmcl_adapters import Adapter, AdapterError
 from kmcl_conformance.adapters import find
 from kmcl_conformance.coverage import seen
 from kmcl_conformance.oracle import Judge
+from kmcl_conformance.profiles import FULL, PROFILES, choose
 from kmcl_conformance.sequence import Outcome
 from kmcl_conformance.sequence import replay as run_again
 from kmcl_model.case import Case
@@ -74,7 +75,8 @@ def replay(
         raise Problem(reason, Code.UNJUDGED) from error
     finally:
         implementation.close()
-    finding = finding_of(outcome.events, outcome.failure)
+    ends = PROFILES[choose(implementation.describe())]
+    finding = finding_of(outcome.events, outcome.failure, ends)
     word = "FIXED" if finding is None else "FAILED"
     data = {
         "case": str(case_file),
@@ -95,6 +97,10 @@ def replay(
 
 def check(
     trace_file: Annotated[Path, typer.Argument(metavar="TRACE.jsonl", help="A recorded trace.")],
+    profile: Annotated[
+        str,
+        typer.Option("--profile", help=f"The ends it shows: {', '.join(PROFILES)}."),
+    ] = FULL,
     whole: Whole = False,
     out: OutFolder = None,
     quiet: Quiet = False,
@@ -103,10 +109,12 @@ def check(
     """Judge a trace that was recorded elsewhere."""
     screen = Screen(quiet=quiet, as_json=as_json)
     events = _read_trace(trace_file)
-    specification = Specification()
+    if profile not in PROFILES:
+        raise Problem(f"--profile {profile}: choose {', '.join(PROFILES)}")
+    specification = Specification(PROFILES[profile])
     judge = Judge(specification)
     failure = next((f for f in map(judge.feed, events) if f is not None), None)
-    finding = finding_of(events, failure)
+    finding = finding_of(events, failure, PROFILES[profile])
     exercised = sorted(id_ for id_ in seen(specification).requirements)
     if finding is None and not exercised:
         raise Problem(
@@ -178,7 +186,7 @@ def _run(adapter: Adapter, case: Case, times: int | None) -> Outcome:
         )
     if times is None:
         times = 1 if "schedulable" in description.capabilities else REPETITIONS
-    specification = Specification()
+    specification = Specification(PROFILES[choose(description)])
     for _ in range(times):
         try:
             outcome = run_again(adapter, specification, case.stimuli)

@@ -16,6 +16,7 @@ from kmcl_conformance.oracle import Judge
 from kmcl_model.catalogue import interpretations, requirement_of
 from kmcl_model.events import Event
 from kmcl_model.spec import Specification
+from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_reports.chart_text import render_rows
 from kmcl_reports.sequence import ChartRow, describe_event, sequence_rows
 from kmcl_reports.text import inline
@@ -45,8 +46,10 @@ class Finding(NamedTuple):
         return self._asdict()
 
 
-def finding_of(events: Sequence[Event], failure: Failure | None) -> Finding | None:
-    """The failure of a trace, explained."""
+def finding_of(
+    events: Sequence[Event], failure: Failure | None, ends: tuple[str, ...] = ENDPOINTS
+) -> Finding | None:
+    """The failure of a trace, explained; ``ends`` are those that were observed."""
     if failure is None:
         return None
     return Finding(
@@ -54,7 +57,7 @@ def finding_of(events: Sequence[Event], failure: Failure | None) -> Finding | No
         describe_event(failure.event),
         tuple(dict.fromkeys(broken.words for broken in failure.broken)),
         failure.requirements,
-        allowed_instead(Judge(Specification()), events[: failure.number]),
+        allowed_instead(Judge(Specification(ends)), events[: failure.number]),
         failure.state,
     )
 

@@ -157,6 +157,8 @@ def _packet_calls(node: Node) -> tuple[str, ...]:
 def tags_in_use(judge: Judge, sender: str) -> set[int]:
     """The tags of messages from ``sender`` that are not yet given back by the receiver."""
     receiver = peer_of(sender)
+    if receiver not in judge.ends:
+        return set(judge.carried(sender))
     node = judge.flow[receiver].node
     tags: set[int] | None = node.notes.get("tags")
     if tags is None:
@@ -185,6 +187,10 @@ class Names:
     def armed(self, endpoint: str, callback: str) -> bool:
         """Whether a reaction waits for the callback already."""
         return bool(self._armed.get((endpoint, callback)))
+
+    def waiting(self) -> frozenset[tuple[str, str]]:
+        """The ends and callbacks for which a reaction waits."""
+        return frozenset([key for key, reactions in self._armed.items() if reactions])
 
     def packets(self, endpoint: str) -> frozenset[str]:
         """Packets that a reaction is going to send."""
@@ -316,6 +322,8 @@ def _anything_alive(judge: Judge, endpoint: str) -> bool:
 
 def is_enabled(judge: Judge, names: Names, stimulus: Stimulus) -> bool:
     """Whether the stimulus keeps the rules of drivers in the situation the judge has reached."""
+    if getattr(stimulus, "endpoint", None) not in (None, *judge.ends):
+        return False
     if isinstance(stimulus, Invoke):
         return (stimulus.endpoint, stimulus.by) not in judge.calls and _call_enabled(
             judge, names, stimulus.endpoint, stimulus.function, stimulus.arguments

@@ -96,7 +96,7 @@ class Chooser:
             self._settled = False
             endpoint, activation = rng.choice(list(self.judge.handlers))
             return Release("release", endpoint, activation)
-        endpoint = "client" if rng.random() < 0.5 else "server"
+        endpoint = self._end()
         for _ in range(12):
             roll = rng.random()
             if roll < 0.24:
@@ -112,7 +112,8 @@ class Chooser:
             if stimulus is not None:
                 self._settled = False
                 return stimulus
-            endpoint = peer_of(endpoint)
+            if len(self.judge.ends) > 1:
+                endpoint = peer_of(endpoint)
         self._settled = True
         return SETTLE
 
@@ -233,10 +234,14 @@ class Chooser:
             return Invoke("invoke", endpoint, by, *setting(rng, may_reset(node)))
         return SETTLE
 
+    def _end(self) -> str:
+        first, *others = self.judge.ends
+        return others[0] if others and self.rng.random() >= 0.5 else first
+
     def _fault(self) -> Stimulus | None:
         """What the world does; an end dies late in the walk, since little can follow it."""
         action = self.rng.choice(self.faults)
-        endpoint = "client" if self.rng.random() < 0.5 else "server"
+        endpoint = self._end()
         if action == "crash" and self._step < FIRST_CRASH:
             return None
         fault = Environ("environment", endpoint, action)
@@ -329,14 +334,15 @@ def epilogue(judge: Judge) -> Stimulus | None:
     Lets handlers go on, gives packets back, disables both ends, and settles in between.
     """
     for endpoint, activation in judge.handlers:
-        return Release("release", endpoint, activation)
-    for endpoint in ("client", "server"):
+        if all(s.connection != "crashed" for s in judge.endpoint[endpoint].node.states):
+            return Release("release", endpoint, activation)
+    for endpoint in judge.ends:
         for name, track in judge.incoming[endpoint].items():
             if all(s.status != "free" and not s.calls for s in track.node.states):
                 by = next(t for t in ("t0", "t1", "t2", "t3") if (endpoint, t) not in judge.calls)
                 arguments = (name, None, None)
                 return Invoke("invoke", endpoint, by, "VmbChannelPacketComplete", arguments)
-    for endpoint in ("client", "server"):
+    for endpoint in judge.ends:
         calls = control_calls(judge.endpoint[endpoint].node, endpoint)
         connected = any(
             s.connection not in ("none", "disabled", "crashed")

@@ -97,11 +97,13 @@ def _explained(failure: Failure, events: Sequence[Event]) -> str:
 def _choosing(item: str) -> Callable[[TestFunc], TestFunc]:
     """A rule that draws ``what`` from an item of the menu, and applies while there is one."""
 
+    def there_is_one(it: Any) -> bool:  # not a lambda: Hypothesis describes it at every step
+        return getattr(it.menu, item) is not None
+
     def decorate(function: Any) -> Any:
         what = st.runner().flatmap(lambda it: getattr(it.menu, item))
-        return there_is_one(rule(what=what)(function))
+        return precondition(there_is_one)(rule(what=what)(function))
 
-    there_is_one = precondition(lambda it: getattr(it.menu, item) is not None)
     return decorate
 
 

@@ -120,8 +120,8 @@ class Menu(NamedTuple):
 def menu_of(judge: Judge, names: Names, runnable: int) -> Menu:
     """Everything that is enabled in the situation the judge has reached."""
     nodes = {end: track.node for end, track in judge.endpoint.items()}
-    controls = [control_calls(nodes[end], end) for end in ENDPOINTS]
-    alive = tuple([end for end in ENDPOINTS if _is_alive(nodes[end])])
+    channels = _channels(*[nodes[end] for end in ENDPOINTS])
+    alive = channels.alive
     new, idle, free, ready, held = [], [], [], [], []
     for end in alive:
         packets, aside = judge.packets[end], names.packets(end)
@@ -144,14 +144,13 @@ def menu_of(judge: Judge, names: Names, runnable: int) -> Menu:
             if _is_held(track.node):
                 held.append((end, name))
     could_send, could_complete = tuple(ready), tuple(held)
-    armed = names.armed
     return Menu(
-        enable=_ends("VmbChannelEnable", *controls),
-        disable=_ends("VmbChannelDisable", *controls),
-        pause=_ends("VmbChannelPause", *controls),
-        start=_ends("VmbChannelStart", *controls),
+        enable=channels.enable,
+        disable=channels.disable,
+        pause=channels.pause,
+        start=channels.start,
         clean_up=_one_of(tuple([end for end in alive if _may_clean_up(judge, names, end)])),
-        configure=_settings(alive, tuple([e for e in alive if not may_reset(nodes[e])])),
+        configure=channels.configure,
         limit=_joined(tuple([(end,) for end in alive if _may_limit(judge, end)]), _QUOTAS),
         allocate=_one_of(tuple(new)),
         initialise=_joined(tuple(new), _COUNTS),
@@ -161,7 +160,7 @@ def menu_of(judge: Judge, names: Names, runnable: int) -> Menu:
         complete=_joined(could_complete, _ANSWERS),
         look_up=_looks(alive, tuple(idle)),
         react=_reactions(
-            tuple([armed(*key) for key in _KEYS]),
+            names.waiting(),
             frozenset([end for end, _ in ready]),
             frozenset([end for end, _ in held]),
         ),
@@ -211,11 +210,33 @@ def _joined(choices: tuple[Choice, ...], more: tuple[Choice, ...]) -> Options:
     return _one_of(_product(choices, more))
 
 
+class _Channels(NamedTuple):
+    """The part of a menu that follows from what the two endpoints are doing."""
+
+    alive: tuple[str, ...]
+    enable: Options
+    disable: Options
+    pause: Options
+    start: Options
+    configure: Options
+
+
 @lru_cache(maxsize=4096)
-def _ends(function: str, *calls: tuple[str, ...]) -> Options:
-    """The ends that may make a control call; ``calls`` are what each may make."""
-    return _one_of(
-        tuple(end for end, mine in zip(ENDPOINTS, calls, strict=True) if function in mine)
+def _channels(*nodes: Node) -> _Channels:
+    calls = [control_calls(node, end) for node, end in zip(nodes, ENDPOINTS, strict=True)]
+    alive = {end: node for node, end in zip(nodes, ENDPOINTS, strict=True) if _is_alive(node)}
+
+    def may(function: str) -> Options:
+        ends = zip(ENDPOINTS, calls, strict=True)
+        return _one_of(tuple(end for end, mine in ends if function in mine))
+
+    return _Channels(
+        tuple(alive),
+        may("VmbChannelEnable"),
+        may("VmbChannelDisable"),
+        may("VmbChannelPause"),
+        may("VmbChannelStart"),
+        _settings(tuple(alive), tuple(end for end, node in alive.items() if not may_reset(node))),
     )
 
 
@@ -235,14 +256,14 @@ def _looks(alive: tuple[str, ...], idle: tuple[Choice, ...]) -> Options:
 
 @lru_cache(maxsize=4096)
 def _reactions(
-    armed: tuple[bool, ...], sending: frozenset[str], holding: frozenset[str]
+    armed: frozenset[Choice], sending: frozenset[str], holding: frozenset[str]
 ) -> Options:
     """What can be armed: end, callback, and what the handler does.
 
-    ``armed`` tells for each end and handler whether a reaction waits for it already, ``sending``
-    are the ends with a packet to send, ``holding`` those with packets to complete.
+    ``armed`` are the ends and handlers for which a reaction waits already, ``sending`` are the
+    ends with a packet to send, ``holding`` those with packets to complete.
     """
-    free = {key for key, taken in zip(_KEYS, armed, strict=True) if not taken}
+    free = set(_KEYS) - armed
     return _one_of(
         tuple(
             (end, callback, kind)

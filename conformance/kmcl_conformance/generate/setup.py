@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from kmcl_model.api import STATE_CHANGE_CALLBACKS
 from kmcl_model.payload import TAGS, Payload, payload_bytes
-from kmcl_model.stimuli import Invoke, Run, Settle, Stimulus
+from kmcl_model.stimuli import Invoke, Run, Settle
 
 __all__ = [
     "ANSWERS",
@@ -47,9 +47,9 @@ def answer(rng: Random) -> bytes | None:
     return given and payload_bytes(Payload(TAGS - 1 - int(rng.random() * 3), len(given)))
 
 
-def prelude(rng: Random) -> list[Stimulus]:
+def prelude(rng: Random) -> list[Invoke]:
     """Allocate and configure both channels, as most drivers do, with a few variations."""
-    stimuli: list[Stimulus] = []
+    stimuli: list[Invoke] = []
     plain = rng.random() < 0.88
     for endpoint in ("server", "client") if rng.random() < 0.5 else ("client", "server"):
         handlers = tuple(c for c in STATE_CHANGE_CALLBACKS if plain or rng.random() < 0.7)

@@ -217,10 +217,11 @@ class Edge:
     """What an event does to a node: the next one, or None with what it has ``broken``.
 
     ``hits`` counts how often it was taken; requirements, readings and moves shown are read
-    off the edges after a run, which keeps the hot path to one look-up.
+    off the edges after a run, which keeps the hot path to one look-up. ``noted`` is what
+    ``hits`` was when somebody last asked what is new.
     """
 
-    __slots__ = ("broken", "hits", "moves", "readings", "requirements", "target")
+    __slots__ = ("broken", "hits", "moves", "noted", "readings", "requirements", "target")
 
     def __init__(
         self,
@@ -235,7 +236,7 @@ class Edge:
         self.readings = readings
         self.moves = moves
         self.broken = broken
-        self.hits = 0
+        self.hits = self.noted = 0
 
 
 def trigger(event: Event | Shadow | Quiet) -> tuple[str, str]:

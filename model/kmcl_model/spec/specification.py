@@ -28,18 +28,24 @@ def peer_of(name: str) -> str:
 
 
 class Specification:
-    """The automata of a run. They grow with what is seen, so a run shares one specification."""
+    """The automata of a run. They grow with what is seen, so a run shares one specification.
 
-    def __init__(self) -> None:
+    ``ends`` are those that are observed. Of the other one nothing is known: whatever its role
+    allows may explain what this one shows.
+    """
+
+    def __init__(self, ends: tuple[str, ...] = ENDPOINTS) -> None:
+        self.ends = ends
         self.endpoint: dict[str, Automaton[Any]] = {}
         self.packet: dict[str, Automaton[Any]] = {}
         self.flow: dict[str, Automaton[Any]] = {}
         self.incoming: dict[str, Automaton[Any]] = {}
         self.configuration: dict[str, Automaton[Any]] = {}
-        for name in ENDPOINTS:
-            self.endpoint[name] = Automaton(endpoint.ENDPOINT, endpoint.initial(name))
-            self.packet[name] = Automaton(packet.PACKET, packet.initial(name))
-            self.flow[name] = Automaton(flow.FLOW, flow.initial(peer_of(name), name))
+        for name in ends:
+            alone = peer_of(name) not in ends
+            self.endpoint[name] = Automaton(endpoint.ENDPOINT, endpoint.initial(name, alone))
+            self.packet[name] = Automaton(packet.PACKET, packet.initial(name, alone))
+            self.flow[name] = Automaton(flow.FLOW, flow.initial(peer_of(name), name, alone))
             self.incoming[name] = Automaton(incoming.INCOMING, incoming.initial())
             self.configuration[name] = Automaton(
                 configuration.CONFIGURATION, configuration.initial(name)
@@ -47,6 +53,6 @@ class Specification:
 
     def automata(self) -> Iterator[tuple[str, Automaton[Any]]]:
         """Every automaton with the end it belongs to; a flow belongs to its receiver."""
-        for name in ENDPOINTS:
+        for name in self.ends:
             for group in (self.endpoint, self.packet, self.flow, self.incoming, self.configuration):
                 yield name, group[name]

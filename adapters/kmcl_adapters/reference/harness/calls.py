@@ -97,7 +97,7 @@ def on_new_packet(
 def on_new_memory(
     driver: Driver, arguments: tuple[Argument, ...], activation: Activation | None
 ) -> Prepared | None:
-    if arguments[1] == "sizeof" and driver.sizeof is None:
+    if arguments[1] in ("sizeof", "sizeof-1") and driver.sizeof is None:
         return None
     return on_new_packet(driver, arguments, activation)
 
@@ -216,6 +216,9 @@ def packet_initialize(driver: Driver, prepared: Prepared) -> Returned:
     channel = live(driver)
     if size == "sizeof":
         size = driver.sizeof
+    elif size == "sizeof-1":
+        assert driver.sizeof is not None
+        size = driver.sizeof - 1
     elif size == "maximum+pointer":
         size = channel.maximum_packet_size + POINTER_SIZE
     status, packet = channel.packet_initialize(size)

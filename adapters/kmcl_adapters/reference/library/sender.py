@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kmcl_model.status import STATUS_SUCCESS
 
-from .lifecycle import Activity, Phase
+from .lifecycle import Phase
 from .packet import Packet, Received
 from .receiver import DISPATCH
 from .ring import ANSWER, PACKET, Frame
@@ -119,9 +119,7 @@ class Sender(Task):
         link = channel.link
         if link is None or not link.open:
             return False
-        return channel.activity != Activity.STOPPED or not (
-            channel.paused and channel.readings.answers_held_while_paused
-        )
+        return not (channel.readings.answers_held_while_paused and channel.rests())
 
     # Packets
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_model.stimuli import Stimulus
 
-from . import faults, flow, lifecycle, packets, transactions
+from . import faults, flow, lifecycle, packets, readings, transactions
 
 __all__ = ["TOURS", "Tour"]
 
@@ -26,7 +26,7 @@ class Tour(NamedTuple):
 
 TOURS: tuple[Tour, ...] = tuple(
     Tour(f"{name}, from the {me}", " ".join((tour.__doc__ or name).split()), tuple(tour(me)))
-    for subject in (flow, packets, lifecycle, transactions, faults)
+    for subject in (flow, packets, lifecycle, transactions, faults, readings)
     for name, tour in subject.CONVERSATIONS
     for me in ENDPOINTS
 )

@@ -61,30 +61,21 @@ def _crash_while_peer_is_paused(me: str) -> Iterator[Stimulus]:
     yield from close(peer)
 
 
-def _crash_while_opening(me: str) -> Iterator[Stimulus]:
-    """One end dies while the other one's Opened runs."""
-    peer = peer_of(me)
-    yield from configured()
-    yield react(peer, OPENED, HOLD)
-    yield from reopen()
-    yield happens(me, "crash")
-    yield SETTLE
-    yield let_go(peer, "Opened")
-    yield SETTLE
-    yield from close(peer)
+def _crash_during(callback: str, activation: str) -> Conversation:
+    """One end dies while a callback of the other one runs."""
 
+    def conversation(me: str) -> Iterator[Stimulus]:
+        peer = peer_of(me)
+        yield from configured()
+        yield react(peer, callback, HOLD)
+        yield from reopen()
+        yield happens(me, "crash")
+        yield SETTLE
+        yield let_go(peer, activation)
+        yield SETTLE
+        yield from close(peer)
 
-def _crash_while_starting(me: str) -> Iterator[Stimulus]:
-    """One end dies while the other one's Started runs."""
-    peer = peer_of(me)
-    yield from configured()
-    yield react(peer, STARTED, HOLD)
-    yield from reopen()
-    yield happens(me, "crash")
-    yield SETTLE
-    yield let_go(peer, "Started")
-    yield SETTLE
-    yield from close(peer)
+    return conversation
 
 
 def _crash_while_draining(me: str) -> Iterator[Stimulus]:
@@ -180,8 +171,8 @@ def _broken_packet_before_the_answers(me: str) -> Iterator[Stimulus]:
 CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
     ("faults", _all_three),
     ("crash while the peer is paused", _crash_while_peer_is_paused),
-    ("crash while opening", _crash_while_opening),
-    ("crash while starting", _crash_while_starting),
+    ("crash while opening", _crash_during(OPENED, "Opened")),
+    ("crash while starting", _crash_during(STARTED, "Started")),
     ("crash while draining", _crash_while_draining),
     ("crash with answers due", _crash_with_answers_due),
     ("spurious signals", _spurious_signals),

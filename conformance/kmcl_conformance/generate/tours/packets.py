@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from kmcl_conformance.generate.setup import MAXIMUM, SETTLE
 from kmcl_model.api import COMPLETION_ROUTINE, OPENED, PROCESS_PACKET, STARTED
 from kmcl_model.payload import Payload, payload_bytes
-from kmcl_model.spec.specification import peer_of
+from kmcl_model.spec.specification import ENDPOINTS, peer_of
 from kmcl_model.stimuli import HOLD, Act, Stimulus
 
 from .steps import (
@@ -29,6 +29,7 @@ from .steps import (
     let_go,
     packet,
     react,
+    reopen,
     running,
     send,
     sends,
@@ -83,6 +84,27 @@ def _queue_at_close(me: str) -> Iterator[Stimulus]:
         yield control(peer, "Pause")
         for i in range(4):
             yield send(me, f"p{i}", 5 + i, BIG)
+        yield SETTLE
+    yield from close()
+
+
+def _unanswered_queue_at_close(me: str) -> Iterator[Stimulus]:
+    """Packets that want no answer find the ring full; then their session ends."""
+    peer = peer_of(me)
+    yield from running()
+    for end in ENDPOINTS:
+        yield control(peer, "Pause")
+        for i in range(5):
+            if end == ENDPOINTS[0]:
+                yield from packet(me, f"p{i}")
+            yield send(me, f"p{i}", i + 5 * (end == me), BIG, 0)
+        yield SETTLE
+        yield from close(end)
+        yield from reopen()
+        yield control("client", "Start")
+        yield SETTLE
+        for context in ("c0", "c1", "c2", "c3", "c4"):
+            yield complete(peer, context)
         yield SETTLE
     yield from close()
 
@@ -330,6 +352,7 @@ def _completion_reactions(me: str) -> Iterator[Stimulus]:
 CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
     ("queue at close", _queue_at_close),
     ("answers wait at close", _answers_wait_at_close),
+    ("unanswered queue at close", _unanswered_queue_at_close),
     ("out of order", _out_of_order),
     ("fail and reopen", _fail_and_reopen),
     ("caller's memory", _caller_memory),

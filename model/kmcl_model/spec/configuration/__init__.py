@@ -12,7 +12,7 @@ from kmcl_model.spec.observer import Due, Rules
 from . import channel
 from .answers import rules_of
 from .setters import SETTERS, Refusal, Setter
-from .state import ConfigurationState, Limits, initial
+from .state import ConfigurationState, Limits, initial, tightness
 
 __all__ = [
     "CONFIGURATION",
@@ -36,6 +36,6 @@ CONFIGURATION = Rules(
         ),
     ),
     idle=lambda s: not s.calls,
-    summary=lambda s: Limits(s.maximum, s.reports),
+    summary=lambda s: Limits(s.maximum, s.reports, tightness(s.maximum, s.pages), s.hears),
 )
 """The rules of configuration calls, channel pointer and packet size."""

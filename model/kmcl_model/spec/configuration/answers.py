@@ -8,9 +8,12 @@ from kmcl_model.spec.observer import Rule, need
 from kmcl_model.status import STATUS_INVALID_PARAMETER_1, is_success
 
 from .setters import Refusal, Setter
-from .state import ConfigurationState, begin, call_of, end
+from .state import ConfigurationState, begin, call_of, end, tightness
 
 __all__ = ["rules_of"]
+
+_MAXIMUM = "VmbChannelInitSetMaximumPacketSize"
+_PAGES = "VmbClientChannelInitSetRingBufferPageCount"
 
 
 def rules_of(setter: Setter) -> list[Rule]:
@@ -33,7 +36,7 @@ def rules_of(setter: Setter) -> list[Rule]:
         return enabled(s, e) or between(s, e)
 
     def undecided(s: ConfigurationState, e: Any) -> bool:
-        return setter.undecided(call_of(s, e)[2])
+        return setter.undecided(call_of(s, e)[2]) or _tightens(s, e)
 
     def fails(e: Any, *statuses: int | None) -> bool:
         return not is_success(e.status) and (None in statuses or e.status in statuses)
@@ -97,7 +100,7 @@ def rules_of(setter: Setter) -> list[Rule]:
             f"CF-{setter.function}-undecided",
             returned,
             (),
-            lambda s, e: _note_zero_pages(end(_apply(s, e) if is_success(e.status) else s, e), e),
+            lambda s, e: _note_pages(s, end(_apply(s, e) if is_success(e.status) else s, e), e),
             when=lambda s, e: (
                 undecided(s, e) and not (wrong_role(s, e) or enabled(s, e) or bad(s, e))
             ),
@@ -161,8 +164,18 @@ def _note_a08(s: ConfigurationState, status: int) -> ConfigurationState:
     return s._replace(assumed=(f"A08:{reading}",))
 
 
-def _note_zero_pages(s: ConfigurationState, e: Any) -> ConfigurationState:
-    if e.function != "VmbClientChannelInitSetRingBufferPageCount":
+def _tightens(s: ConfigurationState, e: Any) -> bool:
+    """A setting that leaves a ring too small for a maximal packet may be refused (A21)."""
+    if e.function not in (_PAGES, _MAXIMUM):
+        return False
+    after = _apply(s, e)
+    return s.endpoint == "client" and tightness(after.maximum, after.pages) > 0
+
+
+def _note_pages(before: ConfigurationState, s: ConfigurationState, e: Any) -> ConfigurationState:
+    if _tightens(before, e):
+        return s if is_success(e.status) else s._replace(assumed=("A21/small-counts:R1",))
+    if e.function != _PAGES:
         return s
     return s._replace(assumed=(f"A21/zero-pages:{'R2' if is_success(e.status) else 'R1'}",))
 
@@ -171,8 +184,12 @@ def _apply(s: ConfigurationState, e: Any) -> ConfigurationState:
     """The returning setter has been accepted."""
     _, function, arguments, _ = call_of(s, e)
     s = s._replace(done=s.done | {function})
-    if function == "VmbChannelInitSetMaximumPacketSize":
+    if function == _MAXIMUM:
         return s._replace(maximum=arguments[0])
+    if function == "VmbClientChannelInitSetTargetPnp":
+        return s._replace(hears=bool(arguments[2]))
+    if function == _PAGES:
+        return s._replace(pages=arguments)
     if function == "VmbChannelInitSetProcessPacketCallbacks":
         return s._replace(reports=arguments[1])
     return s

@@ -6,17 +6,20 @@ from typing import Any, NamedTuple
 
 from kmcl_model.events import Argument, Call, Event, Return
 
-__all__ = ["ConfigurationState", "Limits", "begin", "call_of", "end", "initial"]
+__all__ = ["ConfigurationState", "Limits", "begin", "call_of", "end", "initial", "tightness"]
 
 
 class Limits(NamedTuple):
     """What packets need to know of the configuration of their channel.
 
-    ``maximum``: the largest packet in bytes; ``reports``: ProcessingComplete is registered.
+    ``maximum``: the largest packet in bytes; ``reports``: ProcessingComplete is registered;
+    ``tight``: what ``tightness`` says of the ring; ``hears``: a PnpFailure handler is registered.
     """
 
     maximum: int
     reports: bool
+    tight: int = 0
+    hears: bool = False
 
 
 class ConfigurationState(NamedTuple):
@@ -24,7 +27,8 @@ class ConfigurationState(NamedTuple):
 
     ``stance``: the channel is disabled, enabled or in between. ``calls`` are the calls in progress:
     caller, function, arguments, and the stance, in between if it has changed since the call began.
-    ``done`` are the settings that were accepted.
+    ``pages`` are asked for in each ring of a client, 0 by default. ``done`` are the settings that
+    were accepted.
     """
 
     endpoint: str
@@ -33,8 +37,24 @@ class ConfigurationState(NamedTuple):
     pointer: int | None = None
     maximum: int = 0
     reports: bool = False
+    pages: tuple[int, ...] = ()
+    hears: bool = False
     done: frozenset[str] = frozenset()
     assumed: tuple[str, ...] = ()
+
+
+_PAGE = 4096
+_HEADERS = 64
+"""Bytes that the headers of a packet surely fit into."""
+
+
+def tightness(maximum: int, pages: tuple[int, ...]) -> int:
+    """Whether a packet of ``maximum`` bytes fits into each ring of so many ``pages``: 0 it does,
+    1 headers might make it too large, 2 it does not (A21). 0 pages stand for a default size."""
+    asked = [count * _PAGE for count in pages if count]
+    if not asked or min(asked) >= maximum + _HEADERS:
+        return 0
+    return 1 if min(asked) >= maximum else 2
 
 
 def initial(endpoint: str) -> ConfigurationState:

@@ -31,6 +31,7 @@ ENDPOINT = Rules(
     hidden=(
         Hidden("EP-effect", silence.take_effect),
         silence.unregistered(_RULES),
+        Hidden("EP-peer-unseen", peer.unseen),
     ),
     dues=silence.DUES,
     silences=silence.SILENCES,

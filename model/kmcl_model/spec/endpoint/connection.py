@@ -69,7 +69,9 @@ def _after_enable(s: EndpointState, e: Event) -> list[EndpointState]:
             return [paused, active]
         return [assume(active, "A36:R1"), assume(paused, "A36:R2")]
     if s.wish == "was paused":
-        return [assume(paused, "A39:R1"), assume(active, "A39:R2")]
+        # A server may be paused at first (A34), so that a paused one tells nothing.
+        again = paused if s.endpoint == "server" else assume(paused, "A39/enable:R1")
+        return [again, assume(active, "A39/enable:R2")]
     if s.endpoint == "server":
         if s.wish == "was active":
             return [paused, active]
@@ -81,7 +83,17 @@ def _enabled(s: EndpointState, e: Event) -> EndpointState:
     """On the client this shows that Enable does not wait for an offer (A31)."""
     if s.endpoint == "client" and s.connection == ENABLED and s.peer == "away":
         s = assume(s, "A31:R1")
+    if s.tight == 2:
+        s = assume(s, "A21/small-counts:R2")
     return end_of(s, PendingCall("VmbChannelEnable", False))
+
+
+def _after_failed_enable(s: EndpointState, e: Event) -> EndpointState:
+    after = end_of(s, PendingCall("VmbChannelEnable", False))
+    return assume(
+        after._replace(connection=DISABLED, wish=_memory(s), invited=0, assumed=()),
+        "A21/small-counts:R1",
+    )
 
 
 def _after_disable(s: EndpointState, e: Event) -> EndpointState:
@@ -152,7 +164,7 @@ _LIFE = (
         "EP-cleaned",
         ("return", "VmbChannelCleanup"),
         (need("a disabled channel is released", "F182", lambda s, e: s.connection == DISABLED),),
-        lambda s, e: initial(s.endpoint)._replace(peer=s.peer),
+        lambda s, e: initial(s.endpoint, s.alone)._replace(peer=s.peer),
         shows=("F150",),
     ),
     Rule(
@@ -180,7 +192,31 @@ _LIFE = (
             ),
         ),
         _enabled,
-        when=_found_disabled,
+        when=lambda s, e: _found_disabled(s, e) and (is_success(e.status or 0) or not s.tight),
+    ),
+    # Enable may refuse a ring that is too small, and then has done nothing (A21).
+    Rule(
+        "EP-enable-refused",
+        ("return", "VmbChannelEnable"),
+        (
+            need(
+                "a channel whose Enable fails stays disabled",
+                "F183 F187",
+                lambda s, e: s.connection == ENABLED,
+                never,
+            ),
+        ),
+        _after_failed_enable,
+        when=lambda s, e: _found_disabled(s, e) and s.tight > 0 and not is_success(e.status or 0),
+    ),
+    Rule(
+        "EP-limits",
+        ("limits", ""),
+        (),
+        lambda s, e: s._replace(
+            tight=max(limits.tight for limits in e.states),
+            hears=all(limits.hears for limits in e.states),
+        ),
     ),
     # A second Enable: `done` marks a call that finds the channel not disabled (A32).
     Rule(
@@ -250,7 +286,7 @@ _LIFE = (
         "EP-crash",
         ("environment", "crash"),
         (),
-        lambda s, e: initial(s.endpoint)._replace(connection=CRASHED, peer=s.peer),
+        lambda s, e: initial(s.endpoint, s.alone)._replace(connection=CRASHED, peer=s.peer),
     ),
 )
 
@@ -262,8 +298,14 @@ def _tried_again(s: EndpointState) -> bool:
 
 def _after_opened_enter(s: EndpointState, _e: Event) -> EndpointState:
     left = s.peer in ("away", "leaving", "rejected")
-    if s.peer == "ready":
-        s = assume(s, "A43/order:R1" if s.endpoint == "server" else "A43/order:R2")
+    if s.peer == "opening":
+        s = assume(s, "A43/order:R3")
+    elif s.peer == "open":
+        s = assume(s, "A43/order:R1" if s.endpoint == "client" else "A43/order:R2")
+    if PendingCall("VmbChannelEnable", False) in s.calls:
+        s = assume(s, "A31/callbacks:R2")
+    elif s.endpoint == "client" and not s.waited:
+        s = assume(s, "A31/callbacks:R1")
     return s._replace(
         connection=OPENING,
         invited=max(0, s.invited - 1),
@@ -307,7 +349,7 @@ def _after_closed(s: EndpointState, _e: Event) -> list[EndpointState]:
     if disabling(s):
         return [kept._replace(invited=0)]
     other = kept._replace(want=ACTIVE if kept.want == PAUSED else PAUSED)
-    return [kept, assume(other, "A39:R3")]
+    return [kept, assume(other, "A39/reopen:R2")]
 
 
 _OPENING = (

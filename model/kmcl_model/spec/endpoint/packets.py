@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kmcl_model import api
-from kmcl_model.events import Event
 from kmcl_model.spec.observer import Move, Rule, need, never, witness
 
 from .state import (
@@ -22,8 +23,15 @@ from .state import (
 __all__ = ["RULES"]
 
 
-def _indicate(s: EndpointState, _e: Event) -> EndpointState:
+_LEVELS = {2: "R1", 0: "R2"}
+"""The reading of A30 that an IRQL shows."""
+
+
+def _indicate(s: EndpointState, e: Any) -> EndpointState:
+    """Nobody sets the switch of A30, so the level is the library's choice."""
     after = s._replace(indicated=s.indicated + 1, outstanding=s.outstanding + 1)
+    if e.irql in _LEVELS:
+        after = assume(after, f"A30/level:{_LEVELS[e.irql]}")
     return assume(after, "A55:R2") if s.post_due or s.post_running else after
 
 

@@ -8,7 +8,7 @@ from kmcl_model.status import is_success
 
 from .state import ENABLED, OPEN, OPENING, REJECTED, EndpointState, assume
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "unseen"]
 
 
 def _hear(s: EndpointState, e: Shadow) -> list[EndpointState]:
@@ -33,6 +33,20 @@ def _hear_one(s: EndpointState, now: str) -> EndpointState:
     elif s.connection == ENABLED and now in ("ready", "opening", "open", "closing"):
         return s._replace(invited=1)
     return s
+
+
+def unseen(s: EndpointState) -> list[EndpointState]:
+    """What a peer that is not observed may do: be there, accept the open, end the session."""
+    if not s.alone:
+        return []
+    after = []
+    if s.connection in (ENABLED, REJECTED) and not s.invited:
+        after.append(s._replace(invited=1))
+    if s.connection in (ENABLED, OPENING, OPEN) and not s.accepted:
+        after.append(s._replace(accepted=True))
+    if s.connection in (OPENING, OPEN) and not s.cause:
+        after.append(s._replace(cause=1))
+    return after
 
 
 _FAILURE = (

@@ -117,7 +117,7 @@ def _start_due(s: EndpointState) -> bool:
         and s.want == ACTIVE
         and not may_close(s)
         and not pending(s, "VmbChannelPause")
-        and s.peer == "open"
+        and s.peer in ("open", "unseen")
         and (s.endpoint == "server" or s.accepted)
         and not busy(s)
     )
@@ -364,7 +364,7 @@ def settle(s: EndpointState, q: Quiet) -> EndpointState:
     ):
         s = assume(s, "A56/close-meanwhile:R1")
     if s.failed and s.peer == "rejected" and s.connection == ENABLED and not s.others:
-        s = assume(s, "A46:R3") if not s.told else s
+        s = assume(s, "A46:R3") if s.hears and not s.told else s
     if literal_started(s) and not s.ran and api.STARTED in s.handlers:
         s = assume(s, "A53:R2")
     return s

@@ -116,12 +116,16 @@ class EndpointState(NamedTuple):
       ``reporting`` ProcessingComplete handlers, ``others`` all outside the regions but
       ProcessPacket and PostStarted. ``outstanding`` counts the packets handed to the driver
       and not yet given back.
+    * ``alone``: the other end is not observed, so it may do at any time whatever its role allows.
+    * ``tight``: the ring asked for may be too small for a maximal packet (1), or is (2), so that
+      Enable may fail (A21). ``hears``: a PnpFailure handler is registered for sure.
     * ``over``: Disable has returned; ``lately``: the client was closed by its peer, and the
       library may not have noticed yet that Closed has returned; ``handlers`` are the
       registered state change callbacks.
     """
 
     endpoint: str
+    alone: bool = False
     connection: str = NONE
     run: str = PAUSED
     want: str = PAUSED
@@ -149,13 +153,15 @@ class EndpointState(NamedTuple):
     torn_down: bool = False
     reporting: int = 0
     early_started: int = 0
+    tight: int = 0
+    hears: bool = False
     handlers: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
 
 
-def initial(endpoint: str) -> EndpointState:
-    """Nothing allocated yet."""
-    return EndpointState(endpoint)
+def initial(endpoint: str, alone: bool = False) -> EndpointState:
+    """Nothing allocated yet. ``alone``: the other end is not observed."""
+    return EndpointState(endpoint, alone, peer="unseen" if alone else "away")
 
 
 def pending(s: EndpointState, function: str) -> bool:

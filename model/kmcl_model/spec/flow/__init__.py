@@ -25,6 +25,7 @@ FLOW = Rules(
         bool(s.entries),
         bool(s.stopped),
         0 < max(1, s.quota) <= s.outstanding,
+        bool(s.blocked),
         bool(s.entries or s.outstanding),
     ),
 )

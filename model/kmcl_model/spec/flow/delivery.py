@@ -9,7 +9,7 @@ from kmcl_model.events import Call, Enter, Event
 from kmcl_model.payload import matches_bytes
 from kmcl_model.spec.observer import Rule, need, never, witness
 
-from .state import LARGE, FlowState, assume
+from .state import LARGE, Entry, FlowState, assume
 
 __all__ = ["RULES"]
 
@@ -42,7 +42,7 @@ def _deliver(s: FlowState, e: Event) -> FlowState:
     assert isinstance(e, Enter)
     seen: Any = e.arguments[2]
     i = _index(s, seen)
-    entry = s.entries[i]
+    entry = s.entries[i] if i >= 0 else Entry(seen or b"", "")
     outstanding = s.outstanding + 1
     after = s._replace(
         entries=s.entries[i + 1 :],
@@ -52,7 +52,7 @@ def _deliver(s: FlowState, e: Event) -> FlowState:
         blocked=1 if _may_block(s, outstanding) else s.blocked,
         woken=False,
     )
-    if s.stopped == 1:
+    if s.stopped == 1 and not (s.broken and entry.early):
         after = assume(after, "A153:R2" if s.broken else "A81/restart:R2")
     if not entry.buffer:
         after = assume(after, "A97:R1")
@@ -102,13 +102,18 @@ RULES = (
             need(
                 "what is delivered was sent, byte for byte, and not delivered before",
                 "F045 F046 F226 F042 F215 F216 F262",
-                lambda s, e: _index(s, e.arguments[2]) >= 0,
+                lambda s, e: s.alone or _index(s, e.arguments[2]) >= 0,
                 never,
             ),
-            witness("F042 F045 F046 F226", lambda s, e: True),
+            witness("F042 F045 F046 F226", lambda s, e: not s.alone),
             witness("F215 F221", lambda s, e: len(e.arguments[2] or b"") == s.maximum),
             witness("F216", lambda s, e: len(e.arguments[2] or b"") > s.maximum),
-            need("packets are delivered in the order of their sends", "F226 A70 A104", _in_order),
+            need(
+                "packets are delivered in the order of their sends",
+                "F226 A70 A104",
+                _in_order,
+                lambda s, e: not s.alone,
+            ),
             need(
                 "no packet is transmitted while its sender is not open",
                 "F012 F021 F023",
@@ -133,7 +138,8 @@ RULES = (
             need(
                 "bit 0x1 is clear without external data",
                 "F047",
-                lambda s, e: not e.arguments[3] & 1,
+                lambda s, e: s.alone or not e.arguments[3] & 1,
+                lambda s, e: not s.alone,
             ),
         ),
         _deliver,
@@ -142,11 +148,22 @@ RULES = (
     Rule("FL-complete", ("call", "VmbChannelPacketComplete"), (), _given_back),
     Rule("FL-fail", ("call", "VmbChannelPacketFail"), (), _given_back),
     Rule("FL-overtaken", ("overtaken", ""), (), lambda s, e: assume(s, "A84:R1")),
+    # The order in which the sender hears of several packets that its peer has completed.
+    Rule(
+        "FL-answered",
+        ("answered", ""),
+        (),
+        lambda s, e: assume(s, f"A84/routines:{e.states[0]}"),
+    ),
     Rule(
         "FL-malformed",
         ("environment", "malformed"),
         (),
-        lambda s, e: s._replace(stopped=max(s.stopped, 1), broken=True),
+        lambda s, e: s._replace(
+            stopped=max(s.stopped, 1),
+            broken=True,
+            entries=tuple(x._replace(early=True) for x in s.entries),
+        ),
     ),
     Rule(
         "FL-processing-complete",

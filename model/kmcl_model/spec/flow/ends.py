@@ -51,7 +51,12 @@ def _hear_receiver(s: FlowState, e: Shadow) -> list[FlowState]:
     else:
         run, connection = phases[0].run, phases[0].connection
     stopping = any(p.stopping for p in phases)
-    after = s._replace(run=run, connection=connection, stopping=stopping)
+    after = s._replace(
+        run=run,
+        connection=connection,
+        stopping=stopping,
+        doubtful=bool(s.stopped) and (s.doubtful or connection == "unknown"),
+    )
     if connection == "none":
         after = after._replace(quota=0, quota_calls=(), blocked=0)  # a new channel has no quota
     if s.connection == "open" and connection not in ("open", "unknown"):
@@ -65,6 +70,7 @@ def _hear_receiver(s: FlowState, e: Shadow) -> list[FlowState]:
             ),
             stopped=0,
             broken=False,
+            doubtful=False,
             blocked=0,
             woken=False,
             batch=0,
@@ -75,8 +81,13 @@ def _hear_receiver(s: FlowState, e: Shadow) -> list[FlowState]:
         after = after._replace(
             blocked=int(0 < s.quota <= s.outstanding), stopped=min(after.stopped, 1)
         )
+        found = [after]
+        if after.stopped and s.doubtful:
+            # Perhaps it was closed and opened again in the meantime, and nothing stops it.
+            found = [after._replace(doubtful=False, stopped=n) for n in (after.stopped, 0)]
         if s.batch and s.run != "unknown":
-            return [after, assume(after._replace(batch=0), "A75:R2")]
+            found += [assume(one._replace(batch=0), "A75:R2") for one in found]
+        return found
     return [after]
 
 

@@ -25,6 +25,8 @@ def _delivery_due(s: FlowState, q: Quiet) -> bool:
 
 
 def _report_due(s: FlowState, q: Quiet) -> bool:
+    if s.alone and (s.blocked or (s.outstanding and s.outstanding >= s.quota)):
+        return False  # the quota may keep more in the ring, and nobody knows
     return _running(s, q) and s.batch > 0 and s.reports and not s.entries and not s.stopped
 
 

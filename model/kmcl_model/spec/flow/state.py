@@ -25,6 +25,7 @@ class Entry(NamedTuple):
     * ``optional``: its session has ended or it was cancelled, so it may be delivered or not.
     * ``over``: as optional, but not in a later session.
     * ``silent``: its packet has the default routine, so nobody sees it cancelled.
+    * ``early``: it was sent before the last broken packet, and may come before it.
     * ``unusual``: it was sent with flags that no page names, and may be refused (A101).
     """
 
@@ -36,26 +37,30 @@ class Entry(NamedTuple):
     optional: bool = False
     over: bool = False
     silent: bool = False
+    early: bool = False
     unusual: bool = False
 
 
 class FlowState(NamedTuple):
     """One explanation of what was seen of one direction.
 
-    Of the sender: ``sending`` is its connection, ``send_open``: it may be open, ``send_running``:
-    it surely runs, ``ending``: its session may be ending. Of the receiver: ``connection`` and
-    ``run``, ``stopping``: it may be about to be paused or closed.
+    ``alone``: the sender is not observed, so anything may arrive. Of the sender: ``sending`` is
+    its connection, ``send_open``: it may be open, ``send_running``: it surely runs, ``ending``: its
+    session may be ending. Of the receiver: ``connection`` and ``run``, ``stopping``: it may be
+    about to be paused or closed.
 
     ``outstanding`` and ``large`` count the packets that the receiver's driver holds, in all and
     from ``LARGE`` on. ``quota`` 0: never set. The queue is ``blocked`` by the quota, ``stopped``
-    by PacketFail or a ``broken`` packet: 0 no, 1 maybe, 2 certainly. ``batch`` counts deliveries
-    since the last ProcessingComplete; ``reports``: the receiver has a handler for it.
+    by PacketFail or a ``broken`` packet: 0 no, 1 maybe, 2 certainly; ``doubtful``: since then it
+    was not sure whether the session is still the same. ``batch`` counts deliveries since the last
+    ProcessingComplete; ``reports``: the receiver has a handler for it.
     ``woken``: a completion has ended the block, and nothing was delivered since. ``closed``: the
     sender has been open before.
     """
 
     sender: str
     receiver: str
+    alone: bool = False
     entries: tuple[Entry, ...] = ()
     sending: str = "none"
     send_open: bool = False
@@ -73,15 +78,16 @@ class FlowState(NamedTuple):
     closed: bool = False
     stopped: int = 0
     broken: bool = False
+    doubtful: bool = False
     batch: int = 0
     reports: bool = False
     maximum: int = 0
     assumed: tuple[str, ...] = ()
 
 
-def initial(sender: str, receiver: str) -> FlowState:
-    """Nothing sent yet."""
-    return FlowState(sender, receiver)
+def initial(sender: str, receiver: str, alone: bool = False) -> FlowState:
+    """Nothing sent yet. ``alone``: the sender is not observed."""
+    return FlowState(sender, receiver, alone)
 
 
 def assume(s: FlowState, reading: str) -> FlowState:

@@ -18,7 +18,10 @@ __all__ = ["PACKET", "WAIT_FOR_COMPLETION", "PacketState", "initial"]
 PACKET = Rules(
     name="packet",
     rules=(*objects.RULES, *transaction.RULES, *channel.RULES),
-    hidden=(Hidden("PK-place", silence.place, (Move("packet", "queued", "in ring"),)),),
+    hidden=(
+        Hidden("PK-place", silence.place, (Move("packet", "queued", "in ring"),)),
+        Hidden("PK-receive-unseen", silence.receive_unseen),
+    ),
     dues=silence.DUES,
     silences=silence.SILENCES,
     settle=silence.settle,

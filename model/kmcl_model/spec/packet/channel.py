@@ -11,6 +11,16 @@ from .state import FLYING, PacketState
 __all__ = ["RULES"]
 
 
+def _ending(s: PacketState, phases: Any) -> str:
+    """What ends the session; a client's channel is disabled by every close."""
+    stances = {p.stance for p in phases}
+    if stances <= {"leaving", "away", "rejected"}:
+        return "disable"
+    if all(p.stance == "closing" or (p.stance == "open" and p.leaving) for p in phases):
+        return "remote-close" if s.endpoint == "server" else "disable"
+    return s.ending if stances <= {"ready", "opening"} else ""
+
+
 def _hear(s: PacketState, e: Shadow) -> PacketState:
     """The channel as its phase shows it; of several possible phases, the cautious view."""
     phases: Any = e.states
@@ -31,6 +41,8 @@ def _hear(s: PacketState, e: Shadow) -> PacketState:
         leaving=leaving,
         cancel=ended or s.cancel,
         over=all(p.over for p in phases),
+        ending=_ending(s, phases),
+        rested=s.rested and all(p.run == "paused" for p in phases),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kmcl_model.events import Event, Return
 from kmcl_model.spec.observer import Move, Rule, need
-from kmcl_model.status import STATUS_INVALID_PARAMETER_3
+from kmcl_model.status import STATUS_INVALID_PARAMETER_3, is_success
 
 from .state import IDLE, NONE, PacketState, assume, begin, end, fresh
 
@@ -18,6 +18,14 @@ def _after_allocate(s: PacketState, e: Event) -> PacketState:
         return assume(s, "A121/before-enable:R2")
     s = fresh(s)._replace(status=IDLE)
     return assume(s, "A121/before-enable:R1") if s.connection == "disabled" else s
+
+
+def _after_scant(s: PacketState, e: Event) -> PacketState:
+    assert isinstance(e, Return)
+    s = fresh(end(s, e))._replace(scant=False)
+    if not is_success(e.status or 0):
+        return assume(s, "A115:R2")
+    return assume(s._replace(status=IDLE, initialized=True), "A115:R1")
 
 
 RULES = (
@@ -41,7 +49,10 @@ RULES = (
         "PK-initialize",
         ("call", "VmbPacketInitialize"),
         (),
-        lambda s, e: begin(s, e)._replace(initialized=e.arguments[1] == "sizeof"),
+        lambda s, e: begin(s, e)._replace(
+            initialized=e.arguments[1] in ("sizeof", "sizeof-1"),
+            scant=e.arguments[1] == "sizeof-1",
+        ),
         when=lambda s, e: s.status == NONE,
     ),
     Rule(
@@ -55,8 +66,16 @@ RULES = (
             ),
         ),
         lambda s, e: fresh(end(s, e))._replace(status=IDLE, initialized=True),
-        when=lambda s, e: s.initialized,
+        when=lambda s, e: s.initialized and not s.scant,
         moves=(Move("packet", "freed", "initialized"),),
+    ),
+    # One byte below SizeofPacket is between the two sizes that the page names (A115).
+    Rule(
+        "PK-initialized-scantly",
+        ("return", "VmbPacketInitialize"),
+        (),
+        _after_scant,
+        when=lambda s, e: s.initialized and s.scant,
     ),
     Rule(
         "PK-initialize-refused",

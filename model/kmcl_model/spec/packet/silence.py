@@ -7,7 +7,7 @@ from kmcl_model.spec.observer import Due, Quiet, Silence
 
 from .state import FLYING, SENDING, PacketState, assume
 
-__all__ = ["DUES", "SILENCES", "place", "settle"]
+__all__ = ["DUES", "SILENCES", "place", "receive_unseen", "settle"]
 
 
 def place(s: PacketState) -> list[PacketState]:
@@ -15,6 +15,14 @@ def place(s: PacketState) -> list[PacketState]:
     if s.status in (SENDING, FLYING) and not s.placed and s.can_place:
         return [s._replace(placed=True)]
     return []
+
+
+def receive_unseen(s: PacketState) -> list[PacketState]:
+    """A peer that is not observed takes the packet off the ring, and answers it or fails it."""
+    if not (s.alone and s.status in (SENDING, FLYING) and s.placed) or s.failed:
+        return []
+    delivered = s._replace(delivered=True)
+    return [delivered, delivered._replace(answered=True), delivered._replace(failed=True)]
 
 
 def _answer_due(s: PacketState, q: Quiet) -> bool:
@@ -103,10 +111,18 @@ SILENCES = (
 )
 
 
+def _held_by_pause(s: PacketState) -> bool:
+    """A packet of a paused end that has not arrived (A66)."""
+    paused = s.rested and s.connection == "open" and s.run == "paused"
+    return paused and s.status == FLYING and not s.delivered and not s.cancel
+
+
 def settle(s: PacketState, q: Quiet) -> PacketState:
     """What is still in flight shows which readings hold; nothing past is left to be cancelled."""
     if s.status == FLYING and not s.placed and s.connection in ("enabled", "disabled") and s.cancel:
-        return assume(s, "A91:R2")
+        return assume(s, f"A91/{s.ending}:R2") if s.ending and not s.late else s
+    if _held_by_pause(s) and "peer free" in q.facts:
+        s = assume(s, "A66:R2")
     if s.status == FLYING and s.answered and s.wait and s.connection == "open":
         if s.run == "paused" and "peer paused" not in q.facts:
             s = assume(s, "A65:R2")

@@ -31,10 +31,15 @@ class PacketState(NamedTuple):
     although its packet has completed (A95). ``wait``: an answer was asked for; ``answer`` is what
     the peer gave to PacketComplete. ``offered``: the host goes on offering while it closes
     (F011); ``can_place``: the sender may be open; ``leaving``: the session may be ending;
-    ``cancel``: it may have ended since the send, so the transaction may fail.
+    ``cancel``: it may have ended since the send, so the transaction may fail; ``ending``: what ends
+    it or has ended the last one, ``disable`` or ``remote-close``, empty if that is not sure.
+    ``late``: the session was ending when the packet was sent. ``rested``: the channel has not run
+    since the send (A66). ``scant``: the memory offered is below SizeofPacket (A115). ``alone``: the
+    other end is not observed, so a packet that reached the ring may have been answered or failed.
     """
 
     endpoint: str
+    alone: bool = False
     status: str = NONE
     initialized: bool = False
     routine: bool = False
@@ -59,12 +64,16 @@ class PacketState(NamedTuple):
     leaving: bool = False
     cancel: bool = False
     over: bool = False
+    ending: str = ""
+    late: bool = False
+    rested: bool = False
+    scant: bool = False
     assumed: tuple[str, ...] = ()
 
 
-def initial(endpoint: str) -> PacketState:
-    """No packet object yet."""
-    return PacketState(endpoint)
+def initial(endpoint: str, alone: bool = False) -> PacketState:
+    """No packet object yet. ``alone``: the other end is not observed."""
+    return PacketState(endpoint, alone)
 
 
 def assume(s: PacketState, reading: str) -> PacketState:
@@ -99,6 +108,8 @@ def fresh(s: PacketState) -> PacketState:
         failed=False,
         answer=b"",
         length=0,
+        late=False,
+        rested=False,
         assumed=(),
     )
 
@@ -117,6 +128,8 @@ def landed(s: PacketState) -> PacketState:
         failed=False,
         answer=b"",
         length=0,
+        late=False,
+        rested=False,
     )
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from kmcl_model.api import COMPLETION_ROUTINE, PROCESS_PACKET
-from kmcl_model.events import Call, Enter, Event
+from kmcl_model.events import Argument, Call, Enter, Event
 from kmcl_model.payload import matches_bytes
 from kmcl_model.spec.flow.state import SEND_FLAGS
 from kmcl_model.spec.observer import Move, Rule, need, never, witness
-from kmcl_model.status import is_success
+from kmcl_model.status import STATUS_CANCELLED, STATUS_DEVICE_REMOVED, is_success
 
 from .state import FLYING, IDLE, NONE, SENDING, PacketState, assume, fresh, landed
 
@@ -31,6 +31,8 @@ def _after_send_call(s: PacketState, e: Event) -> PacketState:
         length=len(buffer),
         unusual=bool(flags & ~SEND_FLAGS),
         cancel=s.leaving,
+        late=s.leaving,
+        rested=s.connection in ("enabled", "opening", "open") and s.run == "paused",
         assumed=(),
     )
 
@@ -73,7 +75,7 @@ def _may_refuse(s: PacketState, e: Event) -> bool:
 
 def _is_answer(s: PacketState, seen: Any) -> bool:
     """Whether the answer came as given, but for padding to a multiple of eight bytes (A105)."""
-    return matches_bytes(s.answer, seen)
+    return s.alone or matches_bytes(s.answer, seen)
 
 
 def _completed(s: PacketState, e: Event) -> PacketState:
@@ -82,16 +84,34 @@ def _completed(s: PacketState, e: Event) -> PacketState:
     after = landed(s)
     if s.status == SENDING:
         after = assume(after, "A95:R1")
-    if s.connection == "open" and s.run in ("paused", "suspended"):
+    if s.wait and s.connection == "open" and s.run in ("paused", "suspended"):
         after = assume(after, "A65:R1")
-    if isinstance(seen, bytes) and len(s.answer) % 8:
+    if isinstance(seen, bytes) and len(s.answer) % 8 and not s.alone:
         after = assume(after, "A105/length:R1" if len(seen) == len(s.answer) else "A105/length:R2")
     return after
 
 
+def _delivered(s: PacketState, _e: Event) -> PacketState:
+    after = s._replace(delivered=True, placed=True)
+    if s.rested and s.connection == "open" and s.run == "paused":
+        after = assume(after, "A66:R4")
+    return after
+
+
 def _cancelled(s: PacketState, e: Event) -> PacketState:
-    after = assume(landed(s), "A92:R1" if s.connection == "open" else "A92:R2")
-    return after if s.placed or s.delivered else assume(after, "A91:R1")
+    """The code is the library's choice (A94), unless the peer has failed the packet."""
+    assert isinstance(e, Enter)
+    after = assume(landed(s), "A94:R2")
+    if not s.failed:
+        after = assume(after, f"A94/code:{_CODES.get(e.arguments[1], 'R3')}")
+    if s.delivered or (s.placed and s.wait):
+        return assume(after, "A92:R1" if s.connection == "open" else "A92:R2")
+    # What is not to be answered is over once it is in the ring, so it never got there.
+    return assume(after, f"A91/{s.ending}:R1") if s.ending and not s.late else after
+
+
+_CODES: Final[dict[Argument, str]] = {STATUS_CANCELLED: "R1", STATUS_DEVICE_REMOVED: "R2"}
+"""The reading of A94 that a status shows."""
 
 
 def _success(s: PacketState, e: Event) -> bool:
@@ -169,7 +189,7 @@ RULES = (
         "PK-delivered",
         ("enter", PROCESS_PACKET),
         (),
-        lambda s, e: s._replace(delivered=True, placed=True),
+        _delivered,
         when=lambda s, e: s.status in (SENDING, FLYING),
         moves=(Move("packet", "in ring", "awaiting completion"),),
     ),
@@ -206,7 +226,7 @@ RULES = (
                 "success with WAIT_FOR_COMPLETION means that the peer has completed the packet",
                 "F138 F134",
                 lambda s, e: not s.wait or s.answered,
-                lambda s, e: s.wait,
+                lambda s, e: s.wait and not s.alone,
             ),
             need(
                 "success without the flag means that the packet is in the ring of an open channel",
@@ -242,11 +262,13 @@ RULES = (
                 "a transaction fails only with its session or its peer",
                 "F134 F132",
                 lambda s, e: s.cancel or s.failed,
+                lambda s, e: not s.alone,
             ),
             need(
                 "a cancelled packet brings no answer but that of the peer",
                 "F135 F136",
                 lambda s, e: not e.arguments[2] or (s.answered and _is_answer(s, e.arguments[2])),
+                lambda s, e: not s.alone,
             ),
         ),
         _cancelled,
