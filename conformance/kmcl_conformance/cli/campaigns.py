@@ -27,7 +27,7 @@ from .output import Code, Problem, Screen
 from .progress import Meter
 from .waivers import read_waivers, unneeded, waive
 
-__all__ = ["certify", "conclude", "fuzz", "run_for"]
+__all__ = ["certify", "conclude", "fuzz", "profile_of", "run_for"]
 
 DEFAULT_OUT: Final = Path("kmcl-out")
 FAULTS: Final = Options().faults
@@ -73,7 +73,7 @@ def certify(
     try:
         options = Options(
             adapter=adapter,
-            profile=_profile(profile, implementation),
+            profile=profile_of(profile, implementation),
             seed=seed,
             sequences=sequences_of(budget, implementation.describe()),
             out=_folder(out, resume),
@@ -125,7 +125,7 @@ def fuzz(
     try:
         options = Options(
             adapter=adapter,
-            profile=_profile(profile, implementation),
+            profile=profile_of(profile, implementation),
             seed=seed,
             sequences=ENDLESS
             if budget is None
@@ -234,7 +234,8 @@ def _faults(wanted: str) -> tuple[str, ...]:
     return chosen
 
 
-def _profile(wanted: str | None, implementation: Adapter) -> str:
+def profile_of(wanted: str | None, implementation: Adapter) -> str:
+    """The profile that is wanted, or that fits the adapter. Raises Problem."""
     if wanted is not None and wanted not in PROFILES:
         raise Problem(f"--profile {wanted}: choose {', '.join(PROFILES)}")
     try:

@@ -25,7 +25,7 @@ from kmcl_lab.problem import LabProblem
 from kmcl_reports.results import Certificate
 
 from .budget import sequences_of
-from .campaigns import conclude, run_for
+from .campaigns import conclude, profile_of, run_for
 from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
 
@@ -100,7 +100,7 @@ def _certify(
             "--command", metavar="CMD", help="What speaks the line protocol in the guest."
         ),
     ] = shlex.join(UIO_COMMAND),
-    profile: Profile = "full",
+    profile: Profile = None,
     seed: Seed = 1,
     budget: Budget = "small",
     minutes: Annotated[
@@ -133,7 +133,7 @@ def _certify(
         with _as_problem():
             options = Options(
                 adapter=f"lab:{command}",
-                profile=profile,
+                profile=profile_of(profile, adapter),
                 seed=seed,
                 sequences=sequences_of(budget, adapter.describe()),
                 out=folder,
