@@ -35,8 +35,8 @@ class Stage(Enum):
 class Limits(NamedTuple):
     """The longest times, in seconds: for either boot, and without an answer when ready."""
 
-    outer_boot: float = 60.0
-    inner_boot: float = 90.0
+    outer_boot: float = 90.0
+    inner_boot: float = 150.0
     silence: float = 30.0
 
 
