@@ -53,6 +53,11 @@ mutants: setup ## Show that the suite kills every mutant
 native: ## Build the example library in C
 	@$(MAKE) -C adapters/native
 
+.PHONY: lab
+lab: setup ## Certify the endpoint over uio in a guest (Debian, as root: installs QEMU)
+	$(BIN)/kmcl lab build --install
+	$(BIN)/kmcl lab certify $(ARGS)
+
 .PHONY: lint
 lint: setup ## Check style, format, types and the direction of imports
 	$(BIN)/ruff check $(CODE)

@@ -29,9 +29,8 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
-from kmcl_model.case import CaseError, stimulus_from_json
 from kmcl_model.events import Event
-from kmcl_model.trace import event_to_json
+from kmcl_model.plain import event_record, stimulus_of
 
 from .interface import AdapterError, Description, Session
 
@@ -118,7 +117,7 @@ def serve(
             write(line)
 
     def record(event: Event) -> None:
-        send(event_to_json(event))
+        send(event_record(event))
 
     if hello:
         try:
@@ -145,14 +144,14 @@ def serve(
                         return number
                 case "apply" if session is not None:
                     for stimulus in request["stimuli"]:
-                        session.apply(stimulus_from_json(stimulus))
+                        session.apply(stimulus_of(stimulus))
                         for event in session.take():
                             record(event)
                     for event in session.take():
                         record(event)
                 case other:
                     raise AdapterError(f"no session, or nothing known as {other!r}")
-        except (AdapterError, CaseError) as error:
+        except (AdapterError, ValueError) as error:
             send({"reply": number, "error": str(error)})
             continue
         send({"reply": number, "runnable": session.runnable() if session else 0})

@@ -26,6 +26,9 @@ OWN: Final[Mapping[str, str]] = {
     "python": "kmcl_adapters.threaded:create",
     "native": "kmcl_adapters.native:create",
     "process": "kmcl_adapters.process:create",
+    "lab": "kmcl_lab.adapter:create",
+    "ring": "kmcl_adapters.uio.pair:create",
+    "uio": "kmcl_adapters.uio:create",
 }
 """The adapters of the suite: name and function. Nobody else's entry takes their place."""
 

@@ -27,6 +27,7 @@ from rich.table import Table
 from kmcl_adapters import Adapter
 from kmcl_adapters.native import create as native
 from kmcl_adapters.reference import create
+from kmcl_adapters.uio.bench import one_way, round_trips
 from kmcl_model.events import Event
 from kmcl_model.spec import Specification
 from kmcl_model.stimuli import Stimulus
@@ -57,10 +58,12 @@ class Sizes(NamedTuple):
     examples: int
     native_walks: int
     certify: bool
+    packets: int
+    trips: int
 
 
-FULL: Final = Sizes(7, 1500, 300, 60, 20, True)
-QUICK: Final = Sizes(5, 300, 60, 15, 4, False)
+FULL: Final = Sizes(7, 1500, 300, 60, 20, True, 20_000, 2_000)
+QUICK: Final = Sizes(5, 300, 60, 15, 4, False, 5_000, 500)
 
 
 class Figure(NamedTuple):
@@ -278,6 +281,11 @@ def figures(sizes: Sizes, report: Callable[[str], None] = lambda _what: None) ->
     if EXAMPLE.is_file():
         report("C example")
         add("explorer + C example + oracle", "steps/s", _native(EXAMPLE, sizes))
+    report("endpoint over shared memory")
+    rates = one_way(sizes.packets, sizes.repeats)
+    add("endpoint, 64 bytes one way, one core", "packets/s", rates, 30_000)
+    rates = round_trips(sizes.trips, sizes.repeats)
+    add("endpoint, median round trip, two processes", "us", rates, 100, True)
     if sizes.certify:
         report("certification")
         add("kmcl certify, default budget", "s", _certify(), 60, True)
@@ -374,8 +382,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _method(sizes: Sizes) -> str:
     return (
         f"Warm-up, not counted: {sizes.warm_walks:,} walks, {WARM_MACHINES} repeats of each "
-        "machine, one pass over the traces. Rates are per second of one core's time; the C "
-        "example and kmcl certify, which starts cold, by the clock."
+        "machine, one pass over the traces. Rates are per second of one core's time; by the "
+        "clock: the C example, the endpoint, and kmcl certify, which starts cold."
     )
 
 

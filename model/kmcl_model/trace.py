@@ -13,7 +13,7 @@ answers with one line that says where and what (about 1 and 4 microseconds an ev
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -26,10 +26,10 @@ from .boundary import (
     Line,
     Status,
     arguments_from_json,
-    arguments_to_json,
     explain,
 )
 from .events import Call, Enter, Environment, Event, Exit, Lost, Quiescence, Return
+from .plain import event_record
 
 __all__ = [
     "TRACE_SCHEMA",
@@ -159,63 +159,6 @@ _EVENT: Final[TypeAdapter[EventLine]] = TypeAdapter(EventLine)
 _ENCODE: Final = json.JSONEncoder(separators=(",", ":")).encode
 
 
-def _call_to_json(event: Call) -> dict[str, Any]:
-    return {
-        "event": "call",
-        "endpoint": event.endpoint,
-        "by": event.by,
-        "function": event.function,
-        "arguments": arguments_to_json(_CALL_PARAMETERS[event.function], event.arguments),
-    }
-
-
-def _return_to_json(event: Return) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "event": "return",
-        "endpoint": event.endpoint,
-        "by": event.by,
-        "function": event.function,
-        "status": event.status,
-    }
-    if outputs := arguments_to_json(_OUTPUTS[event.function], event.outputs):
-        record["outputs"] = outputs
-    return record
-
-
-def _enter_to_json(event: Enter) -> dict[str, Any]:
-    record: dict[str, Any] = {
-        "event": "enter",
-        "endpoint": event.endpoint,
-        "activation": event.activation,
-        "callback": event.callback,
-        "arguments": arguments_to_json(_CALLBACK_PARAMETERS[event.callback], event.arguments),
-    }
-    if event.irql is not None:
-        record["irql"] = event.irql
-    return record
-
-
-def _exit_to_json(event: Exit) -> dict[str, Any]:
-    return {
-        "event": "exit",
-        "endpoint": event.endpoint,
-        "activation": event.activation,
-        "callback": event.callback,
-        "status": event.status,
-    }
-
-
-_WRITERS: Final[dict[str, Callable[[Any], dict[str, Any]]]] = {
-    "call": _call_to_json,
-    "return": _return_to_json,
-    "enter": _enter_to_json,
-    "exit": _exit_to_json,
-    "environment": lambda e: {"event": e.kind, "endpoint": e.endpoint, "action": e.action},
-    "quiescence": lambda e: {"event": e.kind, "exact": e.exact},
-    "lost": lambda e: {"event": e.kind, "reason": e.reason, "detail": e.detail},
-}
-
-
 def event_to_json(event: Event) -> dict[str, Any]:
     """The event as a JSON object; not validated beyond its names, being on the hot path.
 
@@ -223,7 +166,7 @@ def event_to_json(event: Event) -> dict[str, Any]:
     of arguments that is not its own.
     """
     try:
-        return _WRITERS[event.kind](event)
+        return event_record(event)
     except (KeyError, ValueError) as error:
         raise TraceError(f"{event!r} cannot be written: {error}") from None
 

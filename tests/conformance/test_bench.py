@@ -10,7 +10,16 @@ import pytest
 from kmcl_conformance import bench
 from kmcl_conformance.bench import Figure, Sizes, figures, main
 
-TINY = Sizes(repeats=2, warm_walks=2, walks=2, examples=2, native_walks=1, certify=False)
+TINY = Sizes(
+    repeats=2,
+    warm_walks=2,
+    walks=2,
+    examples=2,
+    native_walks=1,
+    certify=False,
+    packets=50,
+    trips=5,
+)
 
 
 def test_a_figure_knows_its_middle_and_its_target() -> None:
@@ -32,7 +41,7 @@ def test_every_figure_has_a_value_for_each_repeat(monkeypatch: pytest.MonkeyPatc
     for figure in found:
         assert len(figure.values) == TINY.repeats
         assert all(value > 0 for value in figure.values)
-    assert {figure.target for figure in found} == {None, 0.6, 20_000, 200_000}
+    assert {figure.target for figure in found} == {None, 0.6, 100, 20_000, 30_000, 200_000}
     assert heard[0] == "warming up"
 
 

@@ -235,7 +235,7 @@ def test_a_broken_waiver_file_is_refused_before_anything_runs(
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["--adapter", "nonsense"], "there are: mutant, native, process, python, reference"),
+        (["--adapter", "nonsense"], "there are: lab, mutant, native, process, python, reference"),
         (["--adapter", "mutant:nonsense"], "nonsense"),
         (["--adapter", "reference:x"], "takes no argument"),
         (["--adapter", "native:nothing.so"], "nothing.so: no such file"),

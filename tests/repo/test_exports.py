@@ -7,21 +7,21 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = {
-    folder: ROOT / folder / f"kmcl_{folder}"
-    for folder in ("model", "adapters", "reports", "conformance")
-}
+PACKAGES = [
+    ROOT / folder / f"kmcl_{Path(folder).name}"
+    for folder in ("model", "adapters", "adapters/lab", "reports", "conformance")
+]
 
 
 def dotted(path: Path) -> str:
-    folder = path.relative_to(ROOT).parts[0]
-    name = path.relative_to(ROOT / folder).with_suffix("").as_posix().replace("/", ".")
+    package = next(package for package in PACKAGES if path.is_relative_to(package))
+    name = path.relative_to(package.parent).with_suffix("").as_posix().replace("/", ".")
     return name.removesuffix(".__init__")
 
 
 SOURCES = {
     dotted(path): path
-    for package in PACKAGES.values()
+    for package in PACKAGES
     for path in sorted(package.rglob("*.py"))
     if path.name != "__main__.py"
 }

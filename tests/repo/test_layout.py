@@ -9,7 +9,7 @@ from typing import TypeGuard
 import pytest
 
 ROOT = Path(__file__).parents[2]
-CODE_FOLDERS = ("model", "adapters", "reports", "conformance")
+CODE_FOLDERS = ("model", "adapters", "adapters/lab", "reports", "conformance")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 LONG_MODULES: dict[str, str] = {
@@ -41,9 +41,11 @@ def shown(path: Path) -> str:
 
 
 def test_the_wheel_ships_every_package_and_no_other() -> None:
-    shipped = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    wheel = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]
 
-    assert sorted(shipped) == packages_on_disk()
+    assert sorted(wheel["only-include"]) == packages_on_disk()
+    assert wheel["sources"] == {package: Path(package).name for package in packages_on_disk()}
+    assert sorted(wheel["dev-mode-dirs"]) == sorted(CODE_FOLDERS)
 
 
 def test_what_the_wheel_adds_to_the_packages_is_there() -> None:

@@ -18,6 +18,7 @@ from kmcl_model.trace import TraceError
 from .adapter import adapter
 from .campaigns import certify, fuzz
 from .explore import explore
+from .lab import lab
 from .matrix import mutants, variants
 from .output import Code, NobodyReads, Problem, complain
 from .rendering import report, verify
@@ -78,6 +79,7 @@ def _application() -> Any:
     application.callback(invoke_without_command=True)(_start)
     for command in _COMMANDS:
         application.command(command.__name__)(command)
+    application.add_typer(lab)
     return typer.main.get_command(application)
 
 

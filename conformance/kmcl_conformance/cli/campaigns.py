@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -27,7 +27,7 @@ from .output import Code, Problem, Screen
 from .progress import Meter
 from .waivers import read_waivers, unneeded, waive
 
-__all__ = ["certify", "fuzz"]
+__all__ = ["certify", "conclude", "fuzz", "profile_of", "run_for"]
 
 DEFAULT_OUT: Final = Path("kmcl-out")
 FAULTS: Final = Options().faults
@@ -82,7 +82,7 @@ def certify(
     try:
         options = Options(
             adapter=adapter,
-            profile=_profile(profile, implementation),
+            profile=profile_of(profile, implementation),
             seed=seed,
             sequences=sequences_of(budget, implementation.describe()),
             out=_folder(out, resume),
@@ -103,7 +103,7 @@ def certify(
         ) from None
     finally:
         implementation.close()
-    return _conclude(screen, found, options, reasons, waivers)
+    return conclude(screen, found, options, reasons, waivers)
 
 
 def fuzz(
@@ -137,7 +137,7 @@ def fuzz(
     try:
         options = Options(
             adapter=adapter,
-            profile=_profile(profile, implementation),
+            profile=profile_of(profile, implementation),
             seed=seed,
             sequences=ENDLESS
             if budget is None
@@ -155,10 +155,10 @@ def fuzz(
         raise Problem(str(error)) from error
     finally:
         implementation.close()
-    return _conclude(screen, found, options, {}, None)
+    return conclude(screen, found, options, {}, None)
 
 
-def _conclude(
+def conclude(
     screen: Screen,
     found: Certificate,
     options: Options,
@@ -177,14 +177,39 @@ def _conclude(
     return CODES[found.verdict]
 
 
-def _run_until_stopped(adapter: Adapter, options: Options, meter: Meter) -> Certificate:
-    """The certificate of what was run when the budget is used up or Ctrl-C comes."""
+def run_for(
+    adapter: Adapter,
+    options: Options,
+    screen: Screen,
+    seconds: float | None,
+    on_progress: Callable[[Progress], object],
+) -> Certificate:
+    """The certificate of what was run in this time, or in the whole budget where that is less.
+
+    ``on_progress`` hears of every sequence. Raises CampaignError.
+    """
+    _make_room(options)
+    with Meter(_total(options), "sequences", silent=not screen.is_for_people) as meter:
+        return _run_until_stopped(adapter, options, meter, seconds, on_progress)
+
+
+def _run_until_stopped(
+    adapter: Adapter,
+    options: Options,
+    meter: Meter,
+    seconds: float | None = None,
+    on_progress: Callable[[Progress], object] = lambda _: None,
+) -> Certificate:
+    """The certificate of what was run when the budget or the time is used up or Ctrl-C comes."""
     campaign = begin(adapter, options)
     campaign.keep()
     started = time.perf_counter()
     try:
         for progress in campaign.run():
             meter.show(progress.done, _text(progress))
+            on_progress(progress)
+            if seconds is not None and time.perf_counter() - started > seconds:
+                break
     except KeyboardInterrupt:
         pass
     finally:
@@ -222,7 +247,8 @@ def _faults(wanted: str) -> tuple[str, ...]:
     return chosen
 
 
-def _profile(wanted: str | None, implementation: Adapter) -> str:
+def profile_of(wanted: str | None, implementation: Adapter) -> str:
+    """The profile that is wanted, or that fits the adapter. Raises Problem."""
     if wanted is not None and wanted not in PROFILES:
         raise Problem(f"--profile {wanted}: choose {', '.join(PROFILES)}")
     try:

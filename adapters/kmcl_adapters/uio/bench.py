@@ -1,0 +1,139 @@
+"""How fast the endpoint is over shared memory: ``python -m kmcl_adapters.uio.bench``.
+
+A client in this process and a server in another one, through all of the endpoint: calls of the
+header on one side, handlers on the other. One way, both share one core; the last packet asks for a
+completion, which ends the time. The round trip is a packet that the server completes inside its
+handler, until the client's completion routine runs; the processes may use all cores.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from statistics import median
+from typing import Any, Final
+
+from .library import Library
+from .packets import Received
+from .pairbus import PairBus
+
+__all__ = ["main", "one_way", "round_trips"]
+
+PAYLOAD: Final = bytes(range(64))
+PAGES: Final = 16
+WAIT_FOR_COMPLETION: Final = 0x1
+
+
+def _open(library: Library, server: bool) -> Any:
+    """A channel of this role, enabled and started."""
+    _, channel = library.VmbChannelAllocate(server)
+    assert channel is not None
+
+    def process(channel: object, received: Received, buffer: bytes, flags: int) -> None:
+        library.VmbChannelPacketComplete(received, None)
+
+    library.VmbChannelInitSetProcessPacketCallbacks(channel, process, None)
+    if not server:
+        library.VmbClientChannelInitSetRingBufferPageCount(channel, PAGES, PAGES)
+    library.VmbChannelEnable(channel)
+    library.VmbChannelStart(channel)
+    return channel
+
+
+@contextmanager
+def _client(cores: set[int]) -> Iterator[tuple[Library, Any]]:
+    """A client that is open to a server in another process; both on these cores."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    bells = [os.eventfd(0, os.EFD_NONBLOCK) for _ in range(2)]
+    handed = (theirs.fileno(), bells[1], bells[0])
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, cores)
+    server = subprocess.Popen(
+        (sys.executable, "-m", "kmcl_adapters.uio.bench", "serve", *map(str, handed)),
+        stdin=subprocess.PIPE,
+        pass_fds=handed,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    theirs.close()
+    library = Library(PairBus(False, ours, (bells[0], bells[1])))
+    try:
+        channel = _open(library, False)
+        _until_answered(library, channel)
+        yield library, channel
+        library.VmbChannelDisable(channel)
+        library.VmbChannelCleanup(channel)
+    finally:
+        library.Reset()
+        server.communicate()  # the end of its input ends it
+        os.sched_setaffinity(0, before)
+
+
+def _until_answered(library: Library, channel: Any) -> None:
+    """Send one packet and wait until it is completed."""
+    answered = threading.Event()
+    packet = library.VmbPacketAllocate(channel)
+    library.VmbPacketSetCompletionRoutine(packet, lambda *_: answered.set())
+    library.VmbPacketSend(packet, PAYLOAD, WAIT_FOR_COMPLETION)
+    answered.wait()
+
+
+def one_way(count: int, repeats: int) -> tuple[float, ...]:
+    """Packets of 64 bytes a second from a client to a server, both on one core."""
+    rates = []
+    with _client({min(os.sched_getaffinity(0))}) as (library, channel):
+        for _ in range(repeats):
+            began = time.perf_counter()
+            for _ in range(count - 1):
+                packet = library.VmbPacketAllocate(channel)
+                library.VmbPacketSend(packet, PAYLOAD, 0)
+            _until_answered(library, channel)
+            rates.append(count / (time.perf_counter() - began))
+    return tuple(rates)
+
+
+def round_trips(count: int, repeats: int) -> tuple[float, ...]:
+    """Microseconds of the median round trip, of so many, between two processes; each repeat."""
+    medians = []
+    with _client(os.sched_getaffinity(0)) as (library, channel):
+        packet = library.VmbPacketAllocate(channel)
+        answered = threading.Lock()
+        library.VmbPacketSetCompletionRoutine(packet, lambda *_: answered.release())
+        for _ in range(repeats):
+            times = []
+            for _ in range(count):
+                answered.acquire()
+                began = time.perf_counter()
+                library.VmbPacketSend(packet, PAYLOAD, WAIT_FOR_COMPLETION)
+                answered.acquire()
+                times.append((time.perf_counter() - began) * 1e6)
+                answered.release()
+            medians.append(median(times))
+    return tuple(medians)
+
+
+def _serve(control: int, ours: int, theirs: int) -> None:
+    library = Library(PairBus(True, socket.socket(fileno=control), (ours, theirs)))
+    _open(library, True)
+    sys.stdin.buffer.read()
+    os._exit(0)
+
+
+def main(arguments: list[str]) -> int:
+    """Print both figures."""
+    if arguments[:1] == ["serve"]:
+        _serve(*map(int, arguments[1:]))
+    rates = one_way(20_000, 5)
+    print(f"one way on one core: {median(rates):,.0f} packets/s of {len(PAYLOAD)} bytes")
+    trips = round_trips(2_000, 5)
+    print(f"round trip between two processes: {median(trips):.0f} us")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

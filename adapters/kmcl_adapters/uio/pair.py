@@ -1,0 +1,252 @@
+"""``ring``: both ends of a channel over shared memory, each in a process of its own.
+
+What is certified here is the endpoint that ``uio`` runs inside a guest, with our own server at
+the other end of the rings instead of a host. ``ring:NAME`` builds a defect into both ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from multiprocessing.connection import Connection
+from multiprocessing.reduction import send_handle
+from typing import Any, Final
+
+from kmcl_adapters.interface import AdapterError, Description
+from kmcl_model.events import Event, Lost, Quiescence
+from kmcl_model.stimuli import Run, Settle, Stimulus
+
+from .library import VERSION
+from .mutants import MUTANTS
+from .pairhost import Answer
+
+__all__ = ["CAPABILITIES", "PairAdapter", "PairSession", "create"]
+
+CAPABILITIES: Final = frozenset({"server", "client", "hold", "crash", "malformed", "spurious"})
+LIMIT: Final = 12.0
+"""Seconds that a request may take; the end itself gives up a settling after five."""
+SETTLING: Final = 6.0
+ROLES: Final = ("client", "server")
+
+
+class _Gone(Exception):
+    """A process does not answer any more: ``reason`` as in Lost."""
+
+    def __init__(self, reason: str, words: str) -> None:
+        super().__init__(words)
+        self.reason = reason
+
+
+class _Process:
+    """The process of one end."""
+
+    def __init__(self, role: str, mutant: str) -> None:
+        ours, theirs = socket.socketpair()
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self.role = role
+        with theirs:
+            self._process = subprocess.Popen(
+                (
+                    *(sys.executable, "-m", "kmcl_adapters.uio.pairhost"),
+                    *(role, str(theirs.fileno()), mutant),
+                ),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=(theirs.fileno(),),
+                env=environment,
+                start_new_session=True,
+            )
+        self._requests: Connection[Any, Any] = Connection(ours.detach())
+
+    def request(self, kind: str, stimulus: Stimulus | None = None) -> Any:
+        """One request; raises _Gone."""
+        try:
+            self._requests.send((kind, stimulus))
+            return self._reply()
+        except (OSError, EOFError):
+            raise _Gone("crash", f"the {self.role}'s process is gone") from None
+
+    def _reply(self) -> Any:
+        if not self._requests.poll(LIMIT):
+            raise _Gone("hang", f"the {self.role} did not answer within {LIMIT:g} s")
+        return self._requests.recv()
+
+    def open(self, handles: tuple[int, int, int]) -> None:
+        """A new session over a control socket and two doorbells; raises _Gone."""
+        try:
+            self._requests.send(("open", None))
+            for handle in handles:
+                send_handle(self._requests, handle, None)
+            self._reply()
+        except (OSError, EOFError):
+            raise _Gone("crash", f"the {self.role}'s process is gone") from None
+
+    def kill(self) -> None:
+        """End it; never raises."""
+        with contextlib.suppress(OSError):
+            self._requests.close()
+        self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(5.0)
+
+
+class PairSession:
+    """A session of two ends, whose events are merged by the clock that both read."""
+
+    def __init__(self, adapter: PairAdapter, ends: dict[str, _Process]) -> None:
+        self._adapter = adapter
+        self._ends = ends
+        self._waiting: list[tuple[int, Event]] = []
+        self._ready: list[Event] = []
+        self._until = dict.fromkeys(ends, 0)
+        self._latest = ""
+        self._over = False
+
+    def apply(self, stimulus: Stimulus) -> None:
+        """Let the end that the stimulus names act; see ``kmcl_adapters.interface``."""
+        if self._over or isinstance(stimulus, Run):
+            return
+        try:
+            if isinstance(stimulus, Settle):
+                self._settle()
+            elif stimulus.endpoint in self._ends:
+                self._take_from(stimulus.endpoint, "apply", stimulus)
+        except _Gone as gone:
+            self._lose(gone)
+
+    def runnable(self) -> int:
+        """Not schedulable."""
+        return 0
+
+    def take(self) -> list[Event]:
+        """The events up to a time at which both ends have told all of theirs."""
+        if not self._over:
+            try:
+                # The one that has just acted comes first, so that all it has shown counts.
+                for role in sorted(self._ends, key=lambda role: role != self._latest):
+                    if role != self._latest:
+                        self._take_from(role, "apply")
+                self._merge(min(self._until.values()))
+            except _Gone as gone:
+                self._lose(gone)
+            self._latest = ""
+        events, self._ready = self._ready, []
+        return events
+
+    def close(self) -> None:
+        """Give the session back; an end that does not answer is killed with the other."""
+        if not self._over:
+            self._over = True
+            try:
+                for end in self._ends.values():
+                    end.request("close")
+            except _Gone:
+                self._adapter.kill()
+
+    def _take_from(self, role: str, kind: str, stimulus: Stimulus | None = None) -> Answer:
+        answer = Answer(*self._ends[role].request(kind, stimulus))
+        self._waiting += answer.events
+        self._until[role] = answer.until
+        self._latest = role
+        return answer
+
+    def _merge(self, until: int) -> None:
+        self._waiting.sort(key=lambda stamped: stamped[0])
+        ready = [event for stamp, event in self._waiting if stamp <= until]
+        del self._waiting[: len(ready)]
+        for event in ready:
+            if not self._over:
+                self._ready.append(event)
+            if isinstance(event, Lost):  # nothing that comes after it counts
+                self._over = True
+                self._adapter.kill()
+
+    def _settle(self) -> None:
+        """Ask both ends, twice, whether they are at rest. If between two rounds neither has done
+        anything, and what each has sent the other has received, nothing is on its way."""
+        deadline = time.monotonic() + SETTLING
+        before: list[tuple[int, int, int]] = []
+        while not self._over:
+            now = [self._take_from(role, "settle").traffic for role in ROLES]
+            self._merge(min(self._until.values()))
+            (sent, received, _), (their_sent, their_received, _) = now
+            if now == before and (sent, their_sent) == (their_received, received):
+                break
+            before = now
+            if time.monotonic() > deadline:
+                raise _Gone("hang", f"no rest within {SETTLING:g} s")
+        self._merge(sys.maxsize)
+        self._latest = ""
+        if not self._over:
+            self._ready.append(Quiescence("quiescence", True))
+
+    def _lose(self, gone: _Gone) -> None:
+        self._merge(sys.maxsize)
+        if not self._over:
+            self._ready.append(Lost("lost", gone.reason, str(gone)))
+        self._over = True
+        self._adapter.kill()
+
+
+class PairAdapter:
+    """Two processes, started when needed and again after they were lost."""
+
+    def __init__(self, mutant: str = "") -> None:
+        self._mutant = mutant
+        self._ends: dict[str, _Process] = {}
+
+    def describe(self) -> Description:
+        """Both ends; rest is known exactly, since both ends are ours."""
+        name = "kmcl endpoint over shared memory" + (f", {self._mutant}" if self._mutant else "")
+        adapter = f"ring:{self._mutant}" if self._mutant else "ring"
+        return Description(name, VERSION, adapter, CAPABILITIES, exact_quiescence=True)
+
+    def open(self) -> PairSession:
+        """Fresh ends, neither allocated."""
+        try:
+            return self._open()
+        except _Gone:
+            self.kill()
+        try:
+            return self._open()
+        except _Gone as gone:
+            self.kill()
+            raise AdapterError(f"ring: {gone}") from None
+
+    def _open(self) -> PairSession:
+        if not self._ends:
+            self._ends = {role: _Process(role, self._mutant) for role in ROLES}
+        sockets = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        doorbells = [os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC) for _ in ROLES]
+        try:
+            for role, control, bells in zip(
+                ROLES, sockets, (doorbells, doorbells[::-1]), strict=True
+            ):
+                self._ends[role].open((control.fileno(), bells[0], bells[1]))
+        finally:
+            for control in sockets:
+                control.close()
+            for bell in doorbells:
+                os.close(bell)
+        return PairSession(self, self._ends)
+
+    def kill(self) -> None:
+        """End both processes."""
+        ends, self._ends = self._ends, {}
+        for end in ends.values():
+            end.kill()
+
+    def close(self) -> None:
+        """End both processes."""
+        self.kill()
+
+
+def create(argument: str) -> PairAdapter:
+    """``ring`` or ``ring:MUTANT``. Raises AdapterError for a mutant that there is not."""
+    if argument and argument not in MUTANTS:
+        raise AdapterError(f"ring:{argument}: no such defect; there are: {', '.join(MUTANTS)}")
+    return PairAdapter(argument)

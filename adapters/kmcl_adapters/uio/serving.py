@@ -1,0 +1,93 @@
+"""The ``uio`` adapter: a client's session over a real device, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from kmcl_adapters.driver import ThreadedSession
+from kmcl_adapters.interface import AdapterError, Description
+from kmcl_model.events import Event
+
+from .device import Device, DeviceError, bind, find
+from .library import VERSION, Library
+from .uiobus import SAFETY_NET, UioBus
+
+__all__ = ["CAPABILITIES", "IDLE_SECONDS", "UioAdapter"]
+
+CAPABILITIES: Final = frozenset({"client", "hold"})
+IDLE_SECONDS: Final = 0.25
+"""A host takes some milliseconds to answer, under emulation many."""
+LIMIT: Final = 8.0
+"""Seconds that a settling may take; less than the time the other side gives a request."""
+
+
+class UioAdapter:
+    """A device found by ``wanted`` (see ``device.find``); ``take`` it from another driver.
+
+    ``pending_send``: whether the host is told that we wait to be signalled when there is room.
+    Raises AdapterError where the device cannot be used.
+    """
+
+    def __init__(
+        self,
+        wanted: str,
+        *,
+        take: bool = False,
+        idle_seconds: float = IDLE_SECONDS,
+        safety_net: float = SAFETY_NET,
+        pending_send: bool = True,
+        sysfs: Path = Path("/sys"),
+        dev: Path = Path("/dev"),
+        make_bus: Callable[..., UioBus] = UioBus,
+    ) -> None:
+        self._wanted = wanted
+        self._idle_seconds = idle_seconds
+        self._safety_net = safety_net
+        self._pending_send = pending_send
+        self._sysfs = sysfs
+        self._dev = dev
+        self._make_bus = make_bus
+        try:
+            self.device: Device = bind(find(wanted, sysfs), sysfs, take=take)
+            self._bus().close()
+        except DeviceError as error:
+            raise AdapterError(f"uio:{error}") from None
+
+    def describe(self) -> Description:
+        """A client's end, and no more."""
+        return Description(
+            "kmcl endpoint over uio_hv_generic",
+            VERSION,
+            f"uio:{self._wanted}",
+            CAPABILITIES,
+            exact_quiescence=False,
+            idle_seconds=self._idle_seconds,
+        )
+
+    def open(self, record: Callable[[Event], None] | None = None) -> ThreadedSession:
+        """A fresh endpoint; the channel itself is opened by VmbChannelEnable."""
+        try:
+            library = Library(self._bus())
+        except DeviceError as error:
+            raise AdapterError(f"uio:{error}") from None
+        return ThreadedSession(
+            library,
+            on_event=record,
+            on_close=library.Reset,
+            idle_seconds=self._idle_seconds,
+            limit=LIMIT,
+        )
+
+    def close(self) -> None:
+        """The device stays bound: unbinding is for whoever bound it."""
+
+    def _bus(self) -> UioBus:
+        return self._make_bus(
+            self.device,
+            sysfs=self._sysfs,
+            dev=self._dev,
+            safety_net=self._safety_net,
+            pending_send=self._pending_send,
+        )

@@ -1,0 +1,223 @@
+"""A device under ``uio_hv_generic`` as a bus: the client's side of what the kernel offers.
+
+Opening ``/dev/uioN`` opens the channel, and it stays open as long as a descriptor *or a mapping*
+made through it exists. Both calls wait for the host, uninterruptibly.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import mmap
+import os
+import select
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from kmcl_model.status import STATUS_UNSUCCESSFUL
+
+from .bus import Link, Offer, Opening, ring_views
+from .descriptor import DESCRIPTOR_BYTES, FROM_HOST, MAXIMUM_PAYLOAD, TRAILER_BYTES
+from .device import Device, DeviceError, Traits, ring_size
+from .parts import SOUND, Parts
+from .ring import HEADER_BYTES
+
+__all__ = ["SAFETY_NET", "UioBus", "UioLink"]
+
+SAFETY_NET: Final = 0.1
+"""Seconds after which the rings are looked at without an interrupt: an older driver may mask
+behind our back, and a host may forget to signal."""
+
+_EVENT: Final = struct.Struct("<i")
+_SIGNAL: Final = _EVENT.pack(1)
+
+
+class UioLink(Link):
+    """The mapped rings of an open device; the outgoing one comes first."""
+
+    def __init__(self, id: int, descriptor: int, size: int, parts: Parts = SOUND) -> None:
+        self.descriptor = descriptor
+        self._map = self.map(2 * size)
+        self._memory = memoryview(self._map)
+        outgoing, incoming = (ring_views(self._memory, start, size) for start in (0, size))
+        self._views = (*outgoing, *incoming)
+        ring = parts.incoming(*incoming, FROM_HOST)
+        self.masked_at_open = ring.masked
+        super().__init__(id, parts.outgoing(*outgoing), ring, parts.doze(ring))
+
+    def map(self, size: int) -> mmap.mmap:
+        """The memory of both rings."""
+        return mmap.mmap(self.descriptor, size)
+
+    def listen(self) -> None:
+        """Take note of an interrupt. Raises BlockingIOError where there was none, and another
+        OSError when the channel was rescinded or the driver is gone."""
+        os.read(self.descriptor, _EVENT.size)
+
+    def signal(self) -> None:
+        """Signal the host. The write unmasks the incoming ring as well: mask it again where it is
+        being drained; a stray interrupt harms nobody."""
+        try:
+            os.write(self.descriptor, _SIGNAL)
+        except OSError:
+            self.down = True  # EIO or EINVAL: the host or the driver has left
+        if not self.doze.asleep:
+            self.incoming.mask()
+
+    def release(self) -> None:
+        """Unmap, then close: a mapping keeps the channel open."""
+        for view in self._views:
+            view.release()
+        self._memory.release()
+        self._map.close()
+        os.close(self.descriptor)
+
+
+class UioBus:
+    """One device; ``dev`` is where its node is. ``safety_net``: seconds, 0 for none, so that what
+    the host forgets to signal stays unseen."""
+
+    server = False
+    opens_slowly = True
+
+    def __init__(
+        self,
+        device: Device,
+        *,
+        sysfs: Path = Path("/sys"),
+        dev: Path = Path("/dev"),
+        safety_net: float = SAFETY_NET,
+        pending_send: bool = True,
+        parts: Parts = SOUND,
+        link: Callable[[int, int, int, Parts], UioLink] = UioLink,
+    ) -> None:
+        if device.uio is None:
+            raise DeviceError(f"{device.instance}: not bound to uio_hv_generic")
+        if device.monitored:
+            raise DeviceError(
+                f"{device.instance}: a monitored channel is signalled by an atomic access to the "
+                "monitor page, which Python does not have; use an unmonitored one"
+            )
+        self.device = device
+        self.node = dev / device.uio
+        self.traits = Traits(signals_on_write=not device.monitored)
+        self.patience = safety_net
+        self._pending_send = pending_send
+        self._parts = parts
+        self._make = link
+        self._size = ring_size(device.uio, sysfs)
+        whole = self._size - HEADER_BYTES - 8 - DESCRIPTOR_BYTES - TRAILER_BYTES
+        self.payload_limit = min(MAXIMUM_PAYLOAD, whole)
+        self._offer = Offer(1, self.payload_limit, None)
+        self._there = self.node.exists()
+        self._looked = time.monotonic()
+        self._epoll = select.epoll()
+        self._link: UioLink | None = None
+
+    # Waiting
+
+    def watch(self, descriptor: int) -> None:
+        """See ``bus``. Each event wakes one thread."""
+        self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLET)
+
+    def unwatch(self, descriptor: int) -> None:
+        """See ``bus``."""
+        with contextlib.suppress(OSError, ValueError):
+            self._epoll.unregister(descriptor)
+
+    def wait(self) -> bool:
+        """See ``bus``."""
+        return bool(self._epoll.poll(self.patience or None))
+
+    def attend(self) -> None:
+        """Take note of interrupts; EIO means that the channel was rescinded."""
+        link = self._link
+        if link is None or link.down:
+            return
+        try:
+            link.listen()
+        except BlockingIOError:
+            pass
+        except OSError:
+            link.down = True
+
+    # Opening and closing
+
+    def offer(self) -> Offer | None:
+        """The device, while its node is there. One that has come back is a new offer."""
+        now = time.monotonic()
+        if now - self._looked > 0.05:
+            self._looked = now
+            there = self.node.exists()
+            if there and not self._there:
+                self._offer = Offer(self._offer.id + 1, self.payload_limit, None)
+            self._there = there
+        return self._offer if self._there else None
+
+    def open(self, offer: Offer, incoming: int, outgoing: int) -> Opening:
+        """See ``bus``. The driver has chosen the sizes of the rings."""
+        opening = Opening(offer.id)
+        try:
+            descriptor = os.open(self.node, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            if error.errno in (errno.ENODEV, errno.ENOENT, errno.ENXIO):
+                opening.withdrawn = True
+                self._there = False  # when it is back it is a new offer
+            else:
+                opening.failure = STATUS_UNSUCCESSFUL
+            return opening
+        try:
+            link = self._make(offer.id, descriptor, self._size, self._parts)
+        except Exception:  # the node vanished, or the header makes no sense
+            os.close(descriptor)
+            opening.failure = STATUS_UNSUCCESSFUL
+            return opening
+        self.traits = self.traits._replace(masks_at_open=link.masked_at_open)
+        link.outgoing.support_pending_send(self._pending_send)
+        self._link = opening.link = link
+        self.watch(descriptor)
+        return opening
+
+    def abandon(self, opening: Opening) -> None:
+        """See ``bus``."""
+        if opening.link is not None:
+            self.leave(opening.link)
+
+    def leave(self, link: Link) -> None:
+        """Unmap and close."""
+        link.down = True
+        if isinstance(link, UioLink):
+            self.unwatch(link.descriptor)
+        if self._link is link:
+            self._link = None
+        link.release()
+
+    def close(self) -> None:
+        """Close what is open."""
+        if self._link is not None:
+            self.leave(self._link)
+        self._epoll.close()
+
+    # What a guest cannot do
+
+    def make_offer(self, target: tuple[object, object] | None, maximum_packet: int) -> None:
+        """A guest offers nothing."""
+
+    def withdraw(self) -> None:
+        """A guest offers nothing."""
+
+    def asked(self) -> Link | None:
+        """Nobody opens what a guest has."""
+        return None
+
+    def accept(self, link: Link) -> None:
+        """Nobody has asked."""
+
+    def answer(self, link: Link, status: int) -> None:
+        """Nobody has asked."""
+
+    def die(self) -> None:
+        """A device cannot be made to die from here."""

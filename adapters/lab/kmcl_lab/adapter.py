@@ -1,0 +1,122 @@
+"""``lab:``: an implementation that runs in the guest of a lab of its own.
+
+The lab is started with the first use and ended with ``close``. What stands behind the colon is
+the command that speaks the line protocol in the guest; without it, the endpoint over
+``/dev/uioN`` on the device of QEMU's VMBus host.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from kmcl_adapters import AdapterError, Description, Session
+from kmcl_adapters.process import ProcessAdapter
+from kmcl_model.events import Event, Lost
+from kmcl_model.stimuli import Stimulus
+
+from .door import Door
+from .images import build, default_cache
+from .lab import Lab
+from .problem import LabProblem
+
+__all__ = ["UIO_COMMAND", "Hang", "LabAdapter", "LabSession", "create"]
+
+UIO_COMMAND: Final = ("python3", "-m", "kmcl_adapters.uio", "--device", "dynmem", "--bind")
+_LIMIT_SECONDS: Final = 60.0
+"""For one request; everything is emulated twice."""
+
+
+class Hang(AdapterError):
+    """The machines fell silent. The emulator itself can be the cause, so this is no verdict on
+    anybody: the session has to be played again."""
+
+
+class LabSession:
+    """A session in the guest. Where its process is lost because the machines hang, ``take`` raises
+    Hang instead of showing the loss as the implementation's."""
+
+    def __init__(self, lab: Lab, session: Session) -> None:
+        self._lab = lab
+        self._session = session
+
+    def apply(self, stimulus: Stimulus) -> None:
+        """See ``kmcl_adapters.interface``."""
+        self._session.apply(stimulus)
+
+    def runnable(self) -> int:
+        """See ``kmcl_adapters.interface``."""
+        return self._session.runnable()
+
+    def take(self) -> list[Event]:
+        """The events since the last call. Raises Hang."""
+        events = self._session.take()
+        if events and isinstance(events[-1], Lost):
+            lost = self._lab.lost
+            if lost is not None and lost.is_hang:
+                raise Hang(f"lab: {lost}")
+        return events
+
+    def close(self) -> None:
+        """See ``kmcl_adapters.interface``."""
+        self._session.close()
+
+
+class LabAdapter:
+    """``command`` in the guest of ``lab``, which is running; both end with ``close``.
+
+    A guest that was lost is replaced before the next session.
+    """
+
+    def __init__(self, lab: Lab, command: tuple[str, ...] = UIO_COMMAND) -> None:
+        self.lab = lab
+        self._door = Door(lambda: lab.guest)
+        path = os.pathsep.join(p for p in sys.path if p)
+        self._process = ProcessAdapter(
+            [sys.executable, "-m", "kmcl_lab.bridge", str(self._door.path), *command],
+            "lab",
+            limit=_LIMIT_SECONDS,
+            environment=os.environ | {"PYTHONPATH": path},
+        )
+
+    def describe(self) -> Description:
+        """What the implementation in the guest said in its hello."""
+        self._revive()
+        return self._process.describe()
+
+    def open(self) -> Session:
+        """A session with a fresh implementation. Raises AdapterError."""
+        self._revive()
+        return LabSession(self.lab, self._process.open())
+
+    def close(self) -> None:
+        """End the implementation and the lab."""
+        self._process.close()
+        self._door.close()
+        self.lab.close()
+
+    def _revive(self) -> None:
+        if (lost := self.lab.lost) is not None:
+            self._process.kill()
+            try:
+                self.lab.restart(str(lost))
+            except LabProblem as problem:
+                raise AdapterError(f"lab: {problem}") from None
+
+
+def create(argument: str) -> LabAdapter:
+    """The command in the guest, split as a shell would. Raises AdapterError."""
+    try:
+        command = tuple(shlex.split(argument)) or UIO_COMMAND
+        images = build(default_cache())
+        lab = Lab(images, Path(tempfile.mkdtemp(prefix="kmcl-lab-logs-")))
+        lab.start()
+    except ValueError as error:
+        raise AdapterError(f"lab:{argument}: {error}") from None
+    except LabProblem as problem:
+        raise AdapterError(f"lab: {problem}") from None
+    return LabAdapter(lab, command)

@@ -1,0 +1,199 @@
+"""One start of the machines: processes, streams, logs, and somebody who watches."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from .channel import Channel
+from .images import Images
+from .machine import STREAMS, inner_command, outer_command
+from .problem import GuestLost, LabProblem
+from .qmp import Monitor, MonitorError
+from .watch import LIMITS, Limits, Lost, Stage, Watch
+
+__all__ = ["Boot"]
+
+_LOGS: Final = {"console": "inner-console.log", "host": "host.log"}
+_WATCH_SECONDS: Final = 0.5
+_PING_SECONDS: Final = 5.0
+_ASK_SECONDS: Final = 3.0
+_LAST_WORDS_SECONDS: Final = 1.5
+
+
+def _orphans_die() -> list[str]:
+    """A command before the emulator's: it must not outlive us, however we end."""
+    return ["setpriv", "--pdeathsig", "KILL", "--"] if shutil.which("setpriv") else []
+
+
+class Boot:
+    """The machines of one start; ``folder`` takes their logs. Raises LabProblem if the emulator
+    cannot be started.
+
+    ``guest`` is the channel to the agent, ``monitor`` the VMBus host's, ``hello`` what the agent
+    has said about itself, ``ready_after`` the seconds that took.
+    """
+
+    def __init__(
+        self, images: Images, folder: Path, *, nested: bool, limits: Limits = LIMITS
+    ) -> None:
+        self.folder = folder
+        self.hello: Mapping[str, Any] = {}
+        self.ready_after = 0.0
+        self._nested = nested
+        self._started = time.monotonic()
+        self._ready = threading.Event()
+        self._over = threading.Event()
+        self._heard = self._started
+        self.lost: Lost | None = None
+        self._watch = Watch(nested=nested, now=self._started, limits=limits)
+        ours = self._spawn(images)
+        self.monitor = Monitor(ours["monitor"], "the VMBus host's monitor")
+        self.supervisor = Monitor(ours["supervisor"], "the emulator") if nested else None
+        self.guest = Channel(ours["guest"], self._on_hello, self._on_life)
+        for stream in _LOGS:
+            if stream in ours:
+                self._thread(f"lab-{stream}", self._log, stream, ours[stream])
+        self._sockets = list(ours.values())
+        self._thread("lab-watch", self._watching)
+
+    def wait_until_ready(self) -> None:
+        """Return when the agent in the guest has said hello. Raises GuestLost when it will not;
+        the time limits are those of the watch."""
+        while not self._ready.wait(_WATCH_SECONDS / 2):
+            if self.lost is not None:
+                raise self.problem()
+        self._ready.clear()
+
+    def problem(self) -> GuestLost:
+        """What has become of the guests, as an error to raise."""
+        lost = self.lost or Lost("the lab was closed", False)
+        return GuestLost(f"{lost.what}; see {self.folder}", is_hang=lost.is_hang)
+
+    def expect_reset(self) -> None:
+        """The inner guest is about to boot again: its jobs are lost, and its next word is hello."""
+        self._ready.clear()
+        self._watch.reset(time.monotonic())
+        self.guest.forget("the guest was reset")
+
+    def pause(self, paused: bool) -> None:
+        """The host is about to stop the inner guest, or to let it go on."""
+        self._watch.pause(paused, time.monotonic())
+
+    def close(self) -> None:
+        """End the machines; idempotent, never raises."""
+        if not self._over.is_set():
+            self._over.set()
+            self._end()
+            for connection in self._sockets:
+                connection.close()
+
+    def _end(self) -> None:
+        self.guest.why = self.guest.why or str(self.problem())
+        self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(10.0)
+        self.guest.close(str(self.problem()))
+
+    def _spawn(self, images: Images) -> dict[str, socket.socket]:
+        """Start the emulator; our ends of its streams, by name."""
+        names = ["guest", "monitor", "console"] + (["supervisor", "host"] * self._nested)
+        assert set(STREAMS) <= {*names, "host"}
+        pairs = {name: socket.socketpair() for name in names}
+        numbers = {name: theirs.fileno() for name, (_, theirs) in pairs.items()}
+        if self._nested:
+            command = outer_command(images.kernel, images.outer, numbers)
+        else:
+            command = inner_command(images.kernel, images.inner, nested=False, descriptors=numbers)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            # What the emulator says itself: on the machine itself it is the VMBus host.
+            with (self.folder / ("emulator.log" if self._nested else "host.log")).open("wb") as log:
+                self._process = subprocess.Popen(
+                    [*_orphans_die(), *command],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=tuple(numbers.values()),
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise LabProblem(
+                f"{error.filename}: {error.strerror}; run 'kmcl lab build --install' as root, "
+                "or choose a folder that can be written with --out"
+            ) from None
+        finally:
+            for _, theirs in pairs.values():
+                theirs.close()
+        return {name: ours for name, (ours, _) in pairs.items()}
+
+    def _thread(self, name: str, target: Any, *arguments: Any) -> None:
+        threading.Thread(target=target, args=arguments, name=name, daemon=True).start()
+
+    def _log(self, stream: str, connection: socket.socket) -> None:
+        with (
+            (self.folder / _LOGS[stream]).open("wb") as log,
+            contextlib.suppress(OSError),
+        ):
+            while data := connection.recv(1 << 16):
+                log.write(data)
+                log.flush()
+                self._watch.console(stream, data, time.monotonic())
+
+    def _on_hello(self, hello: Mapping[str, Any]) -> None:
+        self.hello = hello
+        self.ready_after = time.monotonic() - self._started
+        self._ready.set()
+
+    def _on_life(self) -> None:
+        self._heard = time.monotonic()
+        self._watch.alive(self._heard)
+
+    def _watching(self) -> None:
+        pinged = self._started
+        while not self._over.wait(_WATCH_SECONDS):
+            now = time.monotonic()
+            if (code := self._process.poll()) is not None:
+                self._watch.ended(code)
+            lost = self._watch.verdict(now)
+            if lost is not None:
+                self.lost = self._explained(lost) if lost.is_hang else lost
+                if not self._over.wait(_LAST_WORDS_SECONDS):  # a backtrace is still being printed
+                    self._end()
+                return
+            is_silent = now - max(self._heard, pinged) > _PING_SECONDS
+            if self._watch.stage is Stage.READY and is_silent:
+                pinged = now
+                with contextlib.suppress(GuestLost):
+                    self.guest.ping()
+
+    def _explained(self, lost: Lost) -> Lost:
+        """Who fell silent: the VMBus host still answers, or it does not, nor the emulator."""
+        said = []
+        try:
+            state = self.monitor.execute("query-status", limit=_ASK_SECONDS)
+            said.append(f"the VMBus host answers, its guest is {state['status']}")
+        except MonitorError:
+            said.append("the VMBus host does not answer")
+        if self.supervisor is not None:
+            try:
+                for line in ("info status", "info registers", "info lapic"):
+                    text = self.supervisor.execute(
+                        "human-monitor-command", {"command-line": line}, limit=_ASK_SECONDS
+                    )
+                    self._keep(f"# {line}\n{text}\n")
+                said.append("the emulator does (emulator-state.log)")
+            except MonitorError:
+                said.append("nor does the emulator")
+        return Lost(f"{lost.what}: {', '.join(said)}", lost.is_hang)
+
+    def _keep(self, text: str) -> None:
+        with contextlib.suppress(OSError), (self.folder / "emulator-state.log").open("a") as log:
+            log.write(text)

@@ -1,0 +1,102 @@
+"""A command in the guest as a process here: ``python3 -m kmcl_lab.bridge DOOR [--tty] ARGV …``.
+
+Standard input goes there, output and errors come back, and so does the exit code. With
+``--tty`` the command has a terminal, and ours passes every key on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import socket
+import struct
+import sys
+import termios
+import tty
+from collections.abc import Iterator, Sequence
+
+from .frames import LONGEST, FrameReader, Kind, frame
+
+__all__ = ["bridge", "main"]
+
+
+def bridge(door: str, argv: Sequence[str], *, terminal: bool = False) -> int:
+    """Run ``argv`` in the guest behind the door, with our standard streams; its exit code, 128 + n
+    for signal n as a shell has it. Raises OSError if the door is closed."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.connect(door)
+        order = {"argv": list(argv), "tty": terminal}
+        connection.sendall(frame(Kind.EXEC, 0, json.dumps(order).encode()))
+        with _raw_terminal(connection) if terminal else contextlib.nullcontext():
+            code = _exchange(connection)
+    return code if code >= 0 else 128 - code
+
+
+def _exchange(connection: socket.socket) -> int:
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    poll.register(0, select.POLLIN)
+    reader = FrameReader(seeking=False)
+    while True:
+        for descriptor, _ in poll.poll():
+            if descriptor == 0:
+                data = os.read(0, LONGEST)
+                connection.sendall(frame(Kind.INPUT, 0, data))
+                if not data:
+                    poll.unregister(0)
+                continue
+            data = connection.recv(1 << 16)
+            if not data:
+                raise OSError("the lab has closed the door")
+            for kind, _, body in reader.feed(data):
+                if kind == Kind.EXIT:
+                    code: int = struct.unpack("<i", body)[0]
+                    return code
+                _write(2 if kind == Kind.ERRORS else 1, body)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+@contextlib.contextmanager
+def _raw_terminal(connection: socket.socket) -> Iterator[None]:
+    """Our terminal passes everything on, and tells the other one its size."""
+
+    def tell_size(*_: object) -> None:
+        columns, rows = shutil.get_terminal_size()
+        connection.sendall(frame(Kind.SIZE, 0, struct.pack("<HH", rows, columns)))
+
+    if not os.isatty(0):
+        yield
+        return
+    before = termios.tcgetattr(0)
+    tell_size()
+    signal.signal(signal.SIGWINCH, tell_size)
+    try:
+        tty.setraw(0)
+        yield
+    finally:
+        signal.signal(signal.SIGWINCH, signal.SIG_DFL)
+        termios.tcsetattr(0, termios.TCSADRAIN, before)
+
+
+def main() -> int:
+    """Run what the arguments say."""
+    door, *argv = sys.argv[1:]
+    terminal = argv[:1] == ["--tty"]
+    try:
+        return bridge(door, argv[terminal:], terminal=terminal)
+    except OSError as error:
+        print(f"kmcl: the lab is gone: {error}", file=sys.stderr)
+        return 125
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,190 @@
+"""Guest images: made once from distribution packages, kept in a cache, checked before use.
+
+Below the cache folder lie ``packages/`` (package files as downloaded) and one folder for each
+set of inputs, with the kernel, the initial RAM file systems and ``manifest.json``, which names
+the inputs and the SHA-256 of every file. Same inputs, same folder: nothing is built twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from . import trees
+from .machine import inner_command, shell_command
+from .modules import plain_kernel
+from .newc import pack
+from .packages import OLDEST_KERNEL, extract, fetch, installed, kernel_number, newest_kernel
+from .problem import LabProblem
+
+__all__ = ["Images", "build", "default_cache", "load"]
+
+_RECIPE: Final = 1
+"""Raised when the same inputs give other images."""
+_FILES: Final = ("kernel", "inner.img", "outer.img")
+_TOLD_BY_DPKG: Final = ("qemu-system-x86", "seabios", "python3-minimal")
+
+
+class Images(NamedTuple):
+    """What the machines boot, and the versions it was made of."""
+
+    folder: Path
+    inputs: dict[str, Any]
+
+    @property
+    def kernel(self) -> Path:
+        """The Linux kernel of both guests."""
+        return self.folder / "kernel"
+
+    @property
+    def inner(self) -> Path:
+        """The file system of the guest under test."""
+        return self.folder / "inner.img"
+
+    @property
+    def outer(self) -> Path:
+        """The file system of the guest that provides KVM."""
+        return self.folder / "outer.img"
+
+
+def default_cache() -> Path:
+    """``kmcl/lab`` in the user's cache folder, as the XDG base directories have it."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "kmcl/lab"
+
+
+def build(
+    cache: Path,
+    kernel: str | None = None,
+    *,
+    fresh: bool = False,
+    tell: Callable[[str], object] = lambda _: None,
+) -> Images:
+    """Images of that kernel (the newest that apt offers by default), from the cache if they are
+    there and whole. ``fresh`` builds them anyway. Raises LabProblem."""
+    version = kernel or newest_kernel()
+    _check_kernel(version)
+    packages = cache / "packages"
+    try:
+        packages.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LabProblem(f"{cache}: {error.strerror}; name another folder with --cache") from None
+    debs = [fetch(name, packages) for name in (f"linux-image-{version}", "busybox-static")]
+    inputs = _inputs(version, debs)
+    folder = cache / _digest(inputs)
+    if not fresh and (folder / "manifest.json").exists():
+        try:
+            images = load(folder)
+        except LabProblem as problem:
+            tell(f"{problem}; building anew")
+        else:
+            tell(f"images are up to date: {folder}")
+            return images
+    tell(f"building images of Linux {version} in {folder}")
+    with tempfile.TemporaryDirectory(prefix="making-", dir=cache) as scratch:
+        made = _make(Path(scratch), debs)
+        (made / "manifest.json").write_text(_manifest(inputs, made))
+        shutil.rmtree(folder, ignore_errors=True)
+        made.replace(folder)
+    _remove_superseded(cache, folder, version)
+    return load(folder)
+
+
+def _check_kernel(version: str) -> None:
+    wanted = ".".join(map(str, OLDEST_KERNEL))
+    try:
+        is_new_enough = kernel_number(version) >= OLDEST_KERNEL
+    except (ValueError, TypeError):
+        raise LabProblem(f"--kernel {version}: no version such as {wanted}.1-cloud-amd64") from None
+    if not is_new_enough:
+        raise LabProblem(
+            f"--kernel {version}: uio_hv_generic takes no channel of QEMU before {wanted}"
+        )
+
+
+def _remove_superseded(cache: Path, folder: Path, kernel: str) -> None:
+    """Images of the same kernel that were made of something else take 300 MB each."""
+    for manifest in cache.glob("*/manifest.json"):
+        if manifest.parent != folder:
+            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+                if json.loads(manifest.read_text())["inputs"]["kernel"] == kernel:
+                    shutil.rmtree(manifest.parent, ignore_errors=True)
+
+
+def load(folder: Path) -> Images:
+    """The images in a folder, each compared with its checksum. Raises LabProblem."""
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        inputs, sums = manifest["inputs"], manifest["sha256"]
+        expected = {name: str(sums[name]) for name in _FILES}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise LabProblem(f"{path}: no manifest of images ({type(error).__name__})") from None
+    for name, checksum in expected.items():
+        try:
+            found = _sha256(folder / name)
+        except OSError as error:
+            raise LabProblem(f"{folder / name}: {error.strerror}") from None
+        if found != checksum:
+            raise LabProblem(f"{folder / name}: damaged: its checksum is not the manifest's")
+    return Images(folder, inputs)
+
+
+def _make(scratch: Path, debs: list[Path]) -> Path:
+    """The files of the images in a new folder below ``scratch``."""
+    made, unpacked = scratch / "made", scratch / "packages"
+    made.mkdir()
+    unpacked.mkdir()
+    extract(debs, unpacked)
+    places = (unpacked / "bin/busybox", unpacked / "usr/bin/busybox")
+    busybox = next(place for place in places if place.exists())
+    (image,) = (unpacked / "boot").glob("vmlinuz-*")
+    (made / "kernel").write_bytes(plain_kernel(image.read_bytes()))
+    trees.inner_tree(scratch / "inner", unpacked, busybox)
+    _pack(scratch / "inner", made / "inner.img")
+    start = shell_command(inner_command(Path("/kernel"), Path("/inner.img"), nested=True))
+    inside = [made / "kernel", made / "inner.img"]
+    trees.outer_tree(scratch / "outer", unpacked, busybox, start, inside)
+    _pack(scratch / "outer", made / "outer.img")
+    return made
+
+
+def _pack(root: Path, file: Path) -> None:
+    with file.open("wb") as out:
+        pack(root, out)
+
+
+def _inputs(kernel: str, debs: list[Path]) -> dict[str, Any]:
+    """Everything the images depend on."""
+    own = hashlib.sha256()
+    for source in trees.sources():
+        own.update(f"{source.name}\0".encode() + source.read_bytes() + b"\0")
+    told = {name: found.version for name in _TOLD_BY_DPKG if (found := installed(name))}
+    return {
+        "recipe": _RECIPE,
+        "kernel": kernel,
+        "packages": {deb.name: _sha256(deb) for deb in debs},
+        "installed": told,
+        "own_sources": own.hexdigest(),
+    }
+
+
+def _manifest(inputs: dict[str, Any], made: Path) -> str:
+    sums = {name: _sha256(made / name) for name in _FILES}
+    return json.dumps({"inputs": inputs, "sha256": sums}, indent=2) + "\n"
+
+
+def _digest(inputs: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,206 @@
+"""The lab: a guest that runs, what can be done in it, and what its host can be told to do."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self
+
+from .boot import Boot
+from .channel import Channel
+from .images import Images
+from .probe import Choice, choose, look
+from .problem import GuestLost, LabProblem
+from .watch import LIMITS, Limits
+
+__all__ = ["DYNAMIC_MEMORY", "Account", "Lab"]
+
+DYNAMIC_MEMORY: Final = "525074dc-8985-46e2-8057-a307dc18a502"
+"""The class of the one device that QEMU's VMBus host offers, its Dynamic Memory."""
+ATTEMPTS: Final = 3
+_MIB: Final = 1 << 20
+
+
+class Account(NamedTuple):
+    """What a report says about the lab: versions, times in seconds, and each start that failed."""
+
+    way: str
+    kernel: str
+    qemu: str
+    ready_after: float
+    starts: int
+    retries: tuple[str, ...]
+    logs: str
+
+
+class Lab:
+    """Starts with ``start`` or ``with``. ``out`` takes the logs, one folder for each start.
+
+    A start that hangs is tried again, ``attempts`` times in all, and counted; ``tell`` hears of
+    it in one line. Methods raise LabProblem, and GuestLost when a guest is lost.
+    """
+
+    def __init__(
+        self,
+        images: Images,
+        out: Path,
+        *,
+        choice: Choice | None = None,
+        attempts: int = ATTEMPTS,
+        limits: Limits = LIMITS,
+        tell: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self.choice = choice or choose(look())
+        self.retries: list[str] = []
+        self._images = images
+        self._out = out
+        self._attempts = attempts
+        self._limits = limits
+        self._tell = tell
+        self._starts = 0
+        self._boot: Boot | None = None
+        self._qemu = ""
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start(self) -> None:
+        """Boot; returns when commands can be run in the guest."""
+        self._tell(self.choice.why)
+        self._start()
+
+    def restart(self, why: str) -> None:
+        """Boot fresh machines because these were lost; counted as a retry."""
+        self._note(why)
+        self.close()
+        self._start()
+
+    def _start(self) -> None:
+        for left in reversed(range(self._attempts)):
+            self._starts += 1
+            folder = self._out / f"boot-{self._starts}"
+            boot = Boot(self._images, folder, nested=self.choice.nested, limits=self._limits)
+            try:
+                boot.wait_until_ready()
+            except GuestLost as lost:
+                boot.close()
+                if not lost.is_hang or not left:
+                    raise
+                self._note(str(lost))
+                continue
+            except BaseException:
+                boot.close()
+                raise
+            self._boot = boot
+            return
+
+    def _note(self, why: str) -> None:
+        self.retries.append(why)
+        self._tell(f"starting again: {why}")
+
+    @property
+    def lost(self) -> GuestLost | None:
+        """Why the guest is lost; None while it is not."""
+        boot = self._running
+        return boot.problem() if boot.lost is not None else None
+
+    @property
+    def guest(self) -> Channel:
+        """The way into the guest."""
+        return self._running.guest
+
+    @property
+    def _running(self) -> Boot:
+        if self._boot is None:
+            raise LabProblem("the lab is not running")
+        return self._boot
+
+    def ask_host(self, command: str, **arguments: Any) -> Any:
+        """A command of the VMBus host's monitor, and what it returns."""
+        return self._running.monitor.execute(command, arguments)
+
+    def host_events(self) -> list[str]:
+        """Names of the events that the host's monitor has reported since the last call."""
+        self.ask_host("query-status")
+        return [str(event["event"]) for event in self._running.monitor.events()]
+
+    def balloon(self, mebibytes: int) -> None:
+        """The host asks the guest, through the Dynamic Memory device, to come to this size."""
+        self.ask_host("balloon", value=mebibytes * _MIB)
+
+    def reset(self) -> None:
+        """The host resets the guest; returns when it has booted again."""
+        boot = self._running
+        boot.expect_reset()
+        self.ask_host("system_reset")
+        boot.wait_until_ready()
+
+    def stop(self) -> None:
+        """The host stops the guest's processor."""
+        self._running.pause(True)
+        self.ask_host("stop")
+
+    def go_on(self) -> None:
+        """The host lets the guest go on."""
+        self.ask_host("cont")
+        self._running.pause(False)
+
+    def bind(self, device_class: str = DYNAMIC_MEMORY) -> str:
+        """Give the device to ``uio_hv_generic``; the path of its node, ``/dev/uioN``."""
+        script = (
+            f"echo {device_class} > /sys/bus/vmbus/drivers/uio_hv_generic/new_id 2>/dev/null; "
+            "ls /sys/class/uio"
+        )
+        done = self.guest.run(["sh", "-c", script])
+        nodes = done.output.decode().split()
+        if not nodes:
+            raise LabProblem(f"no VMBus device of class {device_class} in the guest")
+        return f"/dev/{nodes[0]}"
+
+    def account(self) -> Account:
+        """What a report says about this lab."""
+        boot = self._running
+        if not self._qemu:
+            found = self.ask_host("query-version")
+            self._qemu = ".".join(str(found["qemu"][n]) for n in ("major", "minor", "micro"))
+            self._qemu += f" ({found['package']})" * bool(found["package"])
+        kernel = str(boot.hello.get("kernel", "unknown"))
+        seconds = round(boot.ready_after, 1)
+        logs = str(self._out)
+        return Account(
+            self.choice.why, kernel, self._qemu, seconds, self._starts, tuple(self.retries), logs
+        )
+
+    def close(self) -> None:
+        """Keep the guest's kernel log, then end the machines; idempotent, never raises."""
+        boot, self._boot = self._boot, None
+        if boot is None:
+            return
+        if boot.lost is None:
+            try:
+                log = boot.guest.run(["dmesg"], limit=5.0).output
+                (boot.folder / "guest-kernel.log").write_bytes(log)
+            except (LabProblem, OSError):
+                pass
+        boot.close()
+
+    def write_account(self, figures: Mapping[str, Any] | None = None) -> Path:
+        """Write ``lab.json`` into the folder of the logs, with ``figures`` if there are any."""
+        path = self._out / "lab.json"
+        account = self.account()._asdict() | {"images": self._images.inputs}
+        account["figures"] = dict(figures or {})
+        account["written"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        path.write_text(json.dumps(account, indent=2) + "\n", encoding="utf-8")
+        return path

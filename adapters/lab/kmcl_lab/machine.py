@@ -1,0 +1,82 @@
+"""The command lines of the virtual machines.
+
+The *inner* machine is QEMU as the VMBus host: its bridge, its Dynamic Memory device, and the
+Hyper-V interfaces that only KVM gives a guest. Where the machine at hand has no such KVM, an
+*outer* machine under emulation has it: an AMD processor with SVM, on which the inner one runs.
+Either way the lab gets the same four streams.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+__all__ = ["EMULATOR", "STREAMS", "inner_command", "outer_command", "shell_command"]
+
+EMULATOR: Final = "/usr/bin/qemu-system-x86_64"
+"""QEMU, of the machine and in the outer guest."""
+STREAMS: Final = ("guest", "monitor", "console", "host")
+"""The agent in the inner guest, the inner machine's monitor (QMP), the inner guest's console, and
+what the host says: the outer guest's console, or the emulator's standard error."""
+
+_INNER_MEMORY: Final = 512  # MiB
+_OUTER_MEMORY: Final = 2048
+# With KVM's own leaves shown, Linux prefers them and never starts VMBus: kvm=off.
+_PROCESSOR: Final = (
+    "host,kvm=off,hv-relaxed,hv-vpindex,hv-time,hv-synic,hv-runtime,hv-stimer,hv-vapic,hv-reset,"
+    "hv-frequencies"
+)
+_BARE: Final = ("-machine", "q35", "-nodefaults", "-no-user-config", "-display", "none")
+# A panicked guest stays as it is: the monitor can still look at it.
+_INNER_KERNEL: Final = "console=ttyS0 quiet panic=0 oops=panic"
+# QEMU's emulated SVM can lose a timer interrupt at a nested exit; with a periodic tick the next
+# one wakes the guest, with a one-shot timer it would sleep for ever.
+_OUTER_KERNEL: Final = "console=ttyS0 quiet panic=-1 nohz=off highres=off"
+
+
+def inner_command(
+    kernel: Path,
+    image: Path,
+    *,
+    nested: bool,
+    descriptors: Mapping[str, int] | None = None,
+) -> list[str]:
+    """QEMU as the VMBus host. Nested, its streams are virtio ports of the outer guest; otherwise
+    sockets that it inherits, by number."""
+    command = [EMULATOR, "-enable-kvm", "-m", str(_INNER_MEMORY), "-smp", "1", *_BARE]
+    if nested:
+        command += ["-L", "/usr/share/qemu"]
+    for stream in ("guest", "monitor", "console"):
+        if nested:
+            back_end = f"pipe,id={stream},path=/ports/kmcl.{stream}"
+        else:
+            assert descriptors is not None
+            back_end = f"socket,id={stream},fd={descriptors[stream]}"
+        command += ["-chardev", back_end]
+    command += ["-mon", "chardev=monitor,mode=control", "-serial", "chardev:console"]
+    command += ["-device", "virtio-serial-pci"]
+    command += ["-device", "virtserialport,chardev=guest,name=kmcl.guest"]
+    command += ["-cpu", _PROCESSOR]
+    command += ["-device", "vmbus-bridge", "-device", "hv-balloon,id=balloon"]
+    return [*command, "-kernel", str(kernel), "-initrd", str(image), "-append", _INNER_KERNEL]
+
+
+def outer_command(kernel: Path, image: Path, descriptors: Mapping[str, int]) -> list[str]:
+    """QEMU emulating a machine that can run virtual machines; its streams are sockets that it
+    inherits. ``supervisor`` is its own monitor."""
+    command = [EMULATOR, "-accel", "tcg,thread=multi", "-cpu", "EPYC,+svm,+npt", "-smp", "1"]
+    command += ["-m", str(_OUTER_MEMORY), *_BARE, "-no-reboot"]
+    for stream, number in descriptors.items():
+        command += ["-chardev", f"socket,id={stream},fd={number}"]
+    command += ["-mon", "chardev=supervisor,mode=control", "-serial", "chardev:host"]
+    command += ["-device", "virtio-serial-pci"]
+    for stream in ("guest", "monitor", "console"):
+        command += ["-device", f"virtserialport,chardev={stream},name=kmcl.{stream}"]
+    return [*command, "-kernel", str(kernel), "-initrd", str(image), "-append", _OUTER_KERNEL]
+
+
+def shell_command(command: Sequence[str]) -> str:
+    """The command as a line for a shell."""
+    return shlex.join(command)

@@ -1,0 +1,42 @@
+"""The figures of the lab: opening and closing without a leak, and conversations a second."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from .lab import Lab
+from .problem import LabProblem
+
+__all__ = ["LEAK_BYTES", "has_leaked", "measure"]
+
+LEAK_BYTES: Final = 512
+"""A cycle that costs us more memory than this on average leaks: less than a page in each, and
+above what an interpreter's memory moves by itself in some hundred cycles."""
+_LIMIT_SECONDS: Final = 300.0
+
+
+def measure(lab: Lab, cycles: int) -> dict[str, Any]:
+    """Run ``kmcl_lab.cycles`` in the guest. Raises LabProblem with what it said."""
+    device = lab.bind()
+    command = ["python3", "-m", "kmcl_lab.cycles", device, str(cycles)]
+    done = lab.guest.run(command, limit=_LIMIT_SECONDS)
+    if done.code:
+        words = done.errors.decode("utf-8", "replace").strip().splitlines()[-1:]
+        raise LabProblem(f"{' '.join(command)}: {' '.join(words) or f'code {done.code}'}")
+    figures: dict[str, Any] = json.loads(done.output)
+    lost = figures["before"]["guest_free_kib"] - figures["after"]["guest_free_kib"]
+    figures["guest_bytes_lost_a_cycle"] = round(lost * 1024 / cycles)
+    return figures | {"leaks": has_leaked(figures)}
+
+
+def has_leaked(figures: dict[str, Any]) -> bool:
+    """Whether memory, descriptors or files went with the cycles on our side of the driver.
+
+    What the guest's kernel loses is a figure of its own, ``guest_bytes_lost_a_cycle``.
+    """
+    before, after, cycles = figures["before"], figures["after"], figures["cycles"]
+    if (after["process_kib"] - before["process_kib"]) * 1024 > LEAK_BYTES * cycles:
+        return True
+    grown = (after[name] - before[name] for name in ("guest_files", "process_descriptors"))
+    return any(more > cycles // 10 for more in grown)

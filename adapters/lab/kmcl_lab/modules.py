@@ -1,0 +1,90 @@
+"""Kernel modules out of a kernel package: found, unpacked, and with what they depend on."""
+
+from __future__ import annotations
+
+import lzma
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from .problem import LabProblem
+
+__all__ = ["closure", "decompressed", "dependencies", "plain_kernel"]
+
+_SETUP_SECTORS: Final = 0x1F1
+_PAYLOAD_OFFSET: Final = 0x248
+_PAYLOAD_LENGTH: Final = 0x24C
+_XZ: Final = b"\xfd7zXZ"
+_ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_ELF: Final = b"\x7fELF"
+
+
+def decompressed(data: bytes) -> bytes:
+    """The data, unpacked if it is xz or zstd. Raises LabProblem if zstd is not there."""
+    if data.startswith(_XZ):
+        return lzma.LZMADecompressor().decompress(data)
+    if data.startswith(_ZSTD):
+        if shutil.which("zstd") is None:
+            raise LabProblem("zstd is missing: run 'kmcl lab build --install' as root")
+        # The size of the kernel follows its data, which zstd complains about after the fact.
+        done = subprocess.run(["zstd", "-dcq"], input=data, capture_output=True, check=False)
+        return done.stdout
+    return data
+
+
+def dependencies(module: bytes) -> list[str]:
+    """The modules a module (unpacked) says it depends on."""
+    start = module.find(b"\0depends=")
+    if start < 0:
+        return []
+    start += len(b"\0depends=")
+    names = module[start : module.index(b"\0", start)].decode()
+    return [_plain(name) for name in names.split(",") if name]
+
+
+def closure(folder: Path, names: Sequence[str]) -> list[tuple[str, bytes]]:
+    """The named modules below ``folder`` (a ``lib/modules/VERSION``) with all they depend on.
+
+    In the order in which they can be inserted, by name and unpacked; built-in ones are left out.
+    Raises LabProblem for a module that the kernel does not have.
+    """
+    files = {_plain(f.name.partition(".ko")[0]): f for f in (folder / "kernel").rglob("*.ko*")}
+    builtin = {
+        _plain(Path(line).stem) for line in (folder / "modules.builtin").read_text().splitlines()
+    }
+    ordered: dict[str, bytes] = {}
+
+    def add(name: str) -> None:
+        if name in ordered or name in builtin:
+            return
+        if name not in files:
+            raise LabProblem(f"{folder.name} has no module {name}: choose another --kernel")
+        data = decompressed(files[name].read_bytes())
+        for other in dependencies(data):
+            add(other)
+        ordered[name] = data
+
+    for name in names:
+        add(_plain(name))
+    return list(ordered.items())
+
+
+def _plain(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def plain_kernel(image: bytes) -> bytes:
+    """The plain ELF kernel in a bzImage, which spares an emulated guest most of its boot.
+
+    The image itself where what is inside cannot be read.
+    """
+    sectors = image[_SETUP_SECTORS] or 4
+    offset, length = (
+        int.from_bytes(image[field : field + 4], "little")
+        for field in (_PAYLOAD_OFFSET, _PAYLOAD_LENGTH)
+    )
+    at = (sectors + 1) * 512 + offset
+    kernel = decompressed(image[at : at + length])
+    return kernel if kernel.startswith(_ELF) else image

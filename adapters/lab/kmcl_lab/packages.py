@@ -1,0 +1,124 @@
+"""Distribution packages: which there are, fetching them, and what is in them.
+
+Everything goes through the distribution's own ``apt-get``, ``apt-cache``, ``dpkg`` and
+``dpkg-query``; nothing else is downloaded.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from .problem import LabProblem
+
+__all__ = [
+    "OLDEST_KERNEL",
+    "Package",
+    "candidate_kernels",
+    "extract",
+    "fetch",
+    "installed",
+    "kernel_number",
+    "newest_kernel",
+    "run",
+]
+
+OLDEST_KERNEL: Final = (6, 10)
+"""Older ``uio_hv_generic`` refuses channels that are not monitored, as all of QEMU's are."""
+_KERNEL = re.compile(r"^linux-image-(\d+\.\d+\.\d\S*-cloud-amd64)$")
+
+
+class Package(NamedTuple):
+    """A package at one version."""
+
+    name: str
+    version: str
+
+
+def run(*command: str, folder: Path | None = None) -> str:
+    """What a tool of the distribution prints. Raises LabProblem with its last words."""
+    environment = os.environ | {"LC_ALL": "C"}
+    try:
+        done = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
+    except FileNotFoundError:
+        raise LabProblem(f"{command[0]} is missing: the lab needs Debian or a relative") from None
+    if done.returncode:
+        words = (done.stderr.strip() or done.stdout.strip() or "no reason given").splitlines()[-1]
+        raise LabProblem(f"{' '.join(command)}: {words}")
+    return done.stdout
+
+
+def installed(name: str) -> Package | None:
+    """The installed version of a package, if there is one."""
+    try:
+        text = run("dpkg-query", "--show", "--showformat=${db:Status-Status} ${Version}", name)
+    except LabProblem:
+        return None
+    status, _, version = text.partition(" ")
+    return Package(name, version) if status == "installed" else None
+
+
+def kernel_number(version: str) -> tuple[int, int]:
+    """Major and minor number of a kernel such as ``6.12.95+deb12-cloud-amd64``."""
+    major, minor = version.split(".")[:2]
+    return int(major), int(re.match(r"\d+", minor)[0])  # type: ignore[index]
+
+
+def candidate_kernels() -> list[str]:
+    """The kernels that apt offers and that are new enough, oldest first."""
+    names = run("apt-cache", "pkgnames", "linux-image-").split()
+    found = [match[1] for name in names if (match := _KERNEL.match(name))]
+    new = [version for version in found if kernel_number(version) >= OLDEST_KERNEL]
+    return sorted(new, key=lambda v: [int(n) for n in re.findall(r"\d+", v)])
+
+
+def newest_kernel() -> str:
+    """The newest kernel that apt offers. Raises LabProblem if none is new enough."""
+    kernels = candidate_kernels()
+    if not kernels:
+        wanted = ".".join(map(str, OLDEST_KERNEL))
+        raise LabProblem(
+            f"apt offers no cloud kernel of {wanted} or newer: run 'kmcl lab build --install' as "
+            "root, or add the distribution's backports"
+        )
+    return kernels[-1]
+
+
+def fetch(name: str, folder: Path) -> Path:
+    """The package file in ``folder``, downloaded if it is not there. Raises LabProblem."""
+    version = _offered_version(name)
+    file = folder / f"{name}_{version.replace(':', '%3a')}.deb"
+    if file.exists():
+        return file
+    part = folder / f"{name}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True)
+    try:
+        # apt's own user cannot write here; it says so on standard error and goes on as us.
+        run("apt-get", "download", "-q", f"{name}={version}", folder=part)
+        (downloaded,) = part.iterdir()
+        downloaded.replace(file)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return file
+
+
+def _offered_version(name: str) -> str:
+    text = run("apt-cache", "show", "--no-all-versions", name)
+    match = re.search(r"^Version: (\S+)$", text, re.MULTILINE)
+    if match is None:
+        raise LabProblem(f"apt knows no version of {name}: run apt-get update")
+    return match[1]
+
+
+def extract(packages: Sequence[Path], folder: Path) -> None:
+    """Unpack package files into a folder."""
+    for package in packages:
+        run("dpkg", "--extract", str(package), str(folder))

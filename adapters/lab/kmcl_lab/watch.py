@@ -1,0 +1,117 @@
+"""Recognising what has become of the guests, from what their consoles say and from time.
+
+No clock in here: whoever watches passes the time, so that a recorded log can be judged.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from typing import Final, NamedTuple
+
+__all__ = ["LIMITS", "OUTER_READY", "Limits", "Lost", "Stage", "Watch"]
+
+OUTER_READY: Final = "kmcl-lab: outer guest ready"
+_HOST_ENDED: Final = "kmcl-lab: the host has ended"
+_FATAL: Final = (
+    (re.compile(r"Kernel panic - not syncing: (.*)"), "panic"),
+    (re.compile(r"BUG: (unable to handle .*|kernel NULL pointer .*)"), "kernel fault"),
+    (re.compile(r"Oops: (.*)"), "kernel fault"),
+    (re.compile(r"watchdog: BUG: (soft lockup.*)"), "lockup"),
+    (re.compile(r"INFO: (rcu\S* (?:self-)?detected stall.*)"), "stall"),
+    (re.compile(r"INFO: (task \S+ blocked for more than .*)"), "blocked task"),
+)
+_LONGEST_LINE: Final = 1000
+
+
+class Stage(Enum):
+    """How far the lab has come."""
+
+    OUTER_BOOTS = "the outer guest boots"
+    INNER_BOOTS = "the inner guest boots"
+    READY = "the inner guest is ready"
+
+
+class Limits(NamedTuple):
+    """The longest times, in seconds: for either boot, and without an answer when ready."""
+
+    outer_boot: float = 90.0
+    inner_boot: float = 150.0
+    silence: float = 30.0
+
+
+LIMITS: Final = Limits()
+
+
+class Lost(NamedTuple):
+    """What has happened. ``is_hang``: something fell silent, and nothing says why."""
+
+    what: str
+    is_hang: bool
+
+
+class Watch:
+    """Follows one boot. ``now`` is any clock in seconds that only goes forward."""
+
+    def __init__(self, *, nested: bool, now: float, limits: Limits = LIMITS) -> None:
+        self.stage = Stage.OUTER_BOOTS if nested else Stage.INNER_BOOTS
+        self._limits = limits
+        self._since = now
+        self._partial: dict[str, str] = {}
+        self._lost: Lost | None = None
+        self._paused = False
+
+    def console(self, source: str, data: bytes, now: float) -> None:
+        """Bytes of a console: ``host`` (the outer guest's) or ``console`` (the inner one's)."""
+        text = self._partial.get(source, "") + data.decode("utf-8", "replace")
+        *lines, rest = text.split("\n")
+        self._partial[source] = rest[-_LONGEST_LINE:]
+        for line in lines:
+            self._line(source, line.rstrip("\r"), now)
+
+    def alive(self, now: float) -> None:
+        """The agent in the inner guest has said something."""
+        self.stage, self._since = Stage.READY, now
+
+    def reset(self, now: float) -> None:
+        """The inner guest was told to boot again."""
+        self.stage, self._since = Stage.INNER_BOOTS, now
+
+    def pause(self, paused: bool, now: float) -> None:
+        """The host was told to stop the inner guest, or to let it go on."""
+        self._paused, self._since = paused, now
+
+    def ended(self, code: int) -> None:
+        """The emulator itself has ended."""
+        if self._lost is None:
+            self._lost = Lost(f"the emulator has ended with code {code}", False)
+
+    def verdict(self, now: float) -> Lost | None:
+        """What has become of the guests; None while nothing is wrong."""
+        if self._lost is not None:
+            return self._lost
+        limit = {
+            Stage.OUTER_BOOTS: self._limits.outer_boot,
+            Stage.INNER_BOOTS: self._limits.inner_boot,
+            Stage.READY: self._limits.silence,
+        }[self.stage]
+        if self._paused or now - self._since <= limit:
+            return None
+        if self.stage is Stage.READY:
+            return Lost(f"the inner guest has not answered for {limit:g} s", True)
+        return Lost(f"not done within {limit:g} s: {self.stage.value}", True)
+
+    def _line(self, source: str, line: str, now: float) -> None:
+        if source == "host":
+            if line.startswith(OUTER_READY) and self.stage is Stage.OUTER_BOOTS:
+                self.stage, self._since = Stage.INNER_BOOTS, now
+            elif line.startswith(_HOST_ENDED):
+                self._lose("the VMBus host has ended: " + line.removeprefix(_HOST_ENDED).strip())
+        guest = "outer" if source == "host" else "inner"
+        for pattern, name in _FATAL:
+            if match := pattern.search(line):
+                self._lose(f"{name} of the {guest} guest: {match[1]}")
+
+    def _lose(self, what: str) -> None:
+        if self._lost is None:
+            self._lost = Lost(what, False)

@@ -1,0 +1,255 @@
+"""``kmcl lab``: a real Linux guest on a real VMBus host, and certification inside it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from kmcl_conformance.campaign import CampaignError, Options, Progress
+from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
+from kmcl_lab.bridge import bridge
+from kmcl_lab.door import Door
+from kmcl_lab.images import Images, build, default_cache
+from kmcl_lab.install import carry_out, find_out, plan
+from kmcl_lab.lab import Lab
+from kmcl_lab.measure import measure
+from kmcl_lab.problem import LabProblem
+from kmcl_reports.results import Certificate
+
+from .budget import sequences_of
+from .campaigns import conclude, profile_of, run_for
+from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
+from .output import Code, Problem, Screen
+
+__all__ = ["lab"]
+
+DEFAULT_OUT: Final = Path("kmcl-lab-out")
+HANGS: Final = 5
+"""A campaign that the machines' hanging has interrupted so often is given up."""
+
+lab = typer.Typer(
+    name="lab",
+    help="A Linux guest on a real VMBus host (QEMU), booted here: nested under emulation where "
+    "the machine has no KVM with Hyper-V interfaces.",
+    no_args_is_help=True,
+)
+
+Cache = Annotated[
+    Path | None,
+    typer.Option("--cache", metavar="DIR", help="Where images are kept. Default: the user's."),
+]
+Kernel = Annotated[
+    str | None,
+    typer.Option("--kernel", metavar="VERSION", help="Of the guest. Default: the newest offered."),
+]
+Words = Annotated[list[str], typer.Argument(metavar="CMD...", help="The command and its words.")]
+
+
+@lab.command("build")
+def _build(
+    cache: Cache = None,
+    kernel: Kernel = None,
+    install: Annotated[
+        bool, typer.Option("--install", help="First install what is missing, as root.")
+    ] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Build even what is up to date.")] = False,
+    quiet: Quiet = False,
+) -> int:
+    """Make the guests' images from distribution packages, or find them up to date."""
+    with _as_problem():
+        if install:
+            found = find_out()
+            carry_out(plan(found), found, _teller(quiet))
+        build(cache or default_cache(), kernel, fresh=fresh, tell=_teller(quiet))
+    return Code.CONFORMING
+
+
+@lab.command("run", context_settings={"ignore_unknown_options": True})
+def _run(
+    words: Words,
+    cache: Cache = None,
+    kernel: Kernel = None,
+    out: OutFolder = None,
+    quiet: Quiet = False,
+) -> int:
+    """Run a command in the guest: its output, its exit code. kmcl lab run -- uname -a"""
+    return _inside(words, cache, kernel, out, quiet=quiet, terminal=False)
+
+
+@lab.command("shell")
+def _shell(
+    cache: Cache = None, kernel: Kernel = None, out: OutFolder = None, quiet: Quiet = False
+) -> int:
+    """Open a shell in the guest."""
+    return _inside(["sh", "-i"], cache, kernel, out, quiet=quiet, terminal=True)
+
+
+@lab.command("certify")
+def _certify(
+    command: Annotated[
+        str,
+        typer.Option(
+            "--command", metavar="CMD", help="What speaks the line protocol in the guest."
+        ),
+    ] = shlex.join(UIO_COMMAND),
+    profile: Profile = None,
+    seed: Seed = 1,
+    budget: Budget = "small",
+    minutes: Annotated[
+        float | None,
+        typer.Option("--minutes", min=0, help="Stop after this time; the certificate tells."),
+    ] = None,
+    cache: Cache = None,
+    kernel: Kernel = None,
+    out: OutFolder = None,
+    quiet: Quiet = False,
+    as_json: Json = False,
+) -> int:
+    """Certify an implementation that runs in the guest; by default ours over /dev/uioN.
+
+    Writes what certify writes into --out (default: kmcl-lab-out), and the guests' logs and
+    lab.json into its folder lab/.
+    """
+    folder = out or DEFAULT_OUT
+    started = time.monotonic()
+    screen = Screen(quiet=quiet, as_json=as_json)
+    try:
+        argv = tuple(shlex.split(command))
+    except ValueError as error:
+        raise Problem(f"--command {command}: {error}") from None
+    with _as_problem():
+        running = Lab(_images(cache, kernel, quiet), folder / "lab", tell=_teller(quiet))
+        running.start()
+    adapter = LabAdapter(running, argv)
+    try:
+        with _as_problem():
+            options = Options(
+                adapter=f"lab:{command}",
+                profile=profile_of(profile, adapter),
+                seed=seed,
+                sequences=sequences_of(budget, adapter.describe()),
+                out=folder,
+            )
+            pace = _Pace(started)
+            found = _judge(adapter, options, screen, minutes, pace)
+            path = running.write_account(pace.figures())
+        code = conclude(screen, found, options, {}, None)
+        screen.show(f"lab      {running.choice.why}", f"         {path}")
+        return code
+    except CampaignError as error:
+        raise Problem(str(error)) from error
+    finally:
+        adapter.close()
+
+
+def _judge(
+    adapter: LabAdapter,
+    options: Options,
+    screen: Screen,
+    minutes: float | None,
+    on_progress: Callable[[Progress], object],
+) -> Certificate:
+    """The campaign; where the machines hang it goes on with fresh ones, and that is counted."""
+    deadline = None if minutes is None else time.monotonic() + minutes * 60
+    for left in reversed(range(HANGS)):
+        seconds = None if deadline is None else deadline - time.monotonic()
+        try:
+            return run_for(adapter, options, screen, seconds, on_progress)
+        except Hang:
+            if not left:
+                raise
+            options = options._replace(resume=True)
+    raise AssertionError("the last attempt returns or raises")
+
+
+class _Pace:
+    """Hears of every sequence, and tells how soon and how fast they came; seconds."""
+
+    def __init__(self, started: float) -> None:
+        self._started = started
+        self._first = self._last = 0.0
+        self._done = 0
+
+    def __call__(self, progress: Progress) -> None:
+        self._last = time.monotonic() - self._started
+        self._first = self._first or self._last
+        self._done += 1
+
+    def figures(self) -> dict[str, float]:
+        between = self._last - self._first
+        return {
+            "first_sequence_judged_after": round(self._first, 1),
+            "sequences_per_second": round((self._done - 1) / between, 2) if between else 0.0,
+        }
+
+
+@lab.command("bench")
+def _bench(
+    cycles: Annotated[
+        int, typer.Option("--cycles", min=1, help="How often the device is opened and closed.")
+    ] = 1000,
+    cache: Cache = None,
+    kernel: Kernel = None,
+    out: OutFolder = None,
+    quiet: Quiet = False,
+) -> int:
+    """Measure in the guest: opening and closing without a leak, conversations a second."""
+    screen = Screen(quiet=quiet, as_json=False)
+    folder = out or DEFAULT_OUT
+    with (
+        _as_problem(),
+        Lab(_images(cache, kernel, quiet), folder / "lab", tell=_teller(quiet)) as it,
+    ):
+        figures = measure(it, cycles)
+        it.write_account()
+    screen.show(json.dumps(figures, indent=2))
+    return Code.VIOLATIONS if figures["leaks"] else Code.CONFORMING
+
+
+def _inside(
+    words: list[str],
+    cache: Path | None,
+    kernel: str | None,
+    out: Path | None,
+    *,
+    quiet: bool,
+    terminal: bool,
+) -> int:
+    """A command in a guest of its own, with our streams; its exit code."""
+    folder = out or DEFAULT_OUT
+    with (
+        _as_problem(),
+        Lab(_images(cache, kernel, quiet), folder / "lab", tell=_teller(quiet)) as running,
+    ):
+        running.bind()
+        door = Door(lambda: running.guest)
+        try:
+            return bridge(str(door.path), words, terminal=terminal)
+        finally:
+            door.close()
+
+
+def _images(cache: Path | None, kernel: str | None, quiet: bool) -> Images:
+    return build(cache or default_cache(), kernel, tell=_teller(quiet))
+
+
+def _teller(quiet: bool) -> Callable[[str], None]:
+    """Progress goes to standard error, for people."""
+    return (lambda _: None) if quiet else (lambda text: print(f"lab: {text}", file=sys.stderr))
+
+
+@contextmanager
+def _as_problem() -> Iterator[None]:
+    """What is wrong with the lab is told in one line, and is no verdict."""
+    try:
+        yield
+    except LabProblem as problem:
+        raise Problem(str(problem), Code.UNJUDGED) from None

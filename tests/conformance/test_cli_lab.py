@@ -1,0 +1,155 @@
+"""``kmcl lab`` as its user meets it, without a machine to boot."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kmcl_conformance.adapters import find
+from kmcl_conformance.campaign import Options, Progress
+from kmcl_conformance.cli import lab as cli_lab
+from kmcl_conformance.cli import main
+from kmcl_conformance.cli.campaigns import run_for
+from kmcl_conformance.cli.output import Screen
+from kmcl_lab.adapter import Hang, LabAdapter
+from kmcl_lab.measure import has_leaked
+from kmcl_lab.problem import LabProblem
+from kmcl_reports.results import Verdict
+
+
+def refuse(*_: Any, **__: Any) -> None:
+    raise LabProblem("apt knows no version of busybox-static: run apt-get update")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["build"], ["run", "--", "true"], ["shell"], ["certify"], ["bench"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_what_is_wrong_with_the_lab_is_one_line_and_no_verdict(
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli_lab, "build", refuse)
+    code = main(["lab", *arguments])
+
+    assert code == 3
+    assert capsys.readouterr().err == (
+        "kmcl: apt knows no version of busybox-static: run apt-get update\n"
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run"], "Missing argument 'CMD...'"),
+        (["certify", "--command", "'"], "--command ': No closing quotation"),
+        (["bench", "--cycles", "0"], "greater than or equal to 1"),
+        (["no-such"], "No such command 'no-such'"),
+    ],
+)
+def test_wrong_usage_is_told_in_one_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(["lab", *arguments])
+    errors = capsys.readouterr().err
+
+    assert code == 2
+    assert words in errors
+    assert errors.count("\n") == 1
+
+
+def test_without_a_command_the_lab_says_what_it_can_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    main(["lab", "--help"])
+    told = capsys.readouterr().out
+
+    assert [
+        word for word in ("build", "run", "shell", "certify", "bench") if word not in told
+    ] == []
+
+
+class Machines:
+    """An adapter whose machines hang so many times, and what the campaign was told to do."""
+
+    def __init__(self, hangs: int) -> None:
+        self.hangs = hangs
+        self.resumed: list[bool] = []
+
+    def run(self, _adapter: Any, options: Any, *_: Any) -> str:
+        self.resumed.append(options.resume)
+        if len(self.resumed) <= self.hangs:
+            raise Hang("lab: the inner guest has not answered for 30 s")
+        return "the certificate"
+
+
+def judged(machines: Machines, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(cli_lab, "run_for", machines.run)
+    adapter: Any = LabAdapter.__new__(LabAdapter)
+    screen: Any = None
+    return cli_lab._judge(adapter, Options(), screen, None, lambda _: None)
+
+
+def test_a_campaign_that_hanging_machines_interrupt_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machines = Machines(hangs=2)
+
+    assert judged(machines, monkeypatch) == "the certificate"
+    assert machines.resumed == [False, True, True]
+
+
+def test_a_campaign_ends_when_its_time_is_over(tmp_path: Path) -> None:
+    adapter = find("reference")
+    screen = Screen(quiet=True, as_json=False)
+    heard: list[int] = []
+    options = Options(out=tmp_path / "out")
+    found = run_for(adapter, options, screen, 0.0, lambda progress: heard.append(progress.done))
+
+    assert heard == [1]
+    assert found.verdict is Verdict.CONFORMING
+
+
+def test_machines_that_always_hang_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    machines = Machines(hangs=99)
+
+    with pytest.raises(Hang):
+        judged(machines, monkeypatch)
+    assert len(machines.resumed) == cli_lab.HANGS
+
+
+BEFORE = {"guest_free_kib": 300_000, "guest_files": 40, "process_kib": 11_000}
+BEFORE |= {"process_descriptors": 4}
+
+
+@pytest.mark.parametrize(
+    ("change", "leaks"),
+    [
+        ({}, False),
+        ({"guest_free_kib": -20_000}, False),  # the kernel's, a figure of its own
+        ({"process_kib": 212}, False),
+        ({"process_kib": 4_000}, True),
+        ({"process_descriptors": 1_000}, True),
+        ({"guest_files": 1_000}, True),
+        ({"guest_files": 3}, False),
+    ],
+)
+def test_a_leak_is_told_from_what_moves_by_itself(change: dict[str, int], leaks: bool) -> None:
+    after = {name: value + change.get(name, 0) for name, value in BEFORE.items()}
+
+    assert has_leaked({"cycles": 1000, "before": BEFORE, "after": after}) is leaks
+
+
+def test_the_pace_is_that_of_the_sequences(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([10.0, 30.0, 31.0, 32.0])
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    pace = cli_lab._Pace(next(clock))
+    for _ in range(3):
+        pace(Progress(0, 0, 0, 0, 0))
+
+    assert pace.figures() == {"first_sequence_judged_after": 20.0, "sequences_per_second": 1.0}

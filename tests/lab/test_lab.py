@@ -1,0 +1,319 @@
+"""The lab with an emulator that the tests wrote: it boots, panics, hangs or ends as told."""
+
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kmcl_lab import boot
+from kmcl_lab.adapter import Hang, LabAdapter, LabSession
+from kmcl_lab.images import Images
+from kmcl_lab.lab import Lab
+from kmcl_lab.machine import inner_command, outer_command
+from kmcl_lab.probe import Choice
+from kmcl_lab.problem import GuestLost, LabProblem
+from kmcl_lab.watch import Limits
+from kmcl_model.events import Event, Lost, Quiescence
+from kmcl_model.stimuli import Settle, Stimulus
+
+LIMITS = Limits(outer_boot=20.0, inner_boot=20.0, silence=20.0)
+NESTED = Choice(True, "nested under emulation: the test wants it")
+
+EMULATOR = """
+import json, os, pathlib, socket, sys, threading, time
+mode_file, fds = sys.argv[1], json.loads(sys.argv[2])
+modes = pathlib.Path(mode_file).read_text().split()
+pathlib.Path(mode_file).write_text(" ".join(modes[1:] or modes))
+mode = modes[0]
+say = lambda text: os.write(fds["host"], text.encode())
+
+def monitor(fd):
+    stream = socket.socket(fileno=fd)
+    stream.sendall(b'{"QMP": {}}' + b"\\n")
+    for line in stream.makefile("rb"):
+        request = json.loads(line)
+        name = request["execute"]
+        answer = {
+            "query-version": {"qemu": {"major": 9, "minor": 8, "micro": 7}, "package": ""},
+            "query-status": {"status": "running"},
+            "human-monitor-command": "registers\\n",
+        }.get(name, {})
+        if name == "system_reset":
+            stream.sendall(b'{"event": "RESET"}' + b"\\n")
+        stream.sendall(json.dumps({"return": answer, "id": request["id"]}).encode() + b"\\n")
+        if name == "system_reset":
+            from kmcl_lab.frames import Kind, frame
+            os.write(fds["guest"], b"cut of" + frame(Kind.HELLO, 0, b'{"kernel": "again"}'))
+
+for name in ("monitor", "supervisor"):
+    if mode != "mute" and name in fds:
+        threading.Thread(target=monitor, args=(fds[name],), daemon=True).start()
+if mode in ("mute", "hang"):
+    time.sleep(60)
+if mode == "end":
+    sys.exit(3)
+say("kmcl-lab: outer guest ready, Linux 9\\r\\n")
+if mode == "panic":
+    os.write(fds["console"], b"[ 1.0] Kernel panic - not syncing: no init\\r\\n")
+    time.sleep(60)
+from kmcl_lab.guest import Agent
+Agent(fds["guest"]).serve()
+"""
+
+Make = Callable[..., Lab]
+
+
+@pytest.fixture
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
+    """A lab whose emulator behaves as the words say, one word a start; the last one stays."""
+    script = tmp_path / "emulator.py"
+    script.write_text(EMULATOR)
+    mode = tmp_path / "mode"
+    monkeypatch.setenv("PYTHONPATH", ":".join(p for p in sys.path if p))
+
+    def command(kernel: Path, image: Path, descriptors: dict[str, int]) -> list[str]:
+        return [sys.executable, str(script), str(mode), json.dumps(descriptors)]
+
+    monkeypatch.setattr(boot, "outer_command", command)
+
+    def lab(words: str, told: list[str] | None = None, limits: Limits = LIMITS) -> Lab:
+        mode.write_text(words)
+        images = Images(tmp_path, {"kernel": "9"})
+        tell = (told if told is not None else []).append
+        return Lab(images, tmp_path / "out", choice=NESTED, limits=limits, tell=tell)
+
+    return lab
+
+
+def test_a_lab_runs_commands_and_keeps_an_account(make: Make, tmp_path: Path) -> None:
+    told: list[str] = []
+    with make("boot", told) as lab:
+        done = lab.guest.run(["echo", "here"])
+        account = lab.account()
+        path = lab.write_account({"figure": 1})
+
+    assert done.output == b"here\n"
+    assert (account.starts, account.retries, account.qemu) == (1, (), "9.8.7")
+    assert told == [NESTED.why]
+    assert json.loads(path.read_text())["figures"] == {"figure": 1}
+    assert (tmp_path / "out/boot-1/host.log").read_bytes().startswith(b"kmcl-lab: outer guest")
+
+
+def test_a_boot_that_hangs_is_tried_again_and_counted(make: Make, tmp_path: Path) -> None:
+    told: list[str] = []
+    with make("hang boot", told, LIMITS._replace(outer_boot=0.5)) as lab:
+        account = lab.account()
+
+    assert account.starts == 2
+    assert list(account.retries) == [
+        "not done within 0.5 s: the outer guest boots: the VMBus host answers, its guest is "
+        "running, the emulator does (emulator-state.log); see " + str(tmp_path / "out/boot-1")
+    ]
+    assert told[1:] == [f"starting again: {account.retries[0]}"]
+    assert "# info lapic" in (tmp_path / "out/boot-1/emulator-state.log").read_text()
+
+
+def test_a_boot_that_always_hangs_is_given_up(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(boot, "_ASK_SECONDS", 0.1)
+    lab = make("mute", None, LIMITS._replace(outer_boot=0.2))
+
+    with pytest.raises(GuestLost, match="the VMBus host does not answer, nor does the emulator"):
+        lab.start()
+    assert len(lab.retries) == 2
+
+
+def test_a_panic_is_told_and_not_tried_again(make: Make, tmp_path: Path) -> None:
+    lab = make("panic")
+
+    with pytest.raises(GuestLost, match=r"^panic of the inner guest: no init; see \S+/boot-1$"):
+        lab.start()
+    assert lab.retries == []
+    assert (tmp_path / "out/boot-1/inner-console.log").read_bytes().endswith(b"no init\r\n")
+
+
+def test_an_emulator_that_ends_is_told_with_its_code(make: Make) -> None:
+    with pytest.raises(GuestLost, match=r"^the emulator has ended with code 3; see "):
+        make("end").start()
+
+
+def test_a_guest_that_falls_silent_while_it_works_is_lost(make: Make) -> None:
+    with make("boot", None, LIMITS._replace(silence=0.5)) as lab:
+        job = lab.guest.start(["sh", "-c", "kill -STOP $PPID; exec cat"])
+        with pytest.raises(
+            GuestLost, match=r"the inner guest has not answered for 0\.5 s: the VMB"
+        ):
+            list(job.parts(30))
+        lost = lab.lost
+
+    assert lost is not None
+    assert lost.is_hang
+
+
+def test_the_host_resets_the_guest_and_the_lab_waits_for_it(make: Make) -> None:
+    with make("boot") as lab:
+        job = lab.guest.start(["cat"])
+        lab.reset()
+        with pytest.raises(GuestLost, match="the guest was reset"):
+            list(job.parts(30))
+        kernel = lab.account().kernel
+        events = lab.host_events()
+
+    assert kernel == "again"
+    assert events == ["RESET"]
+
+
+def test_a_stopped_guest_is_not_a_silent_one(make: Make) -> None:
+    with make("boot", None, LIMITS._replace(silence=0.3)) as lab:
+        lab.stop()
+        job = lab.guest.start(["sh", "-c", "sleep 1; echo on"])
+        said = list(job.parts(30))
+        lab.go_on()
+
+        assert lab.lost is None
+    assert [body for _, body in said] == [b"on\n"]
+
+
+def test_a_lab_that_is_not_running_says_so(make: Make) -> None:
+    with pytest.raises(LabProblem, match=r"^the lab is not running$"):
+        make("boot").guest.run(["true"])
+
+
+def test_an_adapter_in_the_guest_outlives_the_guest(make: Make) -> None:
+    """A lost guest costs its session; the next one gets a fresh guest, and that is counted."""
+    a_moment = threading.Event()
+    lab = make("boot")
+    lab.start()
+    serve = (sys.executable, "-m", "kmcl_lab.serve", "kmcl_adapters.reference:create")
+    adapter = LabAdapter(lab, serve)
+    try:
+        first = adapter.open()
+        lab.guest.start(["sh", "-c", "kill -KILL $PPID"])
+        first.apply(Settle("settle"))
+        events = first.take()
+        while lab.lost is None:
+            a_moment.wait(0.01)
+        second = adapter.open()
+        second.apply(Settle("settle"))
+        again = second.take()
+        starts = lab.account().starts
+    finally:
+        adapter.close()
+
+    assert [event[0] for event in events] in (["lost"], ["quiescence"])
+    assert again == [Quiescence("quiescence", True)]
+    assert (starts, len(lab.retries)) == (2, 1)
+
+
+def test_the_inner_machine_is_the_same_on_ports_and_on_sockets() -> None:
+    kernel, image = Path("/kernel"), Path("/inner.img")
+    nested = inner_command(kernel, image, nested=True)
+    numbers = {"guest": 7, "monitor": 8, "console": 9}
+    direct = inner_command(kernel, image, nested=False, descriptors=numbers)
+    only_nested = {word for word in nested if word not in direct}
+
+    assert only_nested == {
+        "-L",
+        "/usr/share/qemu",
+        "pipe,id=guest,path=/ports/kmcl.guest",
+        "pipe,id=monitor,path=/ports/kmcl.monitor",
+        "pipe,id=console,path=/ports/kmcl.console",
+    }
+    assert {"socket,id=guest,fd=7", "socket,id=monitor,fd=8", "socket,id=console,fd=9"} < {*direct}
+    assert "kvm=off" in direct[direct.index("-cpu") + 1]
+
+
+def test_the_outer_guest_keeps_a_periodic_tick() -> None:
+    command = outer_command(Path("k"), Path("i"), {"supervisor": 3, "host": 4, "guest": 5})
+
+    assert {"nohz=off", "highres=off"} <= {*command[command.index("-append") + 1].split()}
+
+
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")
+def test_the_emulator_does_not_outlive_us(make: Make, tmp_path: Path) -> None:
+    """Whoever kills us leaves no machine behind: its end of the stream closes with it."""
+    make("hang")  # writes the emulator and its mode
+    ours, theirs = socket.socketpair()
+    code = (
+        "import sys, os\n"
+        "from pathlib import Path\n"
+        "from kmcl_lab import boot\n"
+        "from kmcl_lab.images import Images\n"
+        "command, folder, held = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])\n"
+        "os.set_inheritable(held, True)\n"
+        "play = f'import os, time; os.write({held}, b\"started\"); time.sleep(60)'\n"
+        "boot.outer_command = lambda k, i, d: [sys.executable, '-c', play]\n"
+        "popen = boot.subprocess.Popen\n"
+        "def start(*a, pass_fds, **k): return popen(*a, pass_fds=(*pass_fds, held), **k)\n"
+        "boot.subprocess.Popen = start\n"
+        "boot.Boot(Images(folder, {}), folder / 'out', nested=True)\n"
+        "os.close(held)\n"
+        "sys.stdin.read()\n"
+    )
+    argv = [sys.executable, "-c", code, "-", str(tmp_path), str(theirs.fileno())]
+    process = subprocess.Popen(argv, stdin=subprocess.PIPE, pass_fds=[theirs.fileno()])
+    theirs.close()
+    ours.settimeout(20)
+    started = ours.recv(100)
+    process.kill()
+    process.communicate()
+    ended = ours.recv(100)
+    ours.close()
+
+    assert (started, ended) == (b"started", b"")
+
+
+class Scripted:
+    """A session whose events the test wrote."""
+
+    def __init__(self, events: list[Event]) -> None:
+        self.events = events
+
+    def apply(self, stimulus: Stimulus) -> None:
+        raise AssertionError("not in these tests")
+
+    def runnable(self) -> int:
+        return 0
+
+    def take(self) -> list[Event]:
+        return self.events
+
+    def close(self) -> None:
+        pass
+
+
+class LostLab:
+    def __init__(self, lost: GuestLost | None) -> None:
+        self.lost = lost
+
+
+CRASH: list[Event] = [Lost("lost", "crash", "exit code 125")]
+
+
+def a_session(events: list[Event], lost: GuestLost | None) -> LabSession:
+    lab: Any = LostLab(lost)
+    return LabSession(lab, Scripted(events))
+
+
+def test_machines_that_hang_are_no_verdict_on_the_implementation() -> None:
+    session = a_session(CRASH, GuestLost("not answered for 30 s", is_hang=True))
+
+    with pytest.raises(Hang, match=r"^lab: not answered for 30 s$"):
+        session.take()
+
+
+@pytest.mark.parametrize("lost", [None, GuestLost("panic of the inner guest: x", is_hang=False)])
+def test_a_crash_or_a_panic_is_the_implementations(lost: GuestLost | None) -> None:
+    assert a_session(CRASH, lost).take() == CRASH
+
+
+def test_what_came_before_a_hang_is_shown() -> None:
+    quiet: list[Event] = [Quiescence("quiescence", True)]
+
+    assert a_session(quiet, GuestLost("silent", is_hang=True)).take() == quiet

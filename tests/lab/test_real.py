@@ -1,0 +1,118 @@
+"""A real guest on a real VMBus host; skipped where the machine has no QEMU or no images of it."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kmcl_lab.images import Images, default_cache, load
+from kmcl_lab.lab import Lab
+from kmcl_lab.machine import EMULATOR
+from kmcl_lab.problem import GuestLost, LabProblem
+
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+
+
+def found_images() -> Images | str:
+    """Images from the cache, or why there are none."""
+    if shutil.which(EMULATOR) is None:
+        return f"{EMULATOR} is not installed: kmcl lab build --install"
+    reason = f"no images in {default_cache()}: kmcl lab build"
+    made = default_cache().glob("*/manifest.json")
+    for manifest in sorted(made, key=lambda path: path.stat().st_mtime, reverse=True):
+        try:
+            return load(manifest.parent)
+        except LabProblem as problem:
+            reason = str(problem)
+    return reason
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    images = found_images()
+    if isinstance(images, str):
+        pytest.skip(images)
+    with Lab(images, tmp_path_factory.mktemp("lab")) as lab:
+        lab.bind()
+        yield lab
+
+
+def test_the_guest_runs_commands_and_says_how_they_end(lab: Lab) -> None:
+    done = lab.guest.run(["sh", "-c", "cat; exit 5"], b"through two machines")
+
+    assert (done.code, done.output, done.errors) == (5, b"through two machines", b"")
+
+
+def test_the_device_of_the_host_belongs_to_uio(lab: Lab) -> None:
+    done = lab.guest.run(["sh", "-c", "cat /sys/class/uio/uio0/name; ls -l /dev/uio0"])
+
+    assert done.code == 0, done.errors
+    assert done.output.startswith(b"uio_hv_generic\n")
+
+
+def test_a_conversation_with_the_host_over_the_device(lab: Lab) -> None:
+    code = (
+        "from kmcl_lab.wire import Endpoint, version_request\n"
+        "e = Endpoint('/dev/uio0'); e.send(version_request(9), 9); p = e.receive(20)\n"
+        "print(p.kind, p.transaction, p.payload[8] & 1); e.close()"
+    )
+    done = lab.guest.run(["python3", "-c", code])
+
+    assert (done.output, done.errors) == (b"6 9 1\n", b"")
+
+
+def test_the_host_acts_when_its_monitor_is_told_to(lab: Lab) -> None:
+    """The device keeps still for 50 s after the capabilities, whatever it was told meanwhile."""
+    code = (
+        "import struct\n"
+        "from kmcl_lab.wire import Endpoint\n"
+        "from kmcl_lab.cases import agree\n"
+        "e = Endpoint('/dev/uio0'); agree(e); print('agreed', flush=True); input()\n"
+        "p = e.receive(120); print(struct.unpack_from('<HHII', p.payload)); e.close()"
+    )
+    job = lab.guest.start(["python3", "-c", code])
+    said = job.parts(180)
+    _, first = next(said)
+    lab.balloon(400)
+    job.write(b"\n")
+    rest = b"".join(body for _, body in said)
+
+    assert first == b"agreed\n"
+    assert rest.startswith(b"(6, 16, ")  # a request to balloon
+
+
+def test_a_stopped_guest_goes_on_where_it_was(lab: Lab) -> None:
+    lab.stop()
+    stopped = lab.ask_host("query-status")["running"]
+    lab.go_on()
+
+    assert stopped is False
+    assert lab.guest.run(["true"]).code == 0
+
+
+def test_a_reset_by_the_host_gives_a_fresh_guest(lab: Lab) -> None:
+    lab.guest.run(["touch", "/tmp/old"])
+    lab.reset()
+
+    assert lab.guest.run(["ls", "/tmp/old"]).code != 0
+    assert lab.bind() == "/dev/uio0"
+
+
+def test_what_was_used_is_in_the_account(lab: Lab) -> None:
+    account = json.loads(lab.write_account().read_text())
+
+    assert account["kernel"] == account["images"]["kernel"]
+    assert account["qemu"]
+    assert Path(account["logs"], "boot-1").is_dir()
+
+
+def test_a_panic_is_recognised_and_told_in_one_line(lab: Lab) -> None:
+    """The last test: it costs the guest."""
+    with pytest.raises(GuestLost, match=r"^panic of the inner guest: sysrq triggered crash; see "):
+        lab.guest.run(["sh", "-c", "echo c > /proc/sysrq-trigger; cat"])
+    lost = lab.lost
+
+    assert lost is not None
+    assert not lost.is_hang

@@ -1,0 +1,336 @@
+"""The client over a device played by the test: a FIFO for interrupts, a file for the rings."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kmcl_adapters.driver import ThreadedSession
+from kmcl_adapters.interface import AdapterError
+from kmcl_adapters.uio.descriptor import FROM_GUEST, Kind, encode
+from kmcl_adapters.uio.device import Device, DeviceError
+from kmcl_adapters.uio.library import Library
+from kmcl_adapters.uio.parts import SOUND, Parts
+from kmcl_adapters.uio.ring import (
+    HEADER_BYTES,
+    INTERRUPT_MASK,
+    WRITE_INDEX,
+    Incoming,
+    Outgoing,
+)
+from kmcl_adapters.uio.serving import UioAdapter
+from kmcl_adapters.uio.uiobus import UioBus, UioLink
+from kmcl_model.api import COMPLETION_ROUTINE, PROCESS_PACKET, STATE_CHANGE_CALLBACKS
+from kmcl_model.events import Enter, Event, Return
+from kmcl_model.status import (
+    STATUS_CANCELLED,
+    STATUS_INVALID_PARAMETER_2,
+    STATUS_NOT_SUPPORTED,
+    STATUS_SUCCESS,
+)
+from kmcl_model.stimuli import Act, Arm, Invoke, Reaction, Settle
+
+INSTANCE = "1eccfd72-4b41-45ef-b73a-4a6e44c12924"
+SIZE = 2 * 4096 + HEADER_BYTES
+WAIT = 1
+
+
+class Host:
+    """The other side: a device of one channel, opened and closed by the guest's kernel."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.node = root / "dev/uio0"
+        self.node.parent.mkdir()
+        os.mkfifo(self.node)
+        maps = root / "sys/class/uio/uio0/maps/map0"
+        maps.mkdir(parents=True)
+        (maps / "size").write_text(hex(2 * SIZE))
+        self.rings = root / "rings"
+        self.masks_at_open = False
+        self.rescinded = False
+        self.opened = 0
+        self.device = Device(INSTANCE, "", "uio_hv_generic", "uio0", False)
+        self.outgoing: Outgoing
+        self.incoming: Incoming
+        self.memory: mmap.mmap
+        self.library: Library
+
+    def open(self) -> mmap.mmap:
+        """What the kernel does at an open: fresh headers."""
+        self.rings.write_bytes(bytes(2 * SIZE))
+        with open(self.rings, "r+b") as file:
+            self.memory = mmap.mmap(file.fileno(), 2 * SIZE)
+            guests = mmap.mmap(file.fileno(), 2 * SIZE)
+        view = memoryview(self.memory)
+        halves = [view[:SIZE], view[SIZE:]]
+        heads = [half[:HEADER_BYTES].cast("I") for half in halves]
+        data = [half[HEADER_BYTES:] for half in halves]
+        self.heads = heads
+        heads[1][INTERRUPT_MASK] = self.masks_at_open
+        self.incoming = Incoming(heads[0], data[0], FROM_GUEST)
+        self.outgoing = Outgoing(heads[1], data[1])
+        self.outgoing.support_pending_send()
+        self.opened += 1
+        self.rescinded = False
+        return guests
+
+    def interrupt(self) -> None:
+        """An event for the guest, as its kernel counts it."""
+        descriptor = os.open(self.node, os.O_RDWR | os.O_NONBLOCK)
+        os.write(descriptor, bytes(4))
+        os.close(descriptor)
+
+    def send(self, payload: bytes, kind: int = Kind.IN_BAND, transaction: int = 7) -> None:
+        assert self.outgoing.put(encode(kind, transaction, payload, int(kind == Kind.IN_BAND)))
+        if self.outgoing.publish():
+            self.interrupt()
+
+    def receive(self) -> list[tuple[int, int, bytes]]:
+        found = []
+        while (packet := self.incoming.peek()) is not None:
+            found.append((packet.kind, packet.transaction, packet.payload))
+            self.incoming.take()
+        if self.incoming.release():
+            self.interrupt()
+        return found
+
+    def bus(self, device: Device, **options: Any) -> UioBus:
+        host = self
+
+        class Faked(UioLink):
+            def __init__(self, id: int, descriptor: int, size: int, parts: Parts = SOUND) -> None:
+                self.keeper = os.open(host.node, os.O_RDWR | os.O_NONBLOCK)
+                super().__init__(id, descriptor, size, parts)
+
+            def map(self, size: int) -> mmap.mmap:
+                return host.open()
+
+            def listen(self) -> None:
+                if host.rescinded:
+                    raise OSError(errno.EIO, "rescinded")
+                super().listen()
+
+            def release(self) -> None:
+                super().release()
+                os.close(self.keeper)
+
+        options |= {"sysfs": self.root / "sys", "dev": self.root / "dev", "link": Faked}
+        return UioBus(device, **options)
+
+
+class Talk:
+    """A client's session with the host."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.library = Library(host.bus(host.device, safety_net=0.02))
+        self.session = ThreadedSession(self.library, on_close=self.library.Reset, idle_seconds=0.05)
+        self.events: list[Event] = []
+
+    def invoke(self, function: str, *arguments: Any, by: str = "t0") -> int | None:
+        """The call, and the status with which it returned."""
+        self.session.apply(Invoke("invoke", "client", by, function, arguments))
+        events = self.session.take()
+        self.events += events
+        return next((e.status for e in events if isinstance(e, Return)), None)
+
+    def handlers(self) -> list[str]:
+        """What was called up to rest, since the last time."""
+        return [e.activation for e in self.rest() if isinstance(e, Enter)]
+
+    def rest(self) -> list[Event]:
+        self.session.apply(Settle("settle"))
+        events, self.events = [*self.events, *self.session.take()], []
+        return events
+
+    def open(self) -> None:
+        self.invoke("VmbChannelAllocate", False)
+        self.invoke("VmbChannelInitSetProcessPacketCallbacks", True, True)
+        self.invoke("VmbChannelInitSetStateChangeCallbacks", 1, "size", STATE_CHANGE_CALLBACKS)
+        self.invoke("VmbChannelEnable")
+        assert self.handlers() == ["Opened", "Started", "PostStarted"]
+
+    def send(self, name: str, payload: bytes, flags: int = 0) -> None:
+        self.invoke("VmbPacketAllocate", name)
+        self.invoke("VmbPacketSetCompletionRoutine", name)
+        self.invoke("VmbPacketSend", name, payload, flags)
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Host:
+    return Host(tmp_path)
+
+
+@pytest.fixture
+def talk(host: Host) -> Iterator[Talk]:
+    talk = Talk(host)
+    yield talk
+    talk.session.close()
+
+
+def test_a_conversation(host: Host, talk: Talk) -> None:
+    talk.open()
+    talk.send("p0", b"question", WAIT)
+    assert talk.handlers() == []
+    ((kind, transaction, payload),) = host.receive()
+    assert (kind, payload) == (Kind.IN_BAND, b"question")
+    assert transaction != 0  # a host does not complete transaction 0
+    host.send(b"answered", Kind.COMPLETION, transaction)
+    (routine,) = [e for e in talk.rest() if isinstance(e, Enter)]
+    assert routine.arguments == ("p0", STATUS_SUCCESS, b"answered")
+
+
+def test_what_the_host_asks_is_completed(host: Host, talk: Talk) -> None:
+    talk.open()
+    talk.session.apply(
+        Arm(
+            "arm",
+            "client",
+            PROCESS_PACKET,
+            Reaction((Act("VmbChannelPacketComplete", ("this", b"12345678", None)),)),
+        )
+    )
+    host.send(b"request!", transaction=41)
+
+    assert talk.handlers() == ["ProcessPacket", "ProcessingComplete"]
+    assert host.receive() == [(Kind.COMPLETION, 41, b"12345678")]
+
+
+def test_a_completion_for_nobody_is_ignored(host: Host, talk: Talk) -> None:
+    talk.open()
+    host.send(b"12345678", Kind.COMPLETION, 99)
+
+    assert talk.handlers() == []
+    assert talk.library.channel is not None
+    assert talk.library.channel.error == ""
+
+
+def test_a_kernel_that_masks_at_the_open_is_recognised(host: Host, talk: Talk) -> None:
+    host.masks_at_open = True
+    talk.open()
+    host.send(b"request!")
+
+    assert talk.handlers() == ["ProcessPacket", "ProcessingComplete"]
+    assert isinstance(talk.library.bus, UioBus)
+    assert talk.library.bus.traits == (True, True)
+
+
+def test_closing_unmaps_before_it_closes_and_opening_starts_afresh(host: Host, talk: Talk) -> None:
+    talk.open()
+    talk.send("p0", b"question")
+    talk.invoke("VmbChannelDisable")
+    assert talk.handlers() == ["CompletionRoutine", "Suspend", "Closed"]
+    talk.invoke("VmbChannelEnable")
+    assert talk.handlers() == ["Opened", "Started", "PostStarted"]
+    assert host.opened == 2
+    assert host.receive() == []
+
+
+def test_a_rescind_ends_everything_exactly_once(host: Host, talk: Talk) -> None:
+    talk.open()
+    for number in range(3):
+        talk.send(f"p{number}", b"12345678", WAIT)
+    host.rescinded = True
+    host.interrupt()
+
+    events = talk.rest()
+    entries = [e for e in events if isinstance(e, Enter)]
+    ended = [e.arguments for e in entries if e.callback == COMPLETION_ROUTINE]
+    assert ended == [(f"p{number}", STATUS_CANCELLED, None) for number in range(3)]
+    entered = [e.activation for e in entries]
+    assert entered == ["Suspend", *["CompletionRoutine"] * 3, "Closed"]
+    assert talk.invoke("VmbChannelInitSetFlags", 0) == STATUS_SUCCESS  # it is disabled
+
+
+def test_back_pressure_and_room(host: Host, talk: Talk) -> None:
+    talk.open()
+    for number in range(12):  # of 1048 bytes, in a ring of 8192
+        talk.send(f"p{number}", bytes([number]) * 1024)
+    assert talk.handlers() == ["CompletionRoutine"] * 7
+    assert [payload[0] for _, _, payload in host.receive()] == list(range(7))
+    assert talk.handlers() == ["CompletionRoutine"] * 5
+    assert [payload[0] for _, _, payload in host.receive()] == list(range(7, 12))
+
+
+@pytest.mark.parametrize("index", [4, SIZE, 0xFFFFFFF8])
+def test_a_hostile_index_stops_the_channel_and_no_more(host: Host, talk: Talk, index: int) -> None:
+    talk.open()
+    host.heads[1][WRITE_INDEX] = index
+    host.interrupt()
+    assert talk.handlers() == []
+    assert talk.library.channel is not None
+    assert "write index" in talk.library.channel.error
+
+    talk.invoke("VmbChannelDisable")
+    assert talk.handlers() == ["Suspend", "Closed"]
+    talk.invoke("VmbChannelEnable")
+    assert talk.handlers() == ["Opened", "Started", "PostStarted"]
+
+
+def test_an_open_that_the_host_refuses_is_a_pnp_failure(host: Host, talk: Talk) -> None:
+    talk.invoke("VmbChannelAllocate", False)
+    talk.invoke("VmbClientChannelInitSetTargetPnp", "type", None, True)
+    talk.invoke("VmbChannelInitSetStateChangeCallbacks", 1, "size", STATE_CHANGE_CALLBACKS)
+
+    def refuse() -> mmap.mmap:
+        raise OSError(errno.EAGAIN, "refused")
+
+    host.open = refuse  # type: ignore[method-assign]
+    talk.invoke("VmbChannelEnable")
+    assert talk.handlers() == ["PnpFailure"]
+    talk.invoke("VmbChannelDisable")
+    assert talk.handlers() == []
+
+
+def test_a_device_that_comes_later_is_opened_then(host: Host, talk: Talk) -> None:
+    host.node.rename(host.root / "away")
+    talk.invoke("VmbChannelAllocate", False)
+    talk.invoke("VmbChannelInitSetStateChangeCallbacks", 1, "size", STATE_CHANGE_CALLBACKS)
+    talk.invoke("VmbChannelEnable")
+    assert talk.handlers() == []
+    (host.root / "away").rename(host.node)
+    handlers = next(filter(None, (talk.handlers() for _ in range(50))))
+    assert handlers == ["Opened", "Started", "PostStarted"]
+
+
+def test_what_uio_cannot_express_is_refused(host: Host, talk: Talk) -> None:
+    talk.session.apply(Invoke("invoke", "server", "t0", "VmbChannelAllocate", (True,)))
+    assert isinstance(returned := talk.session.take()[-1], Return)
+    assert returned.status == STATUS_NOT_SUPPORTED
+    talk.invoke("VmbChannelAllocate", False)
+    most = SIZE - HEADER_BYTES - 8 - 24
+    assert talk.invoke("VmbChannelInitSetMaximumPacketSize", most) == STATUS_SUCCESS
+    assert talk.invoke("VmbChannelInitSetMaximumPacketSize", most + 1) == STATUS_INVALID_PARAMETER_2
+
+
+def test_a_packet_of_the_greatest_length_fits(host: Host, talk: Talk) -> None:
+    most = SIZE - HEADER_BYTES - 8 - 24
+    talk.invoke("VmbChannelAllocate", False)
+    talk.invoke("VmbChannelInitSetMaximumPacketSize", most)
+    talk.invoke("VmbChannelInitSetStateChangeCallbacks", 1, "size", STATE_CHANGE_CALLBACKS)
+    talk.invoke("VmbChannelEnable")
+    talk.handlers()
+    for number in range(3):
+        talk.send(f"p{number}", bytes([number]) * most)
+    for number in range(3):
+        talk.rest()
+        assert [payload for _, _, payload in host.receive()] == [bytes([number]) * most]
+
+
+def test_a_monitored_channel_is_refused_with_a_reason(host: Host) -> None:
+    with pytest.raises(DeviceError, match="monitor page"):
+        host.bus(host.device._replace(monitored=True))
+    with pytest.raises(DeviceError, match="not bound"):
+        host.bus(host.device._replace(uio=None))
+
+
+def test_the_adapter_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match="no guest with a VMBus"):
+        UioAdapter("dynmem", sysfs=tmp_path)
