@@ -26,7 +26,7 @@ from kmcl_adapters.uio.ring import (
 )
 from kmcl_adapters.uio.serving import UioAdapter
 from kmcl_adapters.uio.uiobus import UioBus, UioLink
-from kmcl_model.api import COMPLETION_ROUTINE, PROCESS_PACKET, STATE_CHANGE_CALLBACKS
+from kmcl_model.api import COMPLETION_ROUTINE, OPENED, PROCESS_PACKET, STATE_CHANGE_CALLBACKS
 from kmcl_model.events import Enter, Event, Return
 from kmcl_model.status import (
     STATUS_CANCELLED,
@@ -34,7 +34,7 @@ from kmcl_model.status import (
     STATUS_NOT_SUPPORTED,
     STATUS_SUCCESS,
 )
-from kmcl_model.stimuli import Act, Arm, Invoke, Reaction, Settle
+from kmcl_model.stimuli import HOLD, Act, Arm, Invoke, Reaction, Release, Settle
 
 INSTANCE = "1eccfd72-4b41-45ef-b73a-4a6e44c12924"
 SIZE = 2 * 4096 + HEADER_BYTES
@@ -257,6 +257,20 @@ def test_back_pressure_and_room(host: Host, talk: Talk) -> None:
     assert [payload[0] for _, _, payload in host.receive()] == list(range(7))
     assert talk.handlers() == ["CompletionRoutine"] * 5
     assert [payload[0] for _, _, payload in host.receive()] == list(range(7, 12))
+
+
+def test_nothing_is_sent_any_more_once_disable_was_called(host: Host, talk: Talk) -> None:
+    talk.invoke("VmbChannelAllocate", False)
+    talk.invoke("VmbChannelInitSetStateChangeCallbacks", 1, "size", STATE_CHANGE_CALLBACKS)
+    talk.session.apply(Arm("arm", "client", OPENED, Reaction((HOLD,))))
+    talk.invoke("VmbChannelEnable")
+    assert talk.handlers() == ["Opened"]
+    talk.send("p0", b"12345678", WAIT)  # it waits for the channel to be open
+    talk.invoke("VmbChannelDisable")
+    talk.session.apply(Release("release", "client", "Opened"))
+
+    assert talk.handlers() == ["CompletionRoutine", "Closed"]
+    assert host.incoming.peek() is None
 
 
 @pytest.mark.parametrize("index", [4, SIZE, 0xFFFFFFF8])

@@ -59,7 +59,7 @@ class Sender:
         """Put the packet into the ring, if it is open and has room and nobody waits before it."""
         channel = self.channel
         link = channel.live_link()
-        if link is None:
+        if link is None or channel.disabling:
             return False
         ring, transaction = link.outgoing, self.transactions + 1
         try:
@@ -116,7 +116,8 @@ class Sender:
             if not put(self.answers[0]):
                 return len(self.answers[0]) + 8
             self.answers.popleft()
-        while self.queue:
+        # Whoever has been told to leave begins no transaction that the close would cancel.
+        while self.queue and not self.channel.disabling:
             packet = self.queue[0]
             frame = self.frame(packet, self.transactions + 1)
             if not put(frame):
