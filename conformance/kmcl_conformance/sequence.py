@@ -56,6 +56,8 @@ class SequenceRun:
         self.stimuli.append(stimulus)
         if stimulus[0] == "arm":
             self.names.arm(stimulus)
+        elif stimulus[0] == "invoke":
+            self.names.ask(stimulus)
         self.session.apply(stimulus)
         feed = self.judge.feed
         for event in self.session.take():
@@ -63,7 +65,9 @@ class SequenceRun:
             failure = feed(event)
             if failure is not None:
                 return failure
-            if event[0] == "enter":
+            if event[0] == "call":
+                self.names.call(event[1], event[2])
+            elif event[0] == "enter":
                 self.names.enter(event[1], event[2], event[3])
             elif event[0] == "exit":
                 self.names.exit(event[1], event[2])

@@ -802,3 +802,25 @@ def test_a_reading_is_accepted_and_told(reading: str) -> None:
 
 def test_no_reading_is_told_that_did_not_show() -> None:
     assert not any(label.startswith(("A55", "A57", "A64", "A91")) for label in readings(started()))
+
+
+def test_an_end_that_is_told_to_leave_may_still_have_accepted() -> None:
+    """The server's Disable is called while its Opened runs, and takes effect after the open."""
+    it = configured()
+    for end in ("server", "client"):
+        it.do(end, "VmbChannelEnable", status=0)
+    it.enter("server", OPENED, "server").call("server", "VmbChannelDisable")
+    it.leave("server", OPENED, 0)
+    it.state("client", OPENED, STARTED)
+    assert judged(it).failure is None
+
+
+def test_an_end_that_has_not_accepted_starts_no_client() -> None:
+    it = configured()
+    for end in ("server", "client"):
+        it.do(end, "VmbChannelEnable", status=0)
+    it.enter("server", OPENED, "server").call("server", "VmbChannelDisable")
+    it.state("client", OPENED).enter("client", STARTED, "client")
+    failure = judged(it).failure
+    assert failure is not None
+    assert "F024" in failure.requirements

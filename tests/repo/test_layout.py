@@ -15,7 +15,6 @@ PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 LONG_MODULES: dict[str, str] = {
     "conformance/kmcl_conformance/oracle.py": "where each kind of event goes is one subject",
     "model/kmcl_model/spec/observer.py": "rules and the automaton they make explain each other",
-    "adapters/kmcl_adapters/variants.py": "one row for each variant",
     "model/kmcl_model/catalogue.py": "the kinds of data of the catalogue, and how they are loaded",
     "model/kmcl_model/spec/endpoint/connection.py": "the life of a connection, in order",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kmcl_conformance.oracle import Judge
 from kmcl_model.payload import TAGS, tag_of
-from kmcl_model.stimuli import Act, Arm, Reaction
+from kmcl_model.stimuli import Act, Arm, Invoke, Reaction
 
 from .driver import tags_in_use
 
@@ -19,6 +19,7 @@ class Names:
         self._running: dict[tuple[str, str], Reaction] = {}
         self._packets: dict[str, frozenset[str]] = {"client": frozenset(), "server": frozenset()}
         self._tags: dict[str, frozenset[int]] = {"client": frozenset(), "server": frozenset()}
+        self._asked: dict[tuple[str, str], int] = {}
         self._frees: set[str] = set()
         self._initializes: set[str] = set()
         self._limits: set[str] = set()
@@ -36,8 +37,11 @@ class Names:
         return self._packets[endpoint]
 
     def tags(self, endpoint: str) -> frozenset[int]:
-        """Tags of messages that a reaction is going to send."""
-        return self._tags[endpoint]
+        """Tags of messages that a reaction or a call not yet seen is going to send."""
+        if not self._asked:
+            return self._tags[endpoint]
+        asked = [tag for (end, _), tag in self._asked.items() if end == endpoint]
+        return self._tags[endpoint].union(asked)
 
     def frees(self, endpoint: str) -> bool:
         """Whether a reaction is going to free whatever packet completes."""
@@ -53,7 +57,7 @@ class Names:
 
     def free_tag(self, judge: Judge, sender: str) -> int:
         """The lowest tag that no live message of ``sender`` has, -1 if there is none."""
-        used = tags_in_use(judge, sender) | self._tags[sender]
+        used = tags_in_use(judge, sender) | self.tags(sender)
         return next((t for t in range(TAGS - 1) if t not in used), -1)
 
     def arm(self, stimulus: Arm) -> None:
@@ -62,6 +66,18 @@ class Names:
             key = (stimulus.endpoint, stimulus.callback)
             self._armed.setdefault(key, []).append(stimulus.reaction)
             self._recount(stimulus.endpoint)
+
+    def ask(self, stimulus: Invoke) -> None:
+        """A call is going to be made; where the implementation runs elsewhere, it shows later."""
+        if stimulus.function == "VmbPacketSend":
+            buffer = stimulus.arguments[1]
+            assert isinstance(buffer, bytes)
+            self._asked[stimulus.endpoint, stimulus.by] = tag_of(buffer)
+
+    def call(self, endpoint: str, by: str) -> None:
+        """A call was made."""
+        if self._asked:
+            self._asked.pop((endpoint, by), None)
 
     def enter(self, endpoint: str, activation: str, callback: str) -> None:
         """A handler runs; it takes the oldest reaction that waits for it."""

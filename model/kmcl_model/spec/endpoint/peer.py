@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kmcl_model import api
 from kmcl_model.spec.observer import Rule, Shadow, need
 from kmcl_model.status import is_success
 
-from .state import ENABLED, OPEN, OPENING, REJECTED, EndpointState, assume
+from .state import ENABLED, OPEN, OPENING, REJECTED, EndpointState, Phase, assume
 
 __all__ = ["RULES", "unseen"]
 
 
 def _hear(s: EndpointState, e: Shadow) -> list[EndpointState]:
     """One explanation for each phase the peer may be in."""
-    return [_hear_one(s, other.stance) for other in e.states]  # type: ignore[attr-defined]
+    phases: Any = e.states
+    return [_hear_one(s, other) for other in phases]
 
 
-def _hear_one(s: EndpointState, now: str) -> EndpointState:
+def _hear_one(s: EndpointState, other: Phase) -> EndpointState:
+    now = other.stance
     before, s = s.peer, s._replace(peer=now, offered=s.offered or now != "away")
     in_session = s.connection in (OPENING, OPEN)
-    if now == "open" and s.connection in (ENABLED, OPENING, OPEN):
+    # A peer that is leaving already may still have accepted: its Disable takes effect later.
+    if other.connection == OPEN and s.connection in (ENABLED, OPENING, OPEN):
         s = s._replace(accepted=True)
     if now == "rejected" and s.connection == ENABLED:
         return s._replace(failed=True)
