@@ -48,7 +48,18 @@ def describe_state(state: Any) -> str:
 
 
 _UNTOLD = frozenset(
-    {"assumed", "endpoint", "sender", "receiver", "handlers", "wish", "done", "peer"}
+    {
+        "assumed",
+        "endpoint",
+        "sender",
+        "receiver",
+        "handlers",
+        "wish",
+        "done",
+        "peer",
+        "offered",
+        "alone",
+    }
 )
 
 
