@@ -82,6 +82,11 @@ class Options(NamedTuple):
     faults: tuple[str, ...] = FAULTS
     expected: bool = False
 
+    def plan(self) -> Plan:
+        """The sequences these options ask for."""
+        ends = PROFILES[self.profile]
+        return Plan(self.seed, self.length, self.faults, self.expected, ends)
+
 
 class Progress(NamedTuple):
     """How far a campaign is: sequences done of all, and what they came to."""
@@ -113,7 +118,7 @@ class Campaign:
         self.adapter = adapter
         self.options = options
         self.description: Description = adapter.describe()
-        self.plan = Plan(options.seed, options.length, options.faults, options.expected)
+        self.plan = options.plan()
         self.ends = PROFILES[options.profile]
         self.specification = Specification(self.ends)
         self.pairs: set[Pair] = set()

@@ -6,10 +6,13 @@ Certification and the hunts in mutants and variants run the same ones, because b
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import cache
 from typing import Final, NamedTuple
 
 from kmcl_adapters import Adapter, AdapterError
 from kmcl_model.spec import Specification
+from kmcl_model.spec.specification import ENDPOINTS
+from kmcl_model.stimuli import Invoke, Stimulus
 
 from .generate.tours import CONTENTION_TOURS, EXPECTED_TOURS, TOURS, Tour
 from .oracle import Pair
@@ -36,12 +39,14 @@ SEEDS: Final = 1_000_003
 
 class Plan(NamedTuple):
     """What the sequences are made of; ``faults`` are wished for, the adapter may lack them.
-    ``expected``: callbacks make the calls, too, that are only expected to work in them (A147)."""
+    ``expected``: callbacks make the calls, too, that are only expected to work in them (A147).
+    ``ends`` are those that are driven."""
 
     seed: int
     length: int = LENGTH
     faults: tuple[str, ...] = FAULTS
     expected: bool = False
+    ends: tuple[str, ...] = ENDPOINTS
 
     @property
     def directed(self) -> int:
@@ -51,7 +56,8 @@ class Plan(NamedTuple):
     @property
     def tours(self) -> tuple[Tour, ...]:
         """The directed sequences."""
-        return TOURS + EXPECTED_TOURS if self.expected else TOURS
+        every = TOURS + EXPECTED_TOURS if self.expected else TOURS
+        return every if self.ends == ENDPOINTS else _of_ends(every, self.ends)
 
     def run(
         self,
@@ -86,3 +92,21 @@ class Plan(NamedTuple):
             pairs=pairs,
         )
         return outcome, f"walk {offset}"
+
+
+@cache
+def _of_ends(tours: tuple[Tour, ...], ends: tuple[str, ...]) -> tuple[Tour, ...]:
+    """What is left of conversations where one end cannot be told anything; each only once."""
+    left: dict[tuple[Stimulus, ...], Tour] = {}
+    for tour in tours:
+        stimuli: list[Stimulus] = []
+        for stimulus in tour.stimuli:
+            if getattr(stimulus, "endpoint", ends[0]) not in ends:
+                continue
+            if stimulus[0] == "settle" and stimuli and stimuli[-1] == stimulus:
+                continue
+            stimuli.append(stimulus)
+        enables = any(isinstance(s, Invoke) and s.function == "VmbChannelEnable" for s in stimuli)
+        if enables:
+            left.setdefault(tuple(stimuli), tour._replace(stimuli=tuple(stimuli)))
+    return tuple(left.values())

@@ -15,6 +15,7 @@ from kmcl_model.catalogue import (
     requirements,
 )
 from kmcl_model.spec import Specification
+from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_reports.results import (
     Certificate,
     Counts,
@@ -49,6 +50,13 @@ _SHOWN: Final = 40
 """So many names of what was missed are listed."""
 
 _NOT_YET: Final = "this version of the specification does not model it yet"
+_NEVER_AROSE: Final = (
+    "the situation in which a violation could show never arose; try a larger budget"
+)
+_NOT_FROM_ONE_END: Final = (
+    "the situation in which a violation could show from one end alone never arose; "
+    "try a larger budget, or both ends"
+)
 _UNSURE: Final = "a sequence broke it, but that was not confirmed or not examined any more"
 
 
@@ -149,10 +157,8 @@ def _verdict(
         return RequirementVerdict.PASS, None
     if lost:
         return RequirementVerdict.INCONCLUSIVE, lost
-    return (
-        RequirementVerdict.NOT_EXERCISED,
-        "the situation in which a violation could show never arose; try a larger budget",
-    )
+    both = description.capabilities.issuperset(ENDPOINTS)
+    return RequirementVerdict.NOT_EXERCISED, _NEVER_AROSE if both else _NOT_FROM_ONE_END
 
 
 def _missing_capability(requirement: Requirement, description: Description) -> str | None:

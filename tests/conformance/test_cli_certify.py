@@ -47,7 +47,6 @@ SHORT = tuple(t for n, t in enumerate(TOURS) if n < 3 or "rejected" in t.name)
 def few_tours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Campaigns that are over soon."""
     monkeypatch.setattr(plan, "TOURS", SHORT)
-    monkeypatch.setattr(campaigns, "TOURS", SHORT)
 
 
 @pytest.fixture

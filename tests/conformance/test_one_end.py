@@ -173,6 +173,15 @@ def test_a_client_is_certified_without_its_server() -> None:
     assert not any("server" in missing for missing in found.coverage.transitions.missing)
 
 
+def test_what_is_left_of_conversations_is_the_clients_and_said_once() -> None:
+    tours = Options(profile="client-uio").plan().tours
+    assert 50 < len(tours) < len(TOURS)
+    assert len({tour.stimuli for tour in tours}) == len(tours)
+    for tour in tours:
+        assert {getattr(s, "endpoint", "client") for s in tour.stimuli} == {"client"}
+        assert any(isinstance(s, Invoke) and s.function == "VmbChannelEnable" for s in tour.stimuli)
+
+
 def test_a_defective_client_is_not() -> None:
     found = certified(mutant("pause-returns-before-drain"))
     assert found.verdict is Verdict.VIOLATIONS

@@ -14,7 +14,6 @@ from kmcl_adapters import Adapter, AdapterError
 from kmcl_conformance.adapters import find
 from kmcl_conformance.campaign import CampaignError, Options, Progress, begin
 from kmcl_conformance.campaign import certify as run_campaign
-from kmcl_conformance.generate.tours import TOURS
 from kmcl_conformance.profiles import PROFILES, choose
 from kmcl_conformance.verdicts import certificate
 from kmcl_reports.certificate import certificate_json, seal
@@ -258,7 +257,7 @@ def profile_of(wanted: str | None, implementation: Adapter) -> str:
 
 
 def _total(options: Options) -> int:
-    return len(TOURS) + options.sequences
+    return options.plan().directed + options.sequences
 
 
 def _text(progress: Progress) -> str:
