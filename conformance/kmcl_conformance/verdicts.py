@@ -259,7 +259,7 @@ def _interpretations(campaign: Campaign) -> tuple[InterpretationResult, ...]:
                 continue
             names = sorted(readings)
             evidence = ", ".join(f"{name} seen {readings[name]} times" for name in names)
-            first = campaign.witnesses.readings.get(_label(item.id, point.name, names[0]))
+            witness = campaign.witnesses.readings.get(_label(item.id, point.name, names[0]))
             results.append(
                 InterpretationResult(
                     id=item.id,
@@ -267,7 +267,7 @@ def _interpretations(campaign: Campaign) -> tuple[InterpretationResult, ...]:
                     title=item.title,
                     reading=" and ".join(names),
                     text="; ".join(point.readings.get(name, name) for name in names),
-                    evidence=evidence + (f", first in {first[0]}" if first else ""),
+                    evidence=evidence + (f", as in {witness[0]}" if witness else ""),
                     default=set(names) <= set(point.default),
                 )
             )
