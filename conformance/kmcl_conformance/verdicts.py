@@ -44,10 +44,13 @@ from .sequence import Outcome
 if TYPE_CHECKING:
     from .campaign import Campaign
 
-__all__ = ["Found", "certificate", "requirement_verdicts"]
+__all__ = ["ENDLESS", "Found", "certificate", "requirement_verdicts"]
 
 _SHOWN: Final = 40
 """So many names of what was missed are listed."""
+
+ENDLESS: Final = 10**12
+"""Sequences of a campaign that only Ctrl-C ends."""
 
 _NOT_YET: Final = "this version of the specification does not model it yet"
 _NEVER_AROSE: Final = (
@@ -202,6 +205,7 @@ def certificate(campaign: Campaign, seconds: float) -> Certificate:
         verdict=verdict,
         counts=Counts(
             sequences=campaign.done,
+            planned=campaign.total if campaign.done < campaign.total < ENDLESS else None,
             steps=campaign.steps,
             events=campaign.events,
             wall_seconds=round(seconds, 3),

@@ -25,6 +25,7 @@ from .sequence import setup_length
 from .shared import (
     PAGES_URL,
     VERDICT_SENTENCES,
+    amount_text,
     by_api,
     confirmation_text,
     coverage_items,
@@ -72,8 +73,7 @@ def _head(certificate: Certificate) -> Iterator[str]:
         ("seed", str(certificate.seed)),
         (
             "run",
-            f"{counts.sequences:,} sequences, {counts.steps:,} steps, {counts.events:,} events"
-            + (speed if counts.wall_seconds else ""),
+            amount_text(counts) + (speed if counts.wall_seconds else ""),
         ),
         ("judged by", f"{_e(tool.name)} {_e(tool.version)}"),
         ("specification", f"<code>{_e(tool.model_digest)}</code>"),

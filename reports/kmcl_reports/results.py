@@ -112,9 +112,13 @@ class Implementation(_Result):
 
 
 class Counts(_Result):
-    """How much was done. A step is one stimulus with its events judged."""
+    """How much was done. A step is one stimulus with its events judged.
+
+    ``planned``: how many sequences it was to be, where a time limit or Ctrl-C came first.
+    """
 
     sequences: NonNegativeInt
+    planned: NonNegativeInt | None = None
     steps: NonNegativeInt
     events: NonNegativeInt
     wall_seconds: NonNegativeFloat = 0.0

@@ -23,6 +23,7 @@ __all__ = [
     "COVERAGE_NAMES",
     "PAGES_URL",
     "VERDICT_SENTENCES",
+    "amount_text",
     "by_api",
     "chart_text",
     "confirmation_text",
@@ -81,9 +82,15 @@ def percent(item: CoverageItem) -> str:
     return f"{min(100 * item.hit / item.total, 99.9):.1f} %"
 
 
+def amount_text(counts: Counts) -> str:
+    """How much was run, and of how much where the run was cut short."""
+    cut = "" if counts.planned is None else f" of {counts.planned:,} planned"
+    return f"{counts.sequences:,}{cut} sequences, {counts.steps:,} steps, {counts.events:,} events"
+
+
 def counts_text(counts: Counts) -> str:
     """The counts of a run in one line."""
-    text = f"{counts.sequences:,} sequences, {counts.steps:,} steps, {counts.events:,} events"
+    text = amount_text(counts)
     if not counts.wall_seconds:
         return text
     return f"{text} in {counts.wall_seconds:,.1f} s ({counts.steps_per_second:,.0f} steps/s)"

@@ -15,7 +15,7 @@ from kmcl_conformance.adapters import find
 from kmcl_conformance.campaign import CampaignError, Options, Progress, begin
 from kmcl_conformance.campaign import certify as run_campaign
 from kmcl_conformance.profiles import PROFILES, choose
-from kmcl_conformance.verdicts import certificate
+from kmcl_conformance.verdicts import ENDLESS, certificate
 from kmcl_reports.certificate import certificate_json, seal
 from kmcl_reports.results import Certificate, Verdict
 
@@ -30,9 +30,6 @@ __all__ = ["certify", "conclude", "fuzz", "profile_of", "run_for"]
 
 DEFAULT_OUT: Final = Path("kmcl-out")
 FAULTS: Final = Options().faults
-ENDLESS: Final = 10**12
-"""Sequences of a campaign that only Ctrl-C ends."""
-
 CODES: Final[Mapping[Verdict, Code]] = {
     Verdict.CONFORMING: Code.CONFORMING,
     Verdict.VIOLATIONS: Code.VIOLATIONS,
