@@ -125,17 +125,7 @@ def sample_schedules(
     (``uniform``). Otherwise as ``run_schedules``; never complete."""
     specification = specification or Specification()
     for number in range(1, most + 1):
-        rng = Random(seed * SEEDS + number)
-        if strategy == "pct":
-            priorities = Priorities(rng, TYPICAL)
-
-            def pick(able: Sequence[int], _: int, priorities: Priorities = priorities) -> int:
-                return able[priorities.choose(able)]
-        else:
-
-            def pick(able: Sequence[int], _: int, rng: Random = rng) -> int:  # type: ignore[misc]
-                return rng.choice(able)
-
+        pick = _picker(strategy, Random(seed * SEEDS + number))
         outcome = _run(adapter, specification, stimuli, pick, free)
         if outcome.failure is not None:
             return Schedules(number, False, outcome)
@@ -151,15 +141,16 @@ def by_priorities(
     pairs: set[Pair] | None = None,
 ) -> Outcome:
     """Run a case once, by random priorities from its first rest on."""
-    priorities = Priorities(Random(seed), TYPICAL)
-    return _run(
-        adapter,
-        specification,
-        stimuli,
-        lambda able, _: able[priorities.choose(able)],
-        set_up(stimuli),
-        pairs,
-    )
+    pick = _picker("pct", Random(seed))
+    return _run(adapter, specification, stimuli, pick, set_up(stimuli), pairs)
+
+
+def _picker(strategy: str, rng: Random) -> Callable[[Sequence[int], int], int]:
+    """Who goes next of those that can: by priorities (``pct``), or anybody (``uniform``)."""
+    if strategy == "pct":
+        priorities = Priorities(rng, TYPICAL)
+        return lambda able, _: able[priorities.choose(able)]
+    return lambda able, _: rng.choice(able)
 
 
 def set_up(stimuli: Sequence[Stimulus]) -> int:

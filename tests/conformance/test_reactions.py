@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import pytest
 
+from kmcl_adapters import Description, Session
+from kmcl_adapters.mutants import create as mutant
 from kmcl_adapters.mutants import parts_of
 from kmcl_adapters.reference import ReferenceAdapter
+from kmcl_adapters.reference import create as reference
 from kmcl_adapters.reference.library.channel import Channel
 from kmcl_adapters.reference.library.lifecycle import Phase
-from kmcl_conformance.campaign import Options, certify
+from kmcl_conformance.campaign import Campaign, Options, certify
 from kmcl_conformance.generate.driver import ENABLED_ACTS
 from kmcl_conformance.generate.expected import EXPECTED_ACTS, cells_of, culprits, without_cells
+from kmcl_conformance.generate.tours import EXPECTED_TOURS
+from kmcl_conformance.sequence import replay
 from kmcl_model.api import COMPLETION_ROUTINE, OPENED, PROCESS_PACKET
 from kmcl_model.catalogue import reentrancy
+from kmcl_model.spec import Specification
 from kmcl_model.stimuli import HOLD, Act, Arm, Reaction, Settle
 from kmcl_reports.results import Verdict
 
@@ -127,3 +133,31 @@ def test_all_that_is_expected_to_work_does_so_in_the_reference() -> None:
     assert note.reading == "R1"
     every = 2 * sum(map(len, EXPECTED_ACTS.values()))
     assert note.evidence == f"{every} calls work"
+
+
+class OwnOrder:
+    """The reference, as if it chose its order itself."""
+
+    def __init__(self) -> None:
+        self._adapter = reference("")
+
+    def describe(self) -> Description:
+        it = self._adapter.describe()
+        return it._replace(capabilities=it.capabilities - {"schedulable"})
+
+    def open(self) -> Session:
+        return self._adapter.open()
+
+    def close(self) -> None:
+        self._adapter.close()
+
+
+def test_a_failure_that_does_not_come_back_is_not_put_down_to_an_expected_call() -> None:
+    """It may have to do with anything; the reference stands for the run in which it stays away."""
+    campaign = Campaign(OwnOrder(), Options(expected=True))
+    defective = mutant("closed-missing-on-disable")
+    outcome = replay(defective, Specification(), EXPECTED_TOURS[0].stimuli)
+    assert outcome.failure is not None
+    assert cells_of(outcome.stimuli)
+    assert not campaign._warn(outcome)
+    assert campaign.warnings == {}
