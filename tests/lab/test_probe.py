@@ -188,3 +188,9 @@ def test_a_list_without_the_release_gives_no_other_suite(text: str) -> None:
 def test_the_numbers_of_a_kernel() -> None:
     assert kernel_number("6.12.95+deb12-cloud-amd64") == (6, 12)
     assert kernel_number("6.10-cloud-amd64") == (6, 10)
+
+
+@pytest.mark.parametrize("version", ["", "6", "6.x", "nonsense", "cloud-6.12"])
+def test_what_is_no_kernel_is_told_in_one_line(version: str) -> None:
+    with pytest.raises(LabProblem, match="no version such as"):
+        kernel_number(version)

@@ -66,9 +66,14 @@ def installed(name: str) -> Package | None:
 
 
 def kernel_number(version: str) -> tuple[int, int]:
-    """Major and minor number of a kernel such as ``6.12.95+deb12-cloud-amd64``."""
-    major, minor = version.split(".")[:2]
-    return int(major), int(re.match(r"\d+", minor)[0])  # type: ignore[index]
+    """Major and minor number of a kernel such as ``6.12.95+deb12-cloud-amd64``.
+
+    Raises LabProblem where it begins with no such numbers.
+    """
+    numbers = re.match(r"(\d+)\.(\d+)", version)
+    if numbers is None:
+        raise LabProblem(f"--kernel {version}: no version such as 6.10.1-cloud-amd64")
+    return int(numbers[1]), int(numbers[2])
 
 
 def candidate_kernels() -> list[str]:
