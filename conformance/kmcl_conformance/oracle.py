@@ -11,7 +11,7 @@ causes the other. Liveness is judged at quiescence alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 from kmcl_model.api import (
@@ -131,6 +131,26 @@ class Judge:
             return self.failure
         self.events += 1
         return None
+
+    def feed_silence(self, event: Event) -> Failure | None:
+        """Judge a quiescence. If it is refused, the judge is as it was before, so that the
+        implementation can be given more time."""
+        if self.failure is not None:
+            return self.failure
+        before = [(track, track.node) for track in self._tracks()]
+        failure = self.feed(event)
+        if failure is not None:
+            self.failure = None
+            for track, node in before:
+                track.node = node
+        return failure
+
+    def _tracks(self) -> Iterator[Track]:
+        for group in (self.endpoint, self.flow, self.configuration):
+            yield from group.values()
+        for groups in (self.packets, self.incoming):
+            for tracks in groups.values():
+                yield from tracks.values()
 
     def fork(self) -> Judge:
         """An independent judge that has seen the same events."""

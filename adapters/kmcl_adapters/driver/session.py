@@ -36,6 +36,8 @@ _BLOCKING_PATIENCE = 0.002
 _PATIENCE = 0.1
 """Seconds to wait for a call to return before the next stimulus may come; a call that is allowed
 to block gets the first."""
+_RESTLESS = 0.005
+"""Seconds until threads that still work are asked again."""
 _WORLD = ("", "world")
 _WAIT_IDLE_MILLISECONDS = 100
 _CLOSING_SECONDS = 1.0
@@ -56,7 +58,9 @@ class ThreadedSession:
     """One fresh implementation with the driver around it.
 
     ``on_event`` gets each event as it is recorded, under the lock; events are then not kept
-    for ``take``. ``idle_seconds`` counts where the implementation has no ``WaitIdle``.
+    for ``take``. ``idle_seconds`` counts where the implementation has no ``WaitIdle``; one that
+    has ``AtRest() -> bool`` tells whether its own threads have nothing to do, and no time counts
+    as idle while they have.
     ``limit`` is the longest time ``Settle`` may take, in seconds, before the implementation
     counts as hanging. ``on_close`` ends what the implementation runs.
     """
@@ -75,6 +79,7 @@ class ThreadedSession:
         self._idle_seconds = idle_seconds
         self._limit = limit
         self._wait_idle = getattr(implementation, "WaitIdle", None)
+        self._at_rest: Callable[[], bool] = getattr(implementation, "AtRest", lambda: True)
         self._events: list[Event] = []
         self._emit = on_event or self._keep
         self._lock = threading.Condition(threading.Lock())
@@ -342,13 +347,13 @@ class ThreadedSession:
                     self._lose("hang", f"no rest within {self._limit:g} s")
 
     def _settled(self) -> bool:
-        if self._wait_idle is None:
-            return self._settled_idle()
+        wait_idle = self._wait_idle
         try:
-            return self._settled_exactly(self._wait_idle)
+            return self._settled_idle() if wait_idle is None else self._settled_exactly(wait_idle)
         except Exception as error:
+            asked = "AtRest" if wait_idle is None else "WaitIdle"
             with self._lock:
-                self._lose("crash", f"WaitIdle: {type(error).__name__}: {error}")
+                self._lose("crash", f"{asked}: {type(error).__name__}: {error}")
             return True
 
     def _settled_exactly(self, wait_idle: Callable[[int], tuple[int, int] | None]) -> bool:
@@ -386,8 +391,16 @@ class ThreadedSession:
             )
             if moved or self._running:
                 return self._over
-            self._record(Quiescence("quiescence", False))
-            return True
+        resting = self._at_rest()
+        with self._lock:
+            if self._over:
+                return True
+            if resting and before == self._changes:
+                self._record(Quiescence("quiescence", False))
+                return True
+            if not resting and before == self._changes:
+                self._lock.wait(_RESTLESS)
+            return False
 
 
 def _quietly(call: Callable[[], object]) -> None:

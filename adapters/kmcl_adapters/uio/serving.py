@@ -17,8 +17,9 @@ from .uiobus import SAFETY_NET, UioBus
 __all__ = ["CAPABILITIES", "IDLE_SECONDS", "UioAdapter"]
 
 CAPABILITIES: Final = frozenset({"client", "hold"})
-IDLE_SECONDS: Final = 0.25
-"""A host takes some milliseconds to answer, under emulation many."""
+IDLE_SECONDS: Final = 0.03
+"""Only the host has to be waited for, which takes some milliseconds, under emulation many.
+Silence that would break something is asked for again by whoever judges."""
 LIMIT: Final = 8.0
 """Seconds that a settling may take; less than the time the other side gives a request."""
 
