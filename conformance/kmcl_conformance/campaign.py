@@ -23,7 +23,6 @@ from kmcl_adapters import Adapter, Description
 from kmcl_model.api import CALLBACKS
 from kmcl_model.case import Case, CaseError, Expectation
 from kmcl_model.events import Call, Event
-from kmcl_model.spec import Specification
 from kmcl_model.stimuli import Invoke, Stimulus
 from kmcl_model.trace import TraceError, dump_trace
 from kmcl_reports.results import Certificate
@@ -84,8 +83,8 @@ class Options(NamedTuple):
 
     def plan(self) -> Plan:
         """The sequences these options ask for."""
-        ends = PROFILES[self.profile]
-        return Plan(self.seed, self.length, self.faults, self.expected, ends)
+        profile = PROFILES[self.profile]
+        return Plan(self.seed, self.length, self.faults, self.expected, profile.ends, profile.host)
 
 
 class Progress(NamedTuple):
@@ -119,8 +118,9 @@ class Campaign:
         self.options = options
         self.description: Description = adapter.describe()
         self.plan = options.plan()
-        self.ends = PROFILES[options.profile]
-        self.specification = Specification(self.ends)
+        self.profile = PROFILES[options.profile]
+        self.ends = self.profile.ends
+        self.specification = self.profile.specification()
         self.pairs: set[Pair] = set()
         self.witnesses = Witnesses(self.specification)
         self.found: dict[str, Found] = {}
@@ -183,7 +183,7 @@ class Campaign:
         """Whether it fails only with calls that are no more than expected to work (A147)."""
         if not self.options.expected or outcome.failure is None:
             return False
-        fresh = Specification(self.ends)
+        fresh = self.profile.specification()
         times = 1 if "schedulable" in self.description.capabilities else CONFIRMATIONS
 
         def fails(stimuli: Sequence[Stimulus]) -> bool:
@@ -251,7 +251,7 @@ class Campaign:
 
     def _examine(self, key: str, name: str, outcome: Outcome) -> Found | None:
         """Confirm and cut down; None where the failure did not come back."""
-        fresh = Specification(self.ends)
+        fresh = self.profile.specification()
 
         def fails(stimuli: Sequence[Stimulus]) -> bool:
             return signature(replay(self.adapter, fresh, stimuli, slowly=True)) == key
@@ -283,7 +283,7 @@ class Campaign:
         heard = [event for event in outcome.events if not _is_guess(event)]
         if len(heard) == len(outcome.events):
             return False
-        return judge_trace(heard, Specification(self.ends)).failure is None
+        return judge_trace(heard, self.profile.specification()).failure is None
 
     def _file(self, key: str) -> str:
         return f"{len(self.found) + 1:02d}-{_file_name(key)}"

@@ -29,11 +29,13 @@ from kmcl_model.events import Event
 from kmcl_model.payload import tag_of
 from kmcl_model.spec import Broken, Edge, Move, Shadow, Specification
 from kmcl_model.spec.configuration import SETTERS
+from kmcl_model.spec.host import Host
 from kmcl_model.spec.specification import ENDPOINTS, peer_of
 from kmcl_model.status import is_success
 
 from .failure import Failure, describe_state
 from .quiet import (
+    DRAINED,
     PLAIN,
     UNKNOWN,
     UNKNOWN_BUSY,
@@ -68,6 +70,10 @@ class Judge:
         self.configuration = {e: Track(f"{e} configuration", s.configuration[e]) for e in s.ends}
         self.packets: dict[str, dict[str, Track]] = {e: {} for e in ENDPOINTS}
         self.incoming: dict[str, dict[str, Track]] = {e: {} for e in ENDPOINTS}
+        self.host = specification.host() if specification.host else None
+        """What is known of the end that is not observed."""
+        self._host_open = False
+        self._asked: dict[tuple[str, str], bytes] = {}
         self._unseen = False
         """A message was sent with the default routine to an end that is not observed: whether it
         has left, nobody sees."""
@@ -175,6 +181,9 @@ class Judge:
             other._order[name].extend(self._order[name])
             other._answered[name].extend(self._answered[name])
         other._unseen = self._unseen
+        other.host = self.host.copy() if self.host else None
+        other._host_open = self._host_open
+        other._asked.update(self._asked)
         other.calls.update(self.calls)
         other.handlers.update(self.handlers)
         return other
@@ -265,6 +274,14 @@ class Judge:
     def _spread(self, name: str) -> None:
         """Tell the others of a change of phase."""
         shadow = shadow_of("phase", name, self.endpoint[name].node)
+        if self.host is not None:
+            states: Any = self.endpoint[name].node.states
+            was_open, self._host_open = (
+                self._host_open,
+                all(s.connection == "open" for s in states),
+            )
+            if self._host_open and not was_open:
+                self.host.opened()
         for packet in self.packets[name].values():
             self._take(packet, shadow)
         for flow in self.flow.values():
@@ -346,6 +363,8 @@ class Judge:
             del carrier[tag]
         carrier[tag_of(buffer)] = name
         self._buffer[endpoint][name] = buffer
+        if self.host is not None:
+            self._tell_host(self.host, endpoint, event[2], buffer)
 
     def _sent(self, event: Any, call: Any) -> None:
         endpoint, name, buffer = event[1], call[4][0], call[4][1]
@@ -354,6 +373,25 @@ class Judge:
         if all(s.status == "none" for s in self.packets[endpoint][name].node.states):
             self._unseen = self._unseen or peer_of(endpoint) not in self.flow
             self._flow(peer_of(endpoint), Shadow("silent", endpoint, (buffer,)))
+        answer = self._asked.pop((endpoint, event[2]), None)
+        if answer is not None and is_success(event[4]) and self._is_surely_open(endpoint):
+            self._flow(endpoint, Shadow("owed", peer_of(endpoint), (answer,)))
+
+    def _tell_host(self, host: Host, endpoint: str, by: str, buffer: bytes) -> None:
+        """A packet is sent to a known host. It surely gets it where the channel is surely open;
+        what it owes then may come from now on, and must come when the call has returned."""
+        if not self._is_surely_open(endpoint):
+            host.may_hear(buffer)
+            return
+        answer = host.hears(buffer)
+        if answer is not None:
+            self._asked[endpoint, by] = answer
+            self._flow(endpoint, Shadow("asked", peer_of(endpoint), (answer,)))
+
+    def _is_surely_open(self, endpoint: str) -> bool:
+        """Whether what is sent now gets into the ring: nobody has asked to close the channel."""
+        states: Any = self.endpoint[endpoint].node.states
+        return all(s.connection == "open" and not s.calls for s in states)
 
     def _completion(self, event: Any) -> None:
         endpoint, (name, status, _) = event[1], event[4]
@@ -470,6 +508,8 @@ class Judge:
         track = self.flow.get(receiver)
         if track is not None:
             return track.node.summary
+        if self.host is not None and self.host.drains:
+            return DRAINED
         sent = self.packets[peer_of(receiver)].values()
         under_way = self._unseen or not all(packet.node.idle for packet in sent)
         return UNKNOWN_BUSY if under_way else UNKNOWN

@@ -12,6 +12,7 @@ from kmcl_model.events import Event
 
 from .device import Device, DeviceError, bind, find
 from .library import VERSION, Library
+from .peers import peer
 from .uiobus import SAFETY_NET, UioBus
 
 __all__ = ["CAPABILITIES", "IDLE_SECONDS", "UioAdapter"]
@@ -57,12 +58,14 @@ class UioAdapter:
             raise AdapterError(f"uio:{error}") from None
 
     def describe(self) -> Description:
-        """A client's end, and no more."""
+        """A client's end, and the kind of host at the other one where it is known."""
+        host = peer(self.device.class_id)
+        known = {host.name} if host.class_id else set()
         return Description(
             "kmcl endpoint over uio_hv_generic",
             VERSION,
             f"uio:{self._wanted}",
-            CAPABILITIES,
+            CAPABILITIES | known,
             exact_quiescence=False,
             idle_seconds=self._idle_seconds,
         )
