@@ -28,6 +28,7 @@ class DynamicMemoryHost:
     version that nobody has with a refusal, until it was asked for one that it speaks."""
 
     drains = True
+    stays = True
     _peer: Final = DynamicMemory()
 
     def __init__(self) -> None:

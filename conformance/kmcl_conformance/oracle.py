@@ -278,7 +278,7 @@ class Judge:
             states: Any = self.endpoint[name].node.states
             was_open, self._host_open = (
                 self._host_open,
-                all(s.connection == "open" for s in states),
+                all(s.connection in ("opening", "open") for s in states),
             )
             if self._host_open and not was_open:
                 self.host.opened()
@@ -389,9 +389,14 @@ class Judge:
             self._flow(endpoint, Shadow("asked", peer_of(endpoint), (answer,)))
 
     def _is_surely_open(self, endpoint: str) -> bool:
-        """Whether what is sent now gets into the ring: nobody has asked to close the channel."""
+        """Whether what is sent now gets into the ring: nobody has asked to close the channel. What
+        a driver sends while it is being opened gets there when it is open."""
         states: Any = self.endpoint[endpoint].node.states
-        return all(s.connection == "open" and not s.calls for s in states)
+        return all(
+            s.connection in ("opening", "open")
+            and all(c.function == "VmbChannelEnable" for c in s.calls)
+            for s in states
+        )
 
     def _completion(self, event: Any) -> None:
         endpoint, (name, status, _) = event[1], event[4]

@@ -12,9 +12,11 @@ class Host(Protocol):
     """Follows the conversation with one kind of host, in one sequence.
 
     ``drains``: it takes everything out of its ring while the channel is open.
+    ``stays``: it is there, accepts whoever opens the channel, and never closes it by itself.
     """
 
     drains: bool
+    stays: bool
 
     def opened(self) -> None:
         """A new session has begun."""

@@ -43,9 +43,12 @@ class Specification:
         self.flow: dict[str, Automaton[Any]] = {}
         self.incoming: dict[str, Automaton[Any]] = {}
         self.configuration: dict[str, Automaton[Any]] = {}
+        steady = host is not None and host().stays
         for name in ends:
             alone = peer_of(name) not in ends
-            self.endpoint[name] = Automaton(endpoint.ENDPOINT, endpoint.initial(name, alone))
+            self.endpoint[name] = Automaton(
+                endpoint.ENDPOINT, endpoint.initial(name, alone, steady)
+            )
             self.packet[name] = Automaton(packet.PACKET, packet.initial(name, alone))
             self.flow[name] = Automaton(flow.FLOW, flow.initial(peer_of(name), name, alone))
             self.incoming[name] = Automaton(incoming.INCOMING, incoming.initial())

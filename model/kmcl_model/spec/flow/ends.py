@@ -57,6 +57,8 @@ def _hear_receiver(s: FlowState, e: Shadow) -> list[FlowState]:
         stopping=stopping,
         doubtful=bool(s.stopped) and (s.doubtful or connection == "unknown"),
     )
+    if s.alone and connection not in ("opening", "open", "unknown"):
+        after = after._replace(entries=())  # a host has its answers in the ring, which is gone
     if connection == "none":
         after = after._replace(quota=0, quota_calls=(), blocked=0)  # a new channel has no quota
     if s.connection == "open" and connection not in ("open", "unknown"):
@@ -86,8 +88,7 @@ def _hear_receiver(s: FlowState, e: Shadow) -> list[FlowState]:
 
 
 def _left_behind(s: FlowState) -> tuple[Entry, ...]:
-    """What is on its way when the session ends. A host that is not observed has its answers in
-    the ring, which is gone."""
+    """What is on its way when the session ends."""
     return tuple(
         x._replace(optional=True, launched=s.sending == "open", sure=False) if x.launched else x
         for x in s.entries
