@@ -34,10 +34,7 @@ ACTIONS: Final = frozenset({"crash", "malformed", "spurious"})
 
 _BLOCKING_PATIENCE = 0.002
 _PATIENCE = 0.1
-"""Seconds to wait for a call to return before the next stimulus may come; a call that is allowed
-to block gets the first."""
-_RESTLESS = 0.005
-"""Seconds until threads that still work are asked again."""
+"""Seconds for a call to return before the next stimulus comes; one that may block: the first."""
 _WORLD = ("", "world")
 _WAIT_IDLE_MILLISECONDS = 100
 _CLOSING_SECONDS = 1.0
@@ -58,9 +55,8 @@ class ThreadedSession:
     """One fresh implementation with the driver around it.
 
     ``on_event`` gets each event as it is recorded, under the lock; events are then not kept
-    for ``take``. ``idle_seconds`` counts where the implementation has no ``WaitIdle``; one that
-    has ``AtRest() -> bool`` tells whether its own threads have nothing to do, and no time counts
-    as idle while they have.
+    for ``take``. ``idle_seconds`` counts where the implementation has no ``WaitIdle``, but no
+    time does while one that has ``AtRest() -> bool`` says that its own threads work.
     ``limit`` is the longest time ``Settle`` may take, in seconds, before the implementation
     counts as hanging. ``on_close`` ends what the implementation runs.
     """
@@ -384,8 +380,6 @@ class ThreadedSession:
         """Whether the idle time passes without anything happening."""
         with self._lock:
             before = self._changes
-            if self._over:
-                return True
             moved = self._lock.wait_for(
                 lambda: self._over or self._changes != before, self._idle_seconds
             )
@@ -393,14 +387,12 @@ class ThreadedSession:
                 return self._over
         resting = self._at_rest()
         with self._lock:
-            if self._over:
-                return True
-            if resting and before == self._changes:
+            if resting and before == self._changes and not self._over:
                 self._record(Quiescence("quiescence", False))
                 return True
             if not resting and before == self._changes:
-                self._lock.wait(_RESTLESS)
-            return False
+                self._lock.wait(0.005)
+            return self._over
 
 
 def _quietly(call: Callable[[], object]) -> None:

@@ -210,9 +210,27 @@ def _asked_from_handlers(me: str, host: Host) -> Iterator[Stimulus]:
         yield SETTLE
 
 
+def _questions_queued_before_the_open(me: str, host: Host) -> Iterator[Stimulus]:
+    """What is sent inside Opened waits for its return, and is answered in the order of sending."""
+    yield from _configured(me)
+    yield react(me, PROCESS_PACKET, DONE, sticky=True)
+    names = [f"p{n}" for n in range(6)]
+    for name in names:
+        yield from packet(me, name)
+    for again in range(2):
+        questions = [host.question(6 * again + n) for n in range(6)]
+        sends = [Act("VmbPacketSend", (p, q, 0)) for p, q in zip(names, questions, strict=True)]
+        yield react(me, OPENED, *sends)
+        yield control(me, "Enable")
+        yield SETTLE
+        yield control(me, "Disable")
+        yield SETTLE
+
+
 CONVERSATIONS = (
     ("questions in a row", _questions_in_a_row),
     ("questions over sessions", _questions_over_sessions),
+    ("questions queued before the open", _questions_queued_before_the_open),
     ("questions while pausing", _questions_while_pausing),
     ("questions held by the quota", _questions_held_by_the_quota),
     ("all sizes", _all_sizes),
