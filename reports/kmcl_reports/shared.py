@@ -13,6 +13,7 @@ from .results import (
     Coverage,
     CoverageItem,
     Failure,
+    Log,
     RequirementResult,
     RequirementVerdict,
     Verdict,
@@ -29,6 +30,7 @@ __all__ = [
     "confirmation_text",
     "counts_text",
     "coverage_items",
+    "left_out_text",
     "percent",
     "replay_command",
     "tally",
@@ -52,6 +54,11 @@ PAGES_URL: Final = (
     "wdk-ddi-src/content/vmbuskernelmodeclientlibapi/"
 )
 """Where the source page of a requirement is published."""
+
+
+def left_out_text(log: Log) -> str:
+    """How much of a log is not shown."""
+    return f"{log.left_out:,} bytes before it are left out"
 
 
 def tally(requirements: Iterable[RequirementResult]) -> dict[RequirementVerdict, int]:

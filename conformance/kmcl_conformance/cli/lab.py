@@ -22,7 +22,7 @@ from kmcl_lab.install import carry_out, find_out, plan
 from kmcl_lab.lab import Lab
 from kmcl_lab.measure import measure
 from kmcl_lab.problem import LabProblem
-from kmcl_reports.results import Certificate
+from kmcl_reports.results import Certificate, Log, Surroundings
 
 from .budget import sequences_of
 from .campaigns import conclude, profile_of, run_for
@@ -140,6 +140,7 @@ def _certify(
             )
             pace = _Pace(started)
             found = _judge(adapter, options, screen, minutes, pace)
+            found = found.model_copy(update={"surroundings": _surroundings(running)})
             path = running.write_account(pace.figures())
         code = conclude(screen, found, options, {}, None)
         screen.show(f"lab      {running.choice.why}", f"         {path}")
@@ -148,6 +149,19 @@ def _certify(
         raise Problem(str(error)) from error
     finally:
         adapter.close()
+
+
+def _surroundings(running: Lab) -> Surroundings:
+    """What the report tells of the lab."""
+    account = running.account()
+    return Surroundings(
+        way=account.way,
+        kernel=f"Linux {account.kernel}",
+        host=f"QEMU {account.qemu}",
+        starts=account.starts,
+        retries=account.retries,
+        logs=tuple(Log.of(name, data) for name, data in running.logs()),
+    )
 
 
 def _judge(
