@@ -23,9 +23,11 @@ from kmcl_lab.lab import Lab
 from kmcl_lab.measure import measure
 from kmcl_lab.problem import LabProblem
 from kmcl_reports.results import Certificate, Log, Surroundings
+from kmcl_reports.terminal import kill_matrix
 
 from .budget import sequences_of
 from .campaigns import conclude, profile_of, run_for
+from .lab_check import check_defects, in_the_lab
 from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
 
@@ -203,6 +205,26 @@ class _Pace:
             "first_sequence_judged_after": round(self._first, 1),
             "sequences_per_second": round((self._done - 1) / between, 2) if between else 0.0,
         }
+
+
+@lab.command("self-check")
+def _self_check(
+    cache: Cache = None, kernel: Kernel = None, out: OutFolder = None, quiet: Quiet = False
+) -> int:
+    """Build defects into the endpoint in the guest: does a certification find them?
+
+    Exit codes: 0 all were found, 1 one was not.
+    """
+    screen = Screen(quiet=quiet, as_json=False)
+    folder, tell = out or DEFAULT_OUT, _teller(quiet)
+    with _as_problem(), Lab(_images(cache, kernel, quiet), folder / "lab", tell=tell) as running:
+        results = check_defects(
+            in_the_lab(running),
+            report=lambda r: tell(f"{r.name}: {'found' if r.killed else 'missed'}"),
+        )
+        running.write_account()
+    screen.console.print(kill_matrix(results))
+    return Code.CONFORMING if all(r.killed for r in results) else Code.VIOLATIONS
 
 
 @lab.command("bench")
