@@ -14,6 +14,8 @@ from typing import Annotated, Final
 import typer
 
 from kmcl_conformance.campaign import CampaignError, Options, Progress
+from kmcl_conformance.plan import Plan
+from kmcl_conformance.profiles import PROFILES, choose
 from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
 from kmcl_lab.bridge import bridge
 from kmcl_lab.door import Door
@@ -34,6 +36,8 @@ from .output import Code, Problem, Screen
 __all__ = ["lab"]
 
 DEFAULT_OUT: Final = Path("kmcl-lab-out")
+JUDGED: Final = 20
+"""Sequences whose speed is measured."""
 HANGS: Final = 5
 """A campaign that the machines' hanging has interrupted so often is given up."""
 
@@ -145,7 +149,12 @@ def _certify(
             found = found.model_copy(update={"surroundings": _surroundings(running)})
             path = running.write_account(pace.figures())
         code = conclude(screen, found, options, {}, None)
-        screen.show(f"lab      {running.choice.why}", f"         {path}")
+        first, speed = pace.figures().values()
+        screen.show(
+            f"lab      {running.choice.why}",
+            f"         first sequence judged after {first:g} s, then {speed:g} a second",
+            f"         {path}",
+        )
         return code
     except CampaignError as error:
         raise Problem(str(error)) from error
@@ -194,7 +203,7 @@ class _Pace:
         self._first = self._last = 0.0
         self._done = 0
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, _progress: Progress | None) -> None:
         self._last = time.monotonic() - self._started
         self._first = self._first or self._last
         self._done += 1
@@ -237,17 +246,34 @@ def _bench(
     out: OutFolder = None,
     quiet: Quiet = False,
 ) -> int:
-    """Measure in the guest: opening and closing without a leak, conversations a second."""
+    """Measure: time to the first judged sequence, conversations a second, raw and judged, and
+    opening and closing without a leak."""
+    pace = _Pace(time.monotonic())
     screen = Screen(quiet=quiet, as_json=False)
     folder = out or DEFAULT_OUT
     with (
         _as_problem(),
         Lab(_images(cache, kernel, quiet), folder / "lab", tell=_teller(quiet)) as it,
     ):
-        figures = measure(it, cycles)
-        it.write_account()
+        _judge_some(it, pace)
+        figures = measure(it, cycles) | pace.figures()
+        it.write_account(figures)
     screen.show(json.dumps(figures, indent=2))
     return Code.VIOLATIONS if figures["leaks"] else Code.CONFORMING
+
+
+def _judge_some(running: Lab, pace: _Pace) -> None:
+    """The first sequences of a certification, for their speed alone."""
+    adapter = in_the_lab(running)("")
+    try:
+        profile = PROFILES[choose(adapter.describe())]
+        plan = Plan(1, ends=profile.ends, host=profile.host)
+        specification = profile.specification()
+        for number in range(JUDGED):
+            plan.run(number, adapter, specification)
+            pace(None)
+    finally:
+        adapter.close()
 
 
 def _inside(

@@ -82,7 +82,7 @@ def _hunt(make: Callable[[str], Adapter], name: str) -> Hunt:
     adapter = make(name)
     try:
         profile = PROFILES[choose(adapter.describe())]
-        plan = Plan(1, ends=profile.ends, host=profile.host)
-        return hunt(adapter, specification=profile.specification(), plan=plan, most=MOST)
+        specification, plan = profile.specification(), Plan(1, ends=profile.ends, host=profile.host)
+        return hunt(adapter, specification=specification, plan=plan, most=MOST)
     finally:
         adapter.close()
