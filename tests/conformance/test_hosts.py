@@ -13,6 +13,7 @@ from kmcl_adapters.uio.imitation import Conversation
 from kmcl_adapters.uio.pair import create as ring
 from kmcl_adapters.uio.peers import DynamicMemory
 from kmcl_conformance.campaign import Options
+from kmcl_conformance.coverage import seen
 from kmcl_conformance.generate.tours import TOURS, Tour
 from kmcl_conformance.generate.tours.hosted import CONVERSATIONS
 from kmcl_conformance.hosts import DynamicMemoryHost
@@ -115,6 +116,16 @@ def test_a_host_that_does_not_do_what_is_known_of_it_is_noticed(
 
     assert failure is not None
     assert {"F042", "F226"} <= set(failure.requirements)
+
+
+def test_one_end_shows_what_becomes_of_what_is_sent_while_it_is_paused() -> None:
+    """Its routine runs, so it is in the ring (A66)."""
+    judged = specification()
+    outcome = replay(ring("dynmem"), judged, tours()["sends while paused, from the client"].stimuli)
+
+    assert outcome.failure is None
+    assert "A66:R4" in seen(judged).readings
+    assert "A66:R2" not in seen(judged).readings
 
 
 # By hand --------------------------------------------------------------------------------------
