@@ -113,6 +113,10 @@ def _certify(
         float | None,
         typer.Option("--minutes", min=0, help="Stop after this time; the certificate tells."),
     ] = None,
+    resets: Annotated[
+        bool,
+        typer.Option("--resets", help="Where an end is to die, the host resets the guest: slow."),
+    ] = False,
     cache: Cache = None,
     kernel: Kernel = None,
     out: OutFolder = None,
@@ -134,7 +138,7 @@ def _certify(
     with _as_problem():
         running = Lab(_images(cache, kernel, quiet), folder / "lab", tell=_teller(quiet))
         running.start()
-    adapter = LabAdapter(running, argv)
+    adapter = LabAdapter(running, argv, resets=resets)
     try:
         with _as_problem():
             options = Options(
