@@ -12,10 +12,12 @@ from kmcl_conformance.plan import Plan
 from kmcl_conformance.profiles import PROFILES
 from kmcl_conformance.sequence import replay
 from kmcl_lab.adapter import LabAdapter
+from kmcl_lab.carry import carry
 from kmcl_lab.images import Images, default_cache, load
 from kmcl_lab.lab import Lab
 from kmcl_lab.machine import EMULATOR
 from kmcl_lab.problem import GuestLost, LabProblem
+from kmcl_model.case import Case, Expectation
 from kmcl_model.events import Environment
 from kmcl_model.stimuli import Environ
 
@@ -141,6 +143,27 @@ def test_a_guest_that_is_reset_in_the_middle_of_a_conversation_is_fresh_for_the_
     assert (cut.failure, whole.failure) == (None, None)
     assert Environment("environment", "client", "crash") in cut.events
     assert len(whole.events) > len(cut.events)
+
+
+def test_the_whole_command_line_runs_in_the_guest(lab: Lab) -> None:
+    """A saved case is replayed there, from the case file to the verdict."""
+    bound = lab.bind()
+    carry(lab.guest)
+    profile = PROFILES["client-uio-dynmem"]
+    tour = Plan(1, ends=profile.ends, host=profile.host).tours[0]
+    case = Case(
+        name="carried",
+        adapter=f"uio:{bound}",
+        profile="client-uio-dynmem",
+        seed=1,
+        tool="0",
+        expect=Expectation(verdict="violation", requirements=("F042",), event="0"),
+        stimuli=tour.stimuli,
+    )
+    script = "cat > /tmp/case.json; kmcl replay /tmp/case.json"
+    done = lab.guest.run(["sh", "-c", script], case.dumps().encode(), limit=200.0)
+
+    assert done.output.decode().rstrip().endswith("FIXED"), done
 
 
 def test_a_panic_is_recognised_and_told_in_one_line(lab: Lab) -> None:

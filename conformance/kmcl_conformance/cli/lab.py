@@ -18,6 +18,7 @@ from kmcl_conformance.plan import Plan
 from kmcl_conformance.profiles import PROFILES, choose
 from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
 from kmcl_lab.bridge import bridge
+from kmcl_lab.carry import carry
 from kmcl_lab.door import Door
 from kmcl_lab.images import Images, build, default_cache
 from kmcl_lab.install import carry_out, find_out, plan
@@ -56,6 +57,9 @@ Kernel = Annotated[
     str | None,
     typer.Option("--kernel", metavar="VERSION", help="Of the guest. Default: the newest offered."),
 ]
+Carried = Annotated[
+    bool, typer.Option("--carry", help="First put this kmcl, as a command, into the guest.")
+]
 Words = Annotated[list[str], typer.Argument(metavar="CMD...", help="The command and its words.")]
 
 
@@ -81,21 +85,26 @@ def _build(
 @lab.command("run", context_settings={"ignore_unknown_options": True})
 def _run(
     words: Words,
+    carried: Carried = False,
     cache: Cache = None,
     kernel: Kernel = None,
     out: OutFolder = None,
     quiet: Quiet = False,
 ) -> int:
     """Run a command in the guest: its output, its exit code. kmcl lab run -- uname -a"""
-    return _inside(words, cache, kernel, out, quiet=quiet, terminal=False)
+    return _inside(words, cache, kernel, out, quiet=quiet, terminal=False, carried=carried)
 
 
 @lab.command("shell")
 def _shell(
-    cache: Cache = None, kernel: Kernel = None, out: OutFolder = None, quiet: Quiet = False
+    carried: Carried = False,
+    cache: Cache = None,
+    kernel: Kernel = None,
+    out: OutFolder = None,
+    quiet: Quiet = False,
 ) -> int:
     """Open a shell in the guest."""
-    return _inside(["sh", "-i"], cache, kernel, out, quiet=quiet, terminal=True)
+    return _inside(["sh", "-i"], cache, kernel, out, quiet=quiet, terminal=True, carried=carried)
 
 
 @lab.command("certify")
@@ -288,6 +297,7 @@ def _inside(
     *,
     quiet: bool,
     terminal: bool,
+    carried: bool,
 ) -> int:
     """A command in a guest of its own, with our streams; its exit code."""
     folder = out or DEFAULT_OUT
@@ -296,6 +306,8 @@ def _inside(
         Lab(_images(cache, kernel, quiet), folder / "lab", tell=_teller(quiet)) as running,
     ):
         running.bind()
+        if carried:
+            carry(running.guest)
         door = Door(lambda: running.guest)
         try:
             return bridge(str(door.path), words, terminal=terminal)
