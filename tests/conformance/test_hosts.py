@@ -23,7 +23,7 @@ from kmcl_conformance.sequence import Outcome, replay, walk
 from kmcl_model.api import OPENED, POST_STARTED, PROCESS_PACKET, PROCESSING_COMPLETE, STARTED
 from kmcl_model.events import Call, Enter, Event, Exit, Quiescence, Return
 from kmcl_model.spec import Specification
-from kmcl_model.stimuli import Invoke
+from kmcl_model.stimuli import Environ, Invoke
 
 PROFILE = "client-uio-dynmem"
 PEER = DynamicMemory()
@@ -232,6 +232,24 @@ def test_a_host_that_was_told_its_version_owes_nothing_that_is_known() -> None:
 
     assert (before, after) == (Conversation().answer(PEER.version(9, 9, 3)), None)
     assert again == Conversation().answer(PEER.version(9, 9, 6))
+
+
+def test_a_host_that_got_a_broken_packet_owes_nothing_until_the_next_session() -> None:
+    """The imitation stops reading there, as QEMU does."""
+    stimuli = [*tours()["questions in a row, to a host"].stimuli]
+    place = next(i for i, s in enumerate(stimuli) if s[0] == "settle") + 1
+    stimuli.insert(place, Environ("environment", "client", "malformed"))
+    outcome = replay(ring("dynmem"), specification(), stimuli)
+    host = DynamicMemoryHost()
+    host.opened()
+    host.broken()
+    owed = host.copy().drains, host.hears(host.question(1))
+    host.opened()
+
+    assert outcome.failure is None, outcome.failure
+    assert not any(isinstance(e, Enter) and e.callback == PROCESS_PACKET for e in outcome.events)
+    assert owed == (False, None)
+    assert (host.drains, host.hears(host.question(2)) is not None) == (True, True)
 
 
 def test_what_it_may_have_heard_makes_a_host_unknown_unless_it_changes_nothing() -> None:
