@@ -17,13 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 from .driver import ThreadedSession
 from .driver.session import ACTIONS, ENDPOINTS
 from .interface import AdapterError, Description
 
 __all__ = ["ThreadedAdapter", "ThreadedSession", "create", "description_of"]
+
+LEAST: Final = ("VmbChannelAllocate", "VmbChannelEnable", "VmbChannelDisable", "VmbChannelCleanup")
+"""Functions without which there is nothing to certify."""
 
 
 def description_of(implementation: Any, adapter: str, idle_seconds: float) -> Description:
@@ -78,11 +81,18 @@ class ThreadedAdapter:
 
     def _make(self) -> Any:
         try:
-            return self._factory()
+            implementation = self._factory()
         except Exception as error:
             raise AdapterError(
                 f"{self._name}: the factory failed: {type(error).__name__}: {error}"
             ) from error
+        for function in LEAST:
+            if not callable(getattr(implementation, function, None)):
+                raise AdapterError(
+                    f"{self._name}: the factory gives a {type(implementation).__name__}, which has "
+                    f"no {function}; 'kmcl adapter --scaffold' writes one that has everything"
+                )
+        return implementation
 
 
 def create(argument: str) -> ThreadedAdapter:

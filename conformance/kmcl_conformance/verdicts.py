@@ -203,6 +203,7 @@ def certificate(campaign: Campaign, seconds: float) -> Certificate:
         profile=campaign.options.profile,
         seed=campaign.options.seed,
         verdict=verdict,
+        not_offered=tuple(sorted(campaign.not_offered())),
         counts=Counts(
             sequences=campaign.done,
             planned=campaign.total if campaign.done < campaign.total < ENDLESS else None,

@@ -246,7 +246,10 @@ class Failure(_Result):
 
 
 class Certificate(_Result):
-    """Everything one run of ``kmcl certify`` found; see ``kmcl_reports.certificate``."""
+    """Everything one run of ``kmcl certify`` found; see ``kmcl_reports.certificate``.
+
+    ``not_offered`` are the functions that the implementation was asked for and does not have.
+    """
 
     format: Literal["kmcl-certificate/1"] = Field(default="kmcl-certificate/1", alias="schema")
     tool: Tool
@@ -254,6 +257,7 @@ class Certificate(_Result):
     profile: str
     seed: int
     verdict: Verdict
+    not_offered: tuple[str, ...] = ()
     counts: Counts
     requirements: tuple[RequirementResult, ...]
     interpretations: tuple[InterpretationResult, ...] = ()

@@ -22,7 +22,6 @@ from .sequence import setup_length
 __all__ = [
     "COVERAGE_NAMES",
     "PAGES_URL",
-    "VERDICT_SENTENCES",
     "amount_text",
     "by_api",
     "chart_text",
@@ -32,9 +31,10 @@ __all__ = [
     "percent",
     "replay_command",
     "tally",
+    "verdict_text",
 ]
 
-VERDICT_SENTENCES: Final = {
+_SENTENCES: Final = {
     Verdict.CONFORMING: "Every requirement that was exercised holds.",
     Verdict.VIOLATIONS: "At least one requirement is broken; each failure below can be replayed.",
     Verdict.INCONCLUSIVE: "The run could not judge: too little was shown, or too much was lost.",
@@ -52,6 +52,14 @@ PAGES_URL: Final = (
     "wdk-ddi-src/content/vmbuskernelmodeclientlibapi/"
 )
 """Where the source page of a requirement is published."""
+
+
+def verdict_text(certificate: Certificate) -> str:
+    """What the verdict means, and what it says nothing about."""
+    text = _SENTENCES[certificate.verdict]
+    if certificate.not_offered:
+        text += f" Not offered, and so not judged: {', '.join(certificate.not_offered)}."
+    return text
 
 
 def tally(requirements: Iterable[RequirementResult]) -> dict[RequirementVerdict, int]:

@@ -571,3 +571,8 @@ def test_a_factory_that_cannot_be_had(argument: str, message: str) -> None:
 def test_a_factory_that_fails() -> None:
     with pytest.raises(AdapterError, match="the factory failed: TypeError"):
         create("json:loads").open()
+
+
+def test_a_factory_whose_result_is_no_library() -> None:
+    with pytest.raises(AdapterError, match=r"gives a Counter, which has no VmbChannelAllocate"):
+        create("collections:Counter").describe()
