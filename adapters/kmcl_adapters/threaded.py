@@ -17,16 +17,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Final
+from typing import Any
+
+from kmcl_model.api import FUNCTIONS
 
 from .driver import ThreadedSession
 from .driver.session import ACTIONS, ENDPOINTS
 from .interface import AdapterError, Description
 
 __all__ = ["ThreadedAdapter", "ThreadedSession", "create", "description_of"]
-
-LEAST: Final = ("VmbChannelAllocate", "VmbChannelEnable", "VmbChannelDisable", "VmbChannelCleanup")
-"""Functions without which there is nothing to certify."""
 
 
 def description_of(implementation: Any, adapter: str, idle_seconds: float) -> Description:
@@ -86,12 +85,11 @@ class ThreadedAdapter:
             raise AdapterError(
                 f"{self._name}: the factory failed: {type(error).__name__}: {error}"
             ) from error
-        for function in LEAST:
-            if not callable(getattr(implementation, function, None)):
-                raise AdapterError(
-                    f"{self._name}: the factory gives a {type(implementation).__name__}, which has "
-                    f"no {function}; 'kmcl adapter --scaffold' writes one that has everything"
-                )
+        if not any(hasattr(implementation, name) for name in FUNCTIONS):
+            raise AdapterError(
+                f"{self._name}: the factory gives a {type(implementation).__name__}, which has "
+                "none of the header's functions; 'kmcl adapter --scaffold FILE' begins one"
+            )
         return implementation
 
 
