@@ -7,7 +7,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from .channel import HostChannel, State, Unfit, rings_of
-from .gpadl import Gpadl, GpadlTable, Rejected
+from .gpadl import Gpadl, Rejected
 from .machine import PAGE
 from .messages import LAYOUTS, Message
 
@@ -131,7 +131,7 @@ class Control:
         self.offers_asked = False
         self.tearing_down.clear()
         host.slot.clear()
-        host.gpadls = GpadlTable(len(host.machine.memory) // PAGE)
+        host.gpadls = host.no_gpadls()
         for channel in list(host.channels.values()):
             self.leave(channel)
             if channel.state == State.RESCINDED:

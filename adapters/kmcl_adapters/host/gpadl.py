@@ -89,7 +89,7 @@ class GpadlTable:
 
     def copy(self) -> GpadlTable:
         """As it is now."""
-        other = GpadlTable(self._pages)
+        other = type(self)(self._pages)
         other.complete = dict(self.complete)
         for handle, growing in self._growing.items():
             other._growing[handle] = copied = _Growing.__new__(_Growing)

@@ -22,7 +22,7 @@ from .rules import Rule, Rules
 from .slot import MessageSlot
 from .trace import GUEST, HOST, Entry, Trace
 
-__all__ = ["Held", "HostState", "VmbusHost"]
+__all__ = ["SOUND", "Held", "HostParts", "HostState", "VmbusHost"]
 
 _POST_MESSAGE, _SIGNAL_EVENT = 0x5C, 0x5D
 _INPUT: Final = struct.Struct("<4I")
@@ -32,6 +32,18 @@ _ENABLED: Final = 1
 _RELIDS: Final = 2047
 _MONITOR_GROUPS: Final = 8
 """Offset in a monitor page of the first group's word; each group has 8 bytes."""
+
+
+class HostParts(NamedTuple):
+    """The classes a host is assembled from: the seam where defects are put in."""
+
+    control: type[Control] = Control
+    slot: type[MessageSlot] = MessageSlot
+    gpadls: type[GpadlTable] = GpadlTable
+
+
+SOUND: Final = HostParts()
+"""The host as it is meant to be."""
 
 
 class Held(NamedTuple):
@@ -66,7 +78,7 @@ class VmbusHost:
         self,
         machine: Machine,
         *,
-        control: type[Control] = Control,
+        parts: HostParts = SOUND,
         trace: Trace | None = None,
         later: Callable[[float, Callable[[], object]], object] = _by_timer,
     ) -> None:
@@ -76,14 +88,19 @@ class VmbusHost:
         self.rules = Rules()
         self.held: list[Held] = []
         self.channels: dict[int, HostChannel] = {}
-        self.gpadls = GpadlTable(len(machine.memory) // PAGE)
-        self.slot = MessageSlot(machine)
+        self.parts = parts
+        self.gpadls = self.no_gpadls()
+        self.slot = parts.slot(machine)
         self.crashes = 0
         self._later = later
         self._message_pages: dict[int, int] = {}
         self._event_pages: dict[int, int] = {}
         self._last_relid = 0
-        self.control = control(self)
+        self.control = parts.control(self)
+
+    def no_gpadls(self) -> GpadlTable:
+        """As many as a connection begins with."""
+        return self.parts.gpadls(len(self.machine.memory) // PAGE)
 
     # From the guest
 

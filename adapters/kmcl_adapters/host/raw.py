@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kmcl_adapters.uio.descriptor import FROM_GUEST, Kind, Packet, encode
+from kmcl_adapters.uio.descriptor import COMPLETION_REQUESTED, FROM_GUEST, Kind, Packet, encode
 from kmcl_adapters.uio.ring import Incoming, Outgoing
 
 from .channel import HostChannel
@@ -24,6 +24,8 @@ class RawEnd:
         self.incoming: Incoming | None = None
         self.outgoing: Outgoing | None = None
         self.channel: HostChannel | None = None
+        self.answers = False
+        """Every packet that wants a completion gets one at once, with its own payload."""
 
     # What the host tells
 
@@ -37,6 +39,10 @@ class RawEnd:
 
     def signalled(self, channel: HostChannel) -> None:
         """See ``channel.Listener``; whoever waits hears of it from the trace."""
+        while self.answers and self.incoming is not None and self.incoming.peek() is not None:
+            packet = self.receive(0)
+            if packet.flags & COMPLETION_REQUESTED:
+                self.complete(packet, packet.payload)
 
     def left(self, channel: HostChannel) -> None:
         """See ``channel.Listener``."""

@@ -161,8 +161,9 @@ class Boot:
                 self._watch.console(stream, data, time.monotonic())
 
     def _on_hello(self, hello: Mapping[str, Any]) -> None:
-        self.hello = hello
-        self.ready_after = time.monotonic() - self._started
+        if "moment" not in hello:  # else the machine says it, which was taken back
+            self.hello = hello
+            self.ready_after = time.monotonic() - self._started
         self._ready.set()
 
     def _on_life(self) -> None:
@@ -173,6 +174,8 @@ class Boot:
         pinged = self._started
         while not self._over.wait(_WATCH_SECONDS):
             now = time.monotonic()
+            if self._nested and self._watch.stage is not Stage.OUTER_BOOTS:
+                self.monitor.nudge()
             if (code := self._process.poll()) is not None:
                 self._watch.ended(code)
             lost = self._watch.verdict(now)

@@ -53,6 +53,7 @@ class HostCommands:
             "wait-for": self.wait_for,
             "receive": self.receive,
             "put": self.put,
+            "answer": self.answer,
             "signal": lambda relid: self._host.signal(self._channel(relid)),
         }
 
@@ -70,6 +71,7 @@ class HostCommands:
             "exits": [vcpu.exits for vcpu in machine.vcpus],
             "slot_busy": self._host.slot.busy,
             "resets": self._hosting.resets,
+            "stalls": list(self._hosting.stalls),
             "crashes": self._host.crashes,
             "trace": len(self._host.trace.entries),
             "tsc_offset": machine.tsc_offset(),
@@ -152,6 +154,10 @@ class HostCommands:
         """The guest's next packet."""
         packet = self._end(relid).receive(limit)
         return _shown(packet)
+
+    def answer(self, relid: int, on: bool = True) -> None:
+        """Complete every packet at once that asks for it, or do not."""
+        self._end(relid).answers = on
 
     def put(self, relid: int, payload: str = "", **options: Any) -> bool:
         """A packet for the guest, ``payload`` in hexadecimal; whether there was room."""

@@ -21,6 +21,7 @@ _QUIET_SECONDS: Final = 10.0
 _POLL_SECONDS: Final = 0.005
 _MONITOR_SECONDS: Final = 0.001
 _IDLE_SECONDS: Final = 0.05
+_STALL_SECONDS: Final = 1.0
 _CHUNK: Final = 1 << 16
 _LONGEST_LINE: Final = 200
 
@@ -74,6 +75,9 @@ class Hosting:
         self.moments: dict[str, Moment] = {}
         self.resets = 0
         self.running = False
+        self.stalls: list[float] = []
+        """Seconds during which no thread of ours ran, as far as they are longer than they may be:
+        the machine below has lost an interrupt."""
         self._power_on = power_on_state(self.machine)
 
     def start(self) -> None:
@@ -133,7 +137,7 @@ class Hosting:
         self.stop()
         self.host.restore(moment.host)
         go_back(self.machine, moment.machine)
-        hello = {"kernel": "rewound", "moment": name}
+        hello = {"moment": name}
         _write(self._descriptors.guest, frame(Kind.HELLO, 0, json.dumps(hello).encode()))
         self.go_on()
 
@@ -151,7 +155,10 @@ class Hosting:
             monitored = any(
                 channel.offer.monitor is not None for channel in [*self.host.channels.values()]
             )
+            started = time.monotonic()
             time.sleep(_MONITOR_SECONDS if monitored else _IDLE_SECONDS)
+            if (slept := time.monotonic() - started) > _STALL_SECONDS:
+                self.stalls.append(round(slept, 3))
             if monitored:
                 self.host.scan_monitor()
 
