@@ -38,7 +38,9 @@ class HostKind(StrEnum):
     """Who is the VMBus host."""
 
     QEMU = "qemu"
+    """Its bridge and its Dynamic Memory device, which cannot be steered."""
     PROGRAMMABLE = "programmable"
+    """Ours: ``kmcl_lab.hosting``."""
 
 
 _INNER_MEMORY: Final = 512  # MiB
