@@ -46,3 +46,5 @@ class Atomics:
         self.set_bits = change(base + _APART)
         self.clear_bits = change(base + 2 * _APART)
         self.time_stamp = ctypes.CFUNCTYPE(ctypes.c_uint64)(base + 3 * _APART)
+        for function in (self.fence, self.set_bits, self.clear_bits, self.time_stamp):
+            function.code = self._page  # type: ignore[attr-defined] # it lives as long as they do

@@ -13,8 +13,10 @@ from typing import Annotated, Final
 
 import typer
 
+from kmcl_adapters import Adapter
 from kmcl_conformance.campaign import CampaignError, Options, Progress
 from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
+from kmcl_lab.both import BothAdapter
 from kmcl_lab.bridge import bridge
 from kmcl_lab.door import Door
 from kmcl_lab.hostcheck import check_host
@@ -123,11 +125,15 @@ def _certify(
     ] = None,
     cache: Cache = None,
     kernel: Kernel = None,
+    host: Host = HostKind.QEMU,
     out: OutFolder = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """Certify an implementation that runs in the guest; by default ours over /dev/uioN.
+
+    With --host programmable both ends are ours and driven: a server's end beside the host, and the
+    client's end over /dev/uioN in the guest; --command is for QEMU as the host.
 
     Writes what certify writes into --out (default: kmcl-lab-out), and the guests' logs and
     lab.json into its folder lab/.
@@ -140,13 +146,17 @@ def _certify(
     except ValueError as error:
         raise Problem(f"--command {command}: {error}") from None
     with _as_problem():
-        running = _lab(cache, kernel, HostKind.QEMU, folder, quiet)
+        running = _lab(cache, kernel, host, folder, quiet)
         running.start()
-    adapter = LabAdapter(running, argv)
+    adapter: LabAdapter | BothAdapter
+    if host == HostKind.PROGRAMMABLE:
+        adapter, name = BothAdapter(running), "host:"
+    else:
+        adapter, name = LabAdapter(running, argv), f"lab:{command}"
     try:
         with _as_problem():
             options = Options(
-                adapter=f"lab:{command}",
+                adapter=name,
                 profile=profile_of(profile, adapter),
                 seed=seed,
                 sequences=sequences_of(budget, adapter.describe()),
@@ -165,7 +175,7 @@ def _certify(
 
 
 def _judge(
-    adapter: LabAdapter,
+    adapter: Adapter,
     options: Options,
     screen: Screen,
     minutes: float | None,

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from kmcl_adapters.host.channel import HostChannel, HostOffer
+from kmcl_adapters.host.atomics import Atomics
+from kmcl_adapters.host.bus import HostBus
+from kmcl_adapters.host.channel import HostChannel, HostOffer, State
+from kmcl_adapters.host.end import MASK, StampedEnd
 from kmcl_adapters.host.raw import RawEnd
 from kmcl_adapters.host.rules import Rule
-from kmcl_adapters.uio.descriptor import Packet
-from kmcl_adapters.uio.library import VERSION
+from kmcl_adapters.uio.descriptor import MAXIMUM_PAYLOAD, Packet
+from kmcl_adapters.uio.descriptor import ring_bytes as ring_bytes_of
+from kmcl_adapters.uio.library import VERSION, Library
+from kmcl_adapters.uio.ring import HEADER_BYTES
 
 from .control import CommandError
 from .program import Hosting
@@ -27,6 +32,10 @@ class HostCommands:
         self._hosting = hosting
         self._host = hosting.host
         self._ends: dict[int, RawEnd] = {}
+        self._server: StampedEnd | None = None
+        self._bus: HostBus | None = None
+        self._time_stamp = Atomics().time_stamp
+        self._guest_ahead = 0
 
     def table(self) -> dict[str, Callable[..., Any]]:
         """By name, as they are written in a request."""
@@ -54,6 +63,8 @@ class HostCommands:
             "receive": self.receive,
             "put": self.put,
             "answer": self.answer,
+            "serve": self.serve,
+            "end": self.end,
             "signal": lambda relid: self._host.signal(self._channel(relid)),
         }
 
@@ -74,7 +85,6 @@ class HostCommands:
             "stalls": list(self._hosting.stalls),
             "crashes": self._host.crashes,
             "trace": len(self._host.trace.entries),
-            "tsc_offset": machine.tsc_offset(),
         }
 
     # Channels
@@ -162,6 +172,39 @@ class HostCommands:
     def put(self, relid: int, payload: str = "", **options: Any) -> bool:
         """A packet for the guest, ``payload`` in hexadecimal; whether there was room."""
         return self._end(relid).send(bytes.fromhex(payload), **options)
+
+    # The KMCL server end
+
+    def serve(self, class_id: str, instance: str, ring_bytes: int) -> None:
+        """Play a server's end on this instance from now on; ``ring_bytes``: of each ring of the
+        guest's driver, with its header."""
+        offer = HostOffer(class_id, instance).complete()
+        limit = min(MAXIMUM_PAYLOAD, ring_bytes - HEADER_BYTES - ring_bytes_of(0) - 8)
+
+        def make() -> Library:
+            self._guest_ahead = self._hosting.tsc_offset()
+            self._bus = HostBus(self._host, offer, limit)
+            return Library(self._bus)
+
+        self._server = StampedEnd(make, self._guest_time, self._traffic)
+
+    def _guest_time(self) -> int:
+        return (int(self._time_stamp()) + self._guest_ahead) & MASK
+
+    def _traffic(self) -> tuple[int, ...]:
+        """The channel that is offered, how much has passed, and what is still to pass."""
+        with self._host.changed:
+            channel = self._bus.channel if self._bus is not None else None
+            offered = 0 if channel is None else channel.relid
+            waiting = self._host.slot.waiting + len(self._host.held)
+            leaving = [c for c in self._host.channels.values() if c.state == State.RESCINDED]
+            return (offered, len(self._host.trace.entries), waiting + len(leaving))
+
+    def end(self, do: str, stimulus: dict[str, Any] | None = None) -> dict[str, Any]:
+        """A request to the server's end; see ``kmcl_adapters.host.end``."""
+        if self._server is None:
+            raise CommandError("nobody serves a channel")
+        return self._server.request(do, stimulus)
 
 
 def _plain(fields: Any) -> dict[str, Any]:

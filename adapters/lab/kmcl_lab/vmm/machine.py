@@ -161,7 +161,7 @@ class Machine:
         os.close(self._system)
 
     def tsc_offset(self) -> int:
-        """What the guest's time-stamp counter is ahead of ours, modulo 2**64."""
+        """What the guest's time-stamp counter is ahead of ours, modulo 2**64. While paused."""
         return self.vcpus[0].tsc_offset()
 
     # What a VMBus host needs

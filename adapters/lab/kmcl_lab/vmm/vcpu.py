@@ -97,7 +97,7 @@ class Vcpu:
         os.eventfd_write(self.interrupt_event, 1)
 
     def tsc_offset(self) -> int:
-        """What the guest's time-stamp counter is ahead of ours, modulo 2**64."""
+        """What the guest's time-stamp counter is ahead of ours, modulo 2**64. While paused."""
         value = bytearray(8)
         address = _address(value)
         attribute = struct.pack("<IIQQ", 0, _TSC_GROUP, _TSC_OFFSET, address)
