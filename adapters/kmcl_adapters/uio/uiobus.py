@@ -78,7 +78,8 @@ class UioLink(Link):
 
 class UioBus:
     """One device; ``dev`` is where its node is. ``safety_net``: seconds, 0 for none, so that what
-    the host forgets to signal stays unseen."""
+    the host forgets to signal stays unseen. ``size``: bytes of each ring with its header, 0: what
+    sysfs says."""
 
     server = False
     opens_slowly = True
@@ -92,6 +93,7 @@ class UioBus:
         safety_net: float = SAFETY_NET,
         pending_send: bool = True,
         parts: Parts = SOUND,
+        size: int = 0,
         link: Callable[[int, int, int, Parts], UioLink] = UioLink,
     ) -> None:
         if device.uio is None:
@@ -108,7 +110,7 @@ class UioBus:
         self._pending_send = pending_send
         self._parts = parts
         self._make = link
-        self._size = ring_size(device.uio, sysfs)
+        self._size = size or ring_size(device.uio, sysfs)
         whole = self._size - HEADER_BYTES - 8 - DESCRIPTOR_BYTES - TRAILER_BYTES
         self.payload_limit = min(MAXIMUM_PAYLOAD, whole)
         self._offer = Offer(1, self.payload_limit, None)

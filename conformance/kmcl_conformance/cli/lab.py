@@ -13,13 +13,17 @@ from typing import Annotated, Final
 
 import typer
 
+from kmcl_adapters import Adapter
 from kmcl_conformance.campaign import CampaignError, Options, Progress
 from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
+from kmcl_lab.both import BothAdapter
 from kmcl_lab.bridge import bridge
 from kmcl_lab.door import Door
-from kmcl_lab.images import Images, build, default_cache
+from kmcl_lab.hostcheck import check_host
+from kmcl_lab.images import build, default_cache
 from kmcl_lab.install import carry_out, find_out, plan
 from kmcl_lab.lab import Lab
+from kmcl_lab.machine import HostKind
 from kmcl_lab.measure import measure
 from kmcl_lab.problem import LabProblem
 from kmcl_reports.results import Certificate
@@ -50,6 +54,13 @@ Kernel = Annotated[
     str | None,
     typer.Option("--kernel", metavar="VERSION", help="Of the guest. Default: the newest offered."),
 ]
+Host = Annotated[
+    HostKind,
+    typer.Option(
+        "--host",
+        help="Who is the VMBus host: QEMU, or ours, whose every message a test can steer.",
+    ),
+]
 Words = Annotated[list[str], typer.Argument(metavar="CMD...", help="The command and its words.")]
 
 
@@ -77,19 +88,24 @@ def _run(
     words: Words,
     cache: Cache = None,
     kernel: Kernel = None,
+    host: Host = HostKind.QEMU,
     out: OutFolder = None,
     quiet: Quiet = False,
 ) -> int:
     """Run a command in the guest: its output, its exit code. kmcl lab run -- uname -a"""
-    return _inside(words, cache, kernel, out, quiet=quiet, terminal=False)
+    return _inside(words, _lab(cache, kernel, host, out, quiet), terminal=False)
 
 
 @lab.command("shell")
 def _shell(
-    cache: Cache = None, kernel: Kernel = None, out: OutFolder = None, quiet: Quiet = False
+    cache: Cache = None,
+    kernel: Kernel = None,
+    host: Host = HostKind.QEMU,
+    out: OutFolder = None,
+    quiet: Quiet = False,
 ) -> int:
     """Open a shell in the guest."""
-    return _inside(["sh", "-i"], cache, kernel, out, quiet=quiet, terminal=True)
+    return _inside(["sh", "-i"], _lab(cache, kernel, host, out, quiet), terminal=True)
 
 
 @lab.command("certify")
@@ -109,11 +125,15 @@ def _certify(
     ] = None,
     cache: Cache = None,
     kernel: Kernel = None,
+    host: Host = HostKind.QEMU,
     out: OutFolder = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """Certify an implementation that runs in the guest; by default ours over /dev/uioN.
+
+    With --host programmable both ends are ours and driven: a server's end beside the host, and the
+    client's end over /dev/uioN in the guest; --command is for QEMU as the host.
 
     Writes what certify writes into --out (default: kmcl-lab-out), and the guests' logs and
     lab.json into its folder lab/.
@@ -126,13 +146,17 @@ def _certify(
     except ValueError as error:
         raise Problem(f"--command {command}: {error}") from None
     with _as_problem():
-        running = Lab(_images(cache, kernel, quiet), folder / "lab", tell=_teller(quiet))
+        running = _lab(cache, kernel, host, folder, quiet)
         running.start()
-    adapter = LabAdapter(running, argv)
+    adapter: LabAdapter | BothAdapter
+    if host == HostKind.PROGRAMMABLE:
+        adapter, name = BothAdapter(running), "host:"
+    else:
+        adapter, name = LabAdapter(running, argv), f"lab:{command}"
     try:
         with _as_problem():
             options = Options(
-                adapter=f"lab:{command}",
+                adapter=name,
                 profile=profile_of(profile, adapter),
                 seed=seed,
                 sequences=sequences_of(budget, adapter.describe()),
@@ -151,7 +175,7 @@ def _certify(
 
 
 def _judge(
-    adapter: LabAdapter,
+    adapter: Adapter,
     options: Options,
     screen: Screen,
     minutes: float | None,
@@ -198,37 +222,30 @@ def _bench(
     ] = 1000,
     cache: Cache = None,
     kernel: Kernel = None,
+    host: Host = HostKind.QEMU,
     out: OutFolder = None,
     quiet: Quiet = False,
 ) -> int:
-    """Measure in the guest: opening and closing without a leak, conversations a second."""
+    """Measure in the guest: opening and closing without a leak, conversations a second.
+
+    With --host programmable: what our host can do, step by step, and how long each takes.
+    """
     screen = Screen(quiet=quiet, as_json=False)
-    folder = out or DEFAULT_OUT
-    with (
-        _as_problem(),
-        Lab(_images(cache, kernel, quiet), folder / "lab", tell=_teller(quiet)) as it,
-    ):
-        figures = measure(it, cycles)
-        it.write_account()
+    with _as_problem(), _lab(cache, kernel, host, out, quiet) as it:
+        figures = check_host(it) if host == HostKind.PROGRAMMABLE else measure(it, cycles)
+        it.write_account(figures)
     screen.show(json.dumps(figures, indent=2))
-    return Code.VIOLATIONS if figures["leaks"] else Code.CONFORMING
+    return Code.VIOLATIONS if figures.get("leaks") else Code.CONFORMING
 
 
 def _inside(
     words: list[str],
-    cache: Path | None,
-    kernel: str | None,
-    out: Path | None,
+    lab: Lab,
     *,
-    quiet: bool,
     terminal: bool,
 ) -> int:
     """A command in a guest of its own, with our streams; its exit code."""
-    folder = out or DEFAULT_OUT
-    with (
-        _as_problem(),
-        Lab(_images(cache, kernel, quiet), folder / "lab", tell=_teller(quiet)) as running,
-    ):
+    with _as_problem(), lab as running:
         running.bind()
         door = Door(lambda: running.guest)
         try:
@@ -237,8 +254,13 @@ def _inside(
             door.close()
 
 
-def _images(cache: Path | None, kernel: str | None, quiet: bool) -> Images:
-    return build(cache or default_cache(), kernel, tell=_teller(quiet))
+def _lab(
+    cache: Path | None, kernel: str | None, host: HostKind, out: Path | None, quiet: bool
+) -> Lab:
+    """A lab as the options have it, not started; its logs go below ``out``."""
+    with _as_problem():
+        images = build(cache or default_cache(), kernel, tell=_teller(quiet))
+    return Lab(images, (out or DEFAULT_OUT) / "lab", host=host, tell=_teller(quiet))
 
 
 def _teller(quiet: bool) -> Callable[[str], None]:
