@@ -22,8 +22,7 @@ from typing import Any, Final, NamedTuple
 from kmcl_adapters import Adapter, Description
 from kmcl_model.api import CALLBACKS
 from kmcl_model.case import Case, CaseError, Expectation
-from kmcl_model.events import Call
-from kmcl_model.spec import Specification
+from kmcl_model.events import Call, Event
 from kmcl_model.stimuli import Invoke, Stimulus
 from kmcl_model.trace import TraceError, dump_trace
 from kmcl_reports.results import Certificate
@@ -31,7 +30,7 @@ from kmcl_reports.results import Certificate
 from .coverage import Hits, Seen, Witnesses, chart_coverage, seen
 from .generate.expected import culprits
 from .keeping import CampaignError, dump, read_state, restore, write_state
-from .oracle import Pair
+from .oracle import Pair, judge_trace
 from .plan import FAULTS, LENGTH, Plan
 from .profiles import FULL, PROFILES
 from .sequence import Outcome, replay
@@ -84,8 +83,8 @@ class Options(NamedTuple):
 
     def plan(self) -> Plan:
         """The sequences these options ask for."""
-        ends = PROFILES[self.profile]
-        return Plan(self.seed, self.length, self.faults, self.expected, ends)
+        profile = PROFILES[self.profile]
+        return Plan(self.seed, self.length, self.faults, self.expected, profile.ends, profile.host)
 
 
 class Progress(NamedTuple):
@@ -119,8 +118,9 @@ class Campaign:
         self.options = options
         self.description: Description = adapter.describe()
         self.plan = options.plan()
-        self.ends = PROFILES[options.profile]
-        self.specification = Specification(self.ends)
+        self.profile = PROFILES[options.profile]
+        self.ends = self.profile.ends
+        self.specification = self.profile.specification()
         self.pairs: set[Pair] = set()
         self.witnesses = Witnesses(self.specification)
         self.found: dict[str, Found] = {}
@@ -183,7 +183,7 @@ class Campaign:
         """Whether it fails only with calls that are no more than expected to work (A147)."""
         if not self.options.expected or outcome.failure is None:
             return False
-        fresh = Specification(self.ends)
+        fresh = self.profile.specification()
         times = 1 if "schedulable" in self.description.capabilities else CONFIRMATIONS
 
         def fails(stimuli: Sequence[Stimulus]) -> bool:
@@ -204,7 +204,7 @@ class Campaign:
         if found is not None and found.outcome.failure is not None:
             shown.update(found.outcome.failure.requirements)
             self.broken.update((id, found.file) for id in shown if id not in self.broken)
-        certain = "schedulable" in self.description.capabilities or not _ends_silent(outcome)
+        certain = "schedulable" in self.description.capabilities or not self._guesses(outcome)
         for id in outcome.failure.requirements:
             if found is not None and (certain or id in shown):
                 self.broken.setdefault(id, found.file)
@@ -251,10 +251,10 @@ class Campaign:
 
     def _examine(self, key: str, name: str, outcome: Outcome) -> Found | None:
         """Confirm and cut down; None where the failure did not come back."""
-        fresh = Specification(self.ends)
+        fresh = self.profile.specification()
 
         def fails(stimuli: Sequence[Stimulus]) -> bool:
-            return signature(replay(self.adapter, fresh, stimuli)) == key
+            return signature(replay(self.adapter, fresh, stimuli, slowly=True)) == key
 
         stimuli: tuple[Stimulus, ...] = outcome.stimuli
         confirmed, attempts = 1, 1
@@ -266,14 +266,24 @@ class Campaign:
         if not deterministic:
             attempts += CONFIRMATIONS
             confirmed += sum(fails(stimuli) for _ in range(CONFIRMATIONS))
-            if confirmed < 2 and _ends_silent(outcome):
+            if confirmed < 2 and self._guesses(outcome):
                 return None
         if confirmed == attempts:
             stimuli, _ = minimise(stimuli, fails, attempts=1500 if deterministic else 60)
-        shortest = replay(self.adapter, fresh, stimuli)
+        shortest = replay(self.adapter, fresh, stimuli, slowly=True)
         if signature(shortest) != key:
             shortest = outcome
         return Found(self._file(key), name, shortest, confirmed, attempts)
+
+    def _guesses(self, outcome: Outcome) -> bool:
+        """Whether the failure rests on silence, its own or an earlier one that was only waited for
+        and without which the model has an explanation. Perhaps there was more to come."""
+        if outcome.events and outcome.events[-1][0] == "quiescence":
+            return True
+        heard = [event for event in outcome.events if not _is_guess(event)]
+        if len(heard) == len(outcome.events):
+            return False
+        return judge_trace(heard, self.profile.specification()).failure is None
 
     def _file(self, key: str) -> str:
         return f"{len(self.found) + 1:02d}-{_file_name(key)}"
@@ -317,8 +327,8 @@ class Campaign:
             write_state(self.options.out, dump(self))
 
 
-def _ends_silent(outcome: Outcome) -> bool:
-    return bool(outcome.events) and outcome.events[-1][0] == "quiescence"
+def _is_guess(event: Event) -> bool:
+    return event[0] == "quiescence" and not event[1]
 
 
 def _file_name(key: str) -> str:

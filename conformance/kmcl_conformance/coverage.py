@@ -95,18 +95,19 @@ def chart_coverage(
     taken: set[tuple[str, str, Move]], pairs: set[Pair], ends: tuple[str, ...] = ENDPOINTS
 ) -> dict[str, Hits]:
     """States, transitions and transition pairs of the charts of the ends that were observed: those
-    hit, and all there are.
+    hit, and all there are; of one end alone, all that it can show.
 
     A transition is hit when an explanation of the trace takes it; a hidden one (a packet going from
     the queue into the ring) cannot be seen otherwise.
     """
+    alone = len(ends) < len(ENDPOINTS)
     states: tuple[set[str], set[str]] = (set(), set())
     transitions: tuple[set[str], set[str]] = (set(), set())
     doubles: tuple[set[str], set[str]] = (set(), set())
     for chart in CHARTS:
         if chart.name.split()[0] not in ends:
             continue
-        for rule, move in chart_moves(chart):
+        for rule, move in chart_moves(chart, alone=alone):
             both = {f"{chart.name}: {move.region} {s}" for s in (move.source, move.target)}
             name = _name(chart, (rule, move))
             transitions[1].add(name)
@@ -114,7 +115,7 @@ def chart_coverage(
             if (chart.name, rule, move) in taken:
                 transitions[0].add(name)
                 states[0].update(both)
-        for first, second in pairs_of(chart):
+        for first, second in pairs_of(chart, alone=alone):
             name = f"{_name(chart, first)}, then {second[1].target} by {second[0]}"
             doubles[1].add(name)
             if (chart.name, first, second) in pairs:

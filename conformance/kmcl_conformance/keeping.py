@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kmcl_model.case import Case
-from kmcl_model.spec import Move, Specification
+from kmcl_model.spec import Move
 from kmcl_model.trace import load_trace
 
 from .coverage import Seen, seen
@@ -108,7 +108,7 @@ def _reload(campaign: Campaign, file: str) -> Outcome:
     return Outcome(
         case.stimuli,
         events,
-        judge_trace(events, Specification(campaign.ends)).failure,
+        judge_trace(events, campaign.profile.specification()).failure,
         len(case.stimuli),
     )
 

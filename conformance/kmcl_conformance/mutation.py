@@ -28,14 +28,18 @@ def hunt(
     sequences: int = BUDGETS["default"],
     length: int = LENGTH,
     specification: Specification | None = None,
+    plan: Plan | None = None,
+    most: int | None = None,
 ) -> Hunt:
-    """Run the sequences of a certification until one fails.
+    """Run the sequences of a certification until one fails, ``most`` of them if that is said.
 
-    A ``specification`` that other hunts have used already makes this one faster.
+    A ``specification`` that other hunts have used already makes this one faster. ``plan``: that of
+    another profile than the full one.
     """
     specification = specification or Specification()
-    plan = Plan(seed, length)
+    plan = plan or Plan(seed, length)
     total, steps = plan.directed + sequences, 0
+    total = total if most is None else min(total, most)
     for number in range(total):
         outcome, _ = plan.run(number, adapter, specification)
         steps += outcome.steps

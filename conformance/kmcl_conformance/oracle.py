@@ -11,7 +11,7 @@ causes the other. Liveness is judged at quiescence alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
 
 from kmcl_model.api import (
@@ -29,11 +29,13 @@ from kmcl_model.events import Event
 from kmcl_model.payload import tag_of
 from kmcl_model.spec import Broken, Edge, Move, Shadow, Specification
 from kmcl_model.spec.configuration import SETTERS
+from kmcl_model.spec.host import Host
 from kmcl_model.spec.specification import ENDPOINTS, peer_of
 from kmcl_model.status import is_success
 
 from .failure import Failure, describe_state
 from .quiet import (
+    DRAINED,
     PLAIN,
     UNKNOWN,
     UNKNOWN_BUSY,
@@ -68,6 +70,10 @@ class Judge:
         self.configuration = {e: Track(f"{e} configuration", s.configuration[e]) for e in s.ends}
         self.packets: dict[str, dict[str, Track]] = {e: {} for e in ENDPOINTS}
         self.incoming: dict[str, dict[str, Track]] = {e: {} for e in ENDPOINTS}
+        self.host = specification.host() if specification.host else None
+        """What is known of the end that is not observed."""
+        self._host_open = False
+        self._asked: dict[tuple[str, str], bytes] = {}
         self._unseen = False
         """A message was sent with the default routine to an end that is not observed: whether it
         has left, nobody sees."""
@@ -132,6 +138,26 @@ class Judge:
         self.events += 1
         return None
 
+    def feed_silence(self, event: Event) -> Failure | None:
+        """Judge a quiescence. If it is refused, the judge is as it was before, so that the
+        implementation can be given more time."""
+        if self.failure is not None:
+            return self.failure
+        before = [(track, track.node) for track in self._tracks()]
+        failure = self.feed(event)
+        if failure is not None:
+            self.failure = None
+            for track, node in before:
+                track.node = node
+        return failure
+
+    def _tracks(self) -> Iterator[Track]:
+        for group in (self.endpoint, self.flow, self.configuration):
+            yield from group.values()
+        for groups in (self.packets, self.incoming):
+            for tracks in groups.values():
+                yield from tracks.values()
+
     def fork(self) -> Judge:
         """An independent judge that has seen the same events."""
         other = Judge(self.specification, set())
@@ -155,6 +181,9 @@ class Judge:
             other._order[name].extend(self._order[name])
             other._answered[name].extend(self._answered[name])
         other._unseen = self._unseen
+        other.host = self.host.copy() if self.host else None
+        other._host_open = self._host_open
+        other._asked.update(self._asked)
         other.calls.update(self.calls)
         other.handlers.update(self.handlers)
         return other
@@ -245,6 +274,14 @@ class Judge:
     def _spread(self, name: str) -> None:
         """Tell the others of a change of phase."""
         shadow = shadow_of("phase", name, self.endpoint[name].node)
+        if self.host is not None:
+            states: Any = self.endpoint[name].node.states
+            was_open, self._host_open = (
+                self._host_open,
+                all(s.connection in ("opening", "open") for s in states),
+            )
+            if self._host_open and not was_open:
+                self.host.opened()
         for packet in self.packets[name].values():
             self._take(packet, shadow)
         for flow in self.flow.values():
@@ -326,6 +363,8 @@ class Judge:
             del carrier[tag]
         carrier[tag_of(buffer)] = name
         self._buffer[endpoint][name] = buffer
+        if self.host is not None:
+            self._tell_host(self.host, endpoint, event[2], buffer)
 
     def _sent(self, event: Any, call: Any) -> None:
         endpoint, name, buffer = event[1], call[4][0], call[4][1]
@@ -334,6 +373,30 @@ class Judge:
         if all(s.status == "none" for s in self.packets[endpoint][name].node.states):
             self._unseen = self._unseen or peer_of(endpoint) not in self.flow
             self._flow(peer_of(endpoint), Shadow("silent", endpoint, (buffer,)))
+        answer = self._asked.pop((endpoint, event[2]), None)
+        if answer is not None and is_success(event[4]) and self._is_surely_open(endpoint):
+            self._flow(endpoint, Shadow("owed", peer_of(endpoint), (answer,)))
+
+    def _tell_host(self, host: Host, endpoint: str, by: str, buffer: bytes) -> None:
+        """A packet is sent to a known host. It surely gets it where the channel is surely open;
+        what it owes then may come from now on, and must come when the call has returned."""
+        if not self._is_surely_open(endpoint):
+            host.may_hear(buffer)
+            return
+        answer = host.hears(buffer)
+        if answer is not None:
+            self._asked[endpoint, by] = answer
+            self._flow(endpoint, Shadow("asked", peer_of(endpoint), (answer,)))
+
+    def _is_surely_open(self, endpoint: str) -> bool:
+        """Whether what is sent now gets into the ring: nobody has asked to close the channel. What
+        a driver sends while it is being opened gets there when it is open."""
+        states: Any = self.endpoint[endpoint].node.states
+        return all(
+            s.connection in ("opening", "open")
+            and all(c.function == "VmbChannelEnable" for c in s.calls)
+            for s in states
+        )
 
     def _completion(self, event: Any) -> None:
         endpoint, (name, status, _) = event[1], event[4]
@@ -450,6 +513,8 @@ class Judge:
         track = self.flow.get(receiver)
         if track is not None:
             return track.node.summary
+        if self.host is not None and self.host.drains:
+            return DRAINED
         sent = self.packets[peer_of(receiver)].values()
         under_way = self._unseen or not all(packet.node.idle for packet in sent)
         return UNKNOWN_BUSY if under_way else UNKNOWN

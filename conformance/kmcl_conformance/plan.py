@@ -14,7 +14,8 @@ from kmcl_model.spec import Specification
 from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_model.stimuli import Invoke, Stimulus
 
-from .generate.tours import CONTENTION_TOURS, EXPECTED_TOURS, TOURS, Tour
+from .generate.tours import CONTENTION_TOURS, EXPECTED_TOURS, TOURS, Tour, hosted_tours
+from .hosts import HOSTS
 from .oracle import Pair
 from .schedules import by_priorities
 from .sequence import Outcome, replay, walk
@@ -40,13 +41,14 @@ SEEDS: Final = 1_000_003
 class Plan(NamedTuple):
     """What the sequences are made of; ``faults`` are wished for, the adapter may lack them.
     ``expected``: callbacks make the calls, too, that are only expected to work in them (A147).
-    ``ends`` are those that are driven."""
+    ``ends`` are those that are driven, ``host`` is the known host at the other end."""
 
     seed: int
     length: int = LENGTH
     faults: tuple[str, ...] = FAULTS
     expected: bool = False
     ends: tuple[str, ...] = ENDPOINTS
+    host: str = ""
 
     @property
     def directed(self) -> int:
@@ -57,7 +59,7 @@ class Plan(NamedTuple):
     def tours(self) -> tuple[Tour, ...]:
         """The directed sequences."""
         every = TOURS + EXPECTED_TOURS if self.expected else TOURS
-        return every if self.ends == ENDPOINTS else _of_ends(every, self.ends)
+        return every if self.ends == ENDPOINTS else _of_ends(every, self.ends, self.host)
 
     def run(
         self,
@@ -95,8 +97,11 @@ class Plan(NamedTuple):
 
 
 @cache
-def _of_ends(tours: tuple[Tour, ...], ends: tuple[str, ...]) -> tuple[Tour, ...]:
+def _of_ends(tours: tuple[Tour, ...], ends: tuple[str, ...], host: str) -> tuple[Tour, ...]:
     """What is left of conversations where one end cannot be told anything; each only once."""
+    if host:
+        others = tours[len(TOURS) :]
+        tours = hosted_tours(ends[0], HOSTS[host]()) + others
     left: dict[tuple[Stimulus, ...], Tour] = {}
     for tour in tours:
         stimuli: list[Stimulus] = []

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from random import Random
 from typing import Final, NamedTuple
 
 from kmcl_adapters import Adapter, Schedulable, Session
 from kmcl_model.events import Event
 from kmcl_model.spec import Specification
-from kmcl_model.stimuli import Stimulus
+from kmcl_model.spec.configuration import SETTERS
+from kmcl_model.stimuli import Arm, Invoke, Settle, Stimulus
 
 from .failure import Failure
 from .generate.driver import is_enabled
@@ -19,7 +21,14 @@ from .generate.priorities import Priorities
 from .generate.setup import RUNS, SETTLE, prelude
 from .oracle import Judge, Pair
 
-__all__ = ["Outcome", "SequenceRun", "replay", "walk"]
+__all__ = ["RESTS", "Outcome", "SequenceRun", "replay", "walk"]
+
+RESTS: Final = 10
+"""So many idle times in a row must be silent until silence that was only waited for breaks
+anything."""
+
+MOST_ASKED: Final = 5 * RESTS
+"""So often a rest is asked for; whoever never rests is not waited for for ever."""
 
 MOST_ROUNDS: Final = 100
 """So many things may be left to do at the end of a walk."""
@@ -28,6 +37,9 @@ MOST_ROUNDS: Final = 100
 MOST_TURNS: Final = 500
 """So many turns go by priority before a rest; threads that wake each other must not go on for
 ever."""
+
+
+_SETTINGS: Final = frozenset(setter.function for setter in SETTERS)
 
 
 class Outcome(NamedTuple):
@@ -42,9 +54,16 @@ class Outcome(NamedTuple):
 
 
 class SequenceRun:
-    """A session and its judge; ``step`` applies a stimulus and judges what it shows."""
+    """A session and its judge; ``step`` applies a stimulus and judges what it shows.
 
-    def __init__(self, session: Session, judge: Judge) -> None:
+    An implementation that cannot tell when it is at rest is given an idle time. Where nothing is
+    due that is believed at once. Where something is, it is given ``RESTS`` of them before its
+    silence is a failure: a short idle time costs time only where something is missing.
+    ``slowly``: every rest takes that long.
+    """
+
+    def __init__(self, session: Session, judge: Judge, *, slowly: bool = False) -> None:
+        self._slowly = slowly
         self.session = session
         self.judge = judge
         self.stimuli: list[Stimulus] = []
@@ -52,25 +71,47 @@ class SequenceRun:
         self.names = Names()
         self.priorities: Priorities | None = None
 
-    def step(self, stimulus: Stimulus) -> Failure | None:
+    def step(self, stimulus: Stimulus, *, listen: bool = True) -> Failure | None:
+        """``listen``: whether to judge at once what it shows, or with the next stimulus."""
         self.stimuli.append(stimulus)
         if stimulus[0] == "arm":
             self.names.arm(stimulus)
         elif stimulus[0] == "invoke":
             self.names.ask(stimulus)
         self.session.apply(stimulus)
-        feed = self.judge.feed
-        for event in self.session.take():
-            self.events.append(event)
-            failure = feed(event)
-            if failure is not None:
-                return failure
-            if event[0] == "call":
-                self.names.call(event[1], event[2])
-            elif event[0] == "enter":
-                self.names.enter(event[1], event[2], event[3])
-            elif event[0] == "exit":
-                self.names.exit(event[1], event[2])
+        return self._listen() if listen else None
+
+    def _listen(self) -> Failure | None:
+        """Judge what there is to see. A rest is believed, or asked for again."""
+        feed, silent = self.judge.feed, 0
+        for _ in range(MOST_ASKED):
+            rest: Event | None = None
+            early = False
+            for event in self.session.take():
+                if event[0] == "quiescence" and not event[1]:
+                    rest, silent = event, silent + 1
+                    continue
+                if rest is not None:  # what comes after it belies a rest
+                    rest, early = None, True
+                silent = 0
+                self.events.append(event)
+                failure = feed(event)
+                if failure is not None:
+                    return failure
+                if event[0] == "call":
+                    self.names.call(event[1], event[2])
+                elif event[0] == "enter":
+                    self.names.enter(event[1], event[2], event[3])
+                elif event[0] == "exit":
+                    self.names.exit(event[1], event[2])
+            if rest is None and not early:
+                return None
+            if rest is not None and not (self._slowly and silent < RESTS):
+                failure = self.judge.feed_silence(rest)
+                if failure is None or silent >= RESTS:
+                    self.events.append(rest)
+                    return failure
+            self.session.apply(SETTLE)
         return None
 
     def scheduled(self, stimulus: Stimulus) -> Failure | None:
@@ -133,8 +174,13 @@ def walk(
         )
         if strategy == "pct" and isinstance(session, Schedulable):
             run.priorities = Priorities(rng, length)
+        far = not adapter.describe().exact_quiescence
         for _ in range(length):
-            failure = run.scheduled(chooser.choose(session.runnable()))
+            chosen = chooser.choose(0 if far else session.runnable())
+            if far and isinstance(chosen, Arm):
+                run.step(chosen, listen=False)  # it shows nothing itself
+                continue
+            failure = run.scheduled(chosen)
             if failure is not None:
                 return run.outcome(failure)
         return _finish(run)
@@ -162,22 +208,36 @@ def replay(
     stimuli: Iterable[Stimulus],
     *,
     pairs: set[Pair] | None = None,
+    slowly: bool = False,
 ) -> Outcome:
     """Run given stimuli on a fresh implementation, leaving out those a driver may not do.
 
     What made a stimulus legal may be gone, because the case was cut down or the
     implementation has changed; an illegal one would blame the implementation for the test.
+    ``slowly``: see ``SequenceRun``.
     """
     judge = Judge(specification, pairs)
     session = adapter.open()
-    run = SequenceRun(session, judge)
+    run = SequenceRun(session, judge, slowly=slowly)
     try:
-        for stimulus in stimuli:
+        far = not adapter.describe().exact_quiescence
+        for stimulus, after in pairwise((*stimuli, None)):
+            assert stimulus is not None
             if not is_enabled(judge, run.names, stimulus):
                 continue
-            failure = run.step(stimulus)
+            failure = run.step(stimulus, listen=not (far and _go_together(stimulus, after)))
             if failure is not None:
                 return run.outcome(failure)
         return run.outcome(None)
     finally:
         session.close()
+
+
+def _go_together(stimulus: Stimulus, after: Stimulus | None) -> bool:
+    """Whether what the first one shows has no say in the second. To look costs a round trip, and
+    implementations that cannot tell when they are at rest may be far away."""
+    if after is None or isinstance(stimulus, Settle):
+        return False
+    if isinstance(stimulus, Arm) or isinstance(after, Settle):
+        return True
+    return all(isinstance(s, Invoke) and s.function in _SETTINGS for s in (stimulus, after))

@@ -14,7 +14,6 @@ from kmcl_model.catalogue import (
     requirement_of,
     requirements,
 )
-from kmcl_model.spec import Specification
 from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_reports.results import (
     Certificate,
@@ -241,7 +240,7 @@ def _failure(campaign: Campaign, found: Found) -> Failure:
         summary=f"{describe_event(failure.event)}, but {what}",
         event_index=failure.number,
         allowed=allowed_instead(
-            Judge(Specification(campaign.ends)), outcome.events[: failure.number]
+            Judge(campaign.profile.specification()), outcome.events[: failure.number]
         ),
         last_state="; ".join(failure.state[:3]),
         chart=sequence_rows(outcome.events),

@@ -13,6 +13,7 @@ from .shared import (
     confirmation_text,
     counts_text,
     coverage_items,
+    left_out_text,
     percent,
     replay_command,
     tally,
@@ -100,6 +101,26 @@ def _requirement_row(requirement: RequirementResult) -> tuple[str, ...]:
     )
 
 
+def _surroundings(certificate: Certificate) -> Iterator[str]:
+    around = certificate.surroundings
+    if around is None:
+        return
+    yield "## Where it ran"
+    yield _table(
+        ("", ""),
+        (
+            ("way", _plain(around.way)),
+            ("kernel", _plain(around.kernel)),
+            ("host", _plain(around.host)),
+            ("starts", f"{around.starts:,}"),
+            *((f"tried again, {n}", _plain(why)) for n, why in enumerate(around.retries, 1)),
+        ),
+    )
+    for log in around.logs:
+        cut = f" ({left_out_text(log)})" if log.left_out else ""
+        yield f"{_code(log.name)}{cut}:\n\n{_block(log.text)}"
+
+
 def _sections(certificate: Certificate) -> Iterator[str]:
     yield from _head(certificate)
     counted = tally(certificate.requirements)
@@ -135,6 +156,7 @@ def _sections(certificate: Certificate) -> Iterator[str]:
                 for entry in certificate.interpretations
             ),
         )
+    yield from _surroundings(certificate)
     yield "## Requirements"
     for api, requirements in by_api(certificate.requirements).items():
         yield f"### {_plain(api)}"

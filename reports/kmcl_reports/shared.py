@@ -13,6 +13,7 @@ from .results import (
     Coverage,
     CoverageItem,
     Failure,
+    Log,
     RequirementResult,
     RequirementVerdict,
     Verdict,
@@ -28,6 +29,7 @@ __all__ = [
     "confirmation_text",
     "counts_text",
     "coverage_items",
+    "left_out_text",
     "percent",
     "replay_command",
     "tally",
@@ -60,6 +62,11 @@ def verdict_text(certificate: Certificate) -> str:
     if certificate.not_offered:
         text += f" Not offered, and so not judged: {', '.join(certificate.not_offered)}."
     return text
+
+
+def left_out_text(log: Log) -> str:
+    """How much of a log is not shown."""
+    return f"{log.left_out:,} bytes before it are left out"
 
 
 def tally(requirements: Iterable[RequirementResult]) -> dict[RequirementVerdict, int]:

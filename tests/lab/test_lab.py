@@ -108,6 +108,26 @@ def test_a_lab_runs_commands_and_keeps_an_account(make: Make, tmp_path: Path) ->
     assert (tmp_path / "out/boot-1/host.log").read_bytes().startswith(b"kmcl-lab: outer guest")
 
 
+def test_the_logs_of_all_starts_are_at_hand_for_a_report(make: Make) -> None:
+    with make("hang boot", None, LIMITS._replace(outer_boot=0.5)) as lab:
+        logs = dict(lab.logs())
+
+    assert {"boot-1/emulator-state.log", "boot-2/host.log"} <= {*logs}
+    assert b"# info lapic" in logs["boot-1/emulator-state.log"]
+    assert logs["boot-2/host.log"].startswith(b"kmcl-lab: outer guest ready")
+
+
+def test_a_host_that_is_gone_does_not_keep_the_account_from_being_given(make: Make) -> None:
+    with make("boot") as lab:
+        lab.guest.start(["sh", "-c", "kill -KILL $PPID"])
+        a_moment = threading.Event()
+        while lab.lost is None:
+            a_moment.wait(0.01)
+        account = lab.account()
+
+    assert (account.starts, account.qemu) == (1, "unknown")
+
+
 def test_a_boot_that_hangs_is_tried_again_and_counted(make: Make, tmp_path: Path) -> None:
     told: list[str] = []
     with make("hang boot", told, LIMITS._replace(outer_boot=0.5)) as lab:

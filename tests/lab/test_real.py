@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from kmcl_conformance.cli.lab_check import check_defects, in_the_lab
 from kmcl_lab.images import Images
 from kmcl_lab.lab import Lab
 from kmcl_lab.problem import GuestLost
@@ -87,6 +88,14 @@ def test_what_was_used_is_in_the_account(lab: Lab) -> None:
     assert account["kernel"] == account["images"]["kernel"]
     assert account["qemu"]
     assert Path(account["logs"], "boot-1").is_dir()
+
+
+def test_defects_of_the_endpoint_are_found_over_the_real_device(lab: Lab) -> None:
+    """The sound endpoint passes the same sequences, or this raises."""
+    results = check_defects(in_the_lab(lab), ("no-trailer", "counts-one-more", "forgets-sent"))
+
+    assert [result.killed for result in results] == [True, True, True]
+    assert lab.guest.run(["true"]).code == 0
 
 
 def test_a_panic_is_recognised_and_told_in_one_line(lab: Lab) -> None:

@@ -67,13 +67,17 @@ class LabSession:
 
 
 class LabAdapter:
-    """``command`` in the guest of ``lab``, which is running; both end with ``close``.
+    """``command`` in the guest of ``lab``, which is running; both end with ``close``, the command
+    alone if somebody else has the lab (``is_guest``).
 
     A guest that was lost is replaced before the next session.
     """
 
-    def __init__(self, lab: Lab, command: tuple[str, ...] = UIO_COMMAND) -> None:
+    def __init__(
+        self, lab: Lab, command: tuple[str, ...] = UIO_COMMAND, *, is_guest: bool = False
+    ) -> None:
         self.lab = lab
+        self._is_guest = is_guest
         self._door = Door(lambda: lab.guest)
         path = os.pathsep.join(p for p in sys.path if p)
         self._process = ProcessAdapter(
@@ -94,10 +98,11 @@ class LabAdapter:
         return LabSession(self.lab, self._process.open())
 
     def close(self) -> None:
-        """End the implementation and the lab."""
+        """End the implementation and, if it is ours, the lab."""
         self._process.close()
         self._door.close()
-        self.lab.close()
+        if not self._is_guest:
+            self.lab.close()
 
     def _revive(self) -> None:
         if (lost := self.lab.lost) is not None:

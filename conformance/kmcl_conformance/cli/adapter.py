@@ -15,9 +15,8 @@ from kmcl_adapters import Adapter, AdapterError, Session
 from kmcl_conformance.adapters import find, known
 from kmcl_conformance.generate import prelude
 from kmcl_conformance.oracle import Judge
-from kmcl_conformance.profiles import PROFILES, choose
+from kmcl_conformance.profiles import PROFILES, Profile, choose
 from kmcl_model.events import Call, Event, Lost, Quiescence, Return
-from kmcl_model.spec import Specification
 from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_model.stimuli import Invoke, Settle, Stimulus
 from kmcl_model.trace import TraceError, event_from_json, event_to_json
@@ -131,15 +130,13 @@ def _checks(adapter: Adapter, seed: int) -> Iterator[Check]:
     yield _check_fresh(adapter, seed)
 
 
-def _check_session(
-    session: Session, exact: bool, seed: int, ends: tuple[str, ...]
-) -> Iterator[Check]:
+def _check_session(session: Session, exact: bool, seed: int, profile: Profile) -> Iterator[Check]:
     """The rules of one session: a prelude, the ends enabled, silence."""
     events: list[Event] = []
     try:
         stimuli: list[Stimulus] = [*prelude(Random(seed)), SETTLE, *ENABLE, SETTLE]
         for stimulus in stimuli:
-            if isinstance(stimulus, Invoke) and stimulus.endpoint not in ends:
+            if isinstance(stimulus, Invoke) and stimulus.endpoint not in profile.ends:
                 continue
             session.apply(stimulus)
             events += session.take()
@@ -155,7 +152,7 @@ def _check_session(
     if quiet:
         wrong = [e for e in events if isinstance(e, Quiescence) and e.exact is not exact]
         yield Check("quiescence is exact as described", "the event says otherwise" if wrong else "")
-    judge = Judge(Specification(ends))
+    judge = Judge(profile.specification())
     failure = next((f for f in map(judge.feed, events) if f is not None), None)
     why = "" if failure is None else f"{describe_event(failure.event)}: {failure.broken[0].words}"
     yield Check("allocating, configuring and enabling conforms", why)
@@ -204,7 +201,7 @@ def _check_fresh(adapter: Adapter, seed: int) -> Check:
     try:
         session = adapter.open()
         try:
-            ends = PROFILES[choose(adapter.describe())]
+            ends = PROFILES[choose(adapter.describe())].ends
             for stimulus in prelude(Random(seed)):
                 if stimulus.endpoint in ends:
                     session.apply(stimulus)

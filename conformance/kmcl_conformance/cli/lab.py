@@ -9,12 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from kmcl_adapters import Adapter
 from kmcl_conformance.campaign import CampaignError, Options, Progress
+from kmcl_conformance.plan import Plan
+from kmcl_conformance.profiles import PROFILES, choose
 from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
 from kmcl_lab.both import BothAdapter
 from kmcl_lab.bridge import bridge
@@ -26,16 +28,20 @@ from kmcl_lab.lab import Lab
 from kmcl_lab.machine import HostKind
 from kmcl_lab.measure import measure
 from kmcl_lab.problem import LabProblem
-from kmcl_reports.results import Certificate
+from kmcl_reports.results import Certificate, Log, Surroundings
+from kmcl_reports.terminal import kill_matrix
 
 from .budget import sequences_of
 from .campaigns import conclude, profile_of, run_for
+from .lab_check import check_defects, in_the_lab
 from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
 
 __all__ = ["lab"]
 
 DEFAULT_OUT: Final = Path("kmcl-lab-out")
+JUDGED: Final = 20
+"""Sequences whose speed is measured."""
 HANGS: Final = 5
 """A campaign that the machines' hanging has interrupted so often is given up."""
 
@@ -164,14 +170,33 @@ def _certify(
             )
             pace = _Pace(started)
             found = _judge(adapter, options, screen, minutes, pace)
+            found = found.model_copy(update={"surroundings": _surroundings(running)})
             path = running.write_account(pace.figures())
         code = conclude(screen, found, options, {}, None)
-        screen.show(f"lab      {running.choice.why}", f"         {path}")
+        first, speed = pace.figures().values()
+        screen.show(
+            f"lab      {running.choice.why}",
+            f"         first sequence judged after {first:g} s, then {speed:g} a second",
+            f"         {path}",
+        )
         return code
     except CampaignError as error:
         raise Problem(str(error)) from error
     finally:
         adapter.close()
+
+
+def _surroundings(running: Lab) -> Surroundings:
+    """What the report tells of the lab."""
+    account = running.account()
+    return Surroundings(
+        way=account.way,
+        kernel=f"Linux {account.kernel}",
+        host=f"QEMU {account.qemu}" if running.host == HostKind.QEMU else account.qemu,
+        starts=account.starts,
+        retries=account.retries,
+        logs=tuple(Log.of(name, data) for name, data in running.logs()),
+    )
 
 
 def _judge(
@@ -202,7 +227,7 @@ class _Pace:
         self._first = self._last = 0.0
         self._done = 0
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, _progress: Progress | None) -> None:
         self._last = time.monotonic() - self._started
         self._first = self._first or self._last
         self._done += 1
@@ -213,6 +238,26 @@ class _Pace:
             "first_sequence_judged_after": round(self._first, 1),
             "sequences_per_second": round((self._done - 1) / between, 2) if between else 0.0,
         }
+
+
+@lab.command("self-check")
+def _self_check(
+    cache: Cache = None, kernel: Kernel = None, out: OutFolder = None, quiet: Quiet = False
+) -> int:
+    """Build defects into the endpoint in the guest: does a certification find them?
+
+    Exit codes: 0 all were found, 1 one was not.
+    """
+    screen = Screen(quiet=quiet, as_json=False)
+    tell = _teller(quiet)
+    with _as_problem(), _lab(cache, kernel, HostKind.QEMU, out, quiet) as running:
+        results = check_defects(
+            in_the_lab(running),
+            report=lambda r: tell(f"{r.name}: {'found' if r.killed else 'missed'}"),
+        )
+        running.write_account()
+    screen.console.print(kill_matrix(results))
+    return Code.CONFORMING if all(r.killed for r in results) else Code.VIOLATIONS
 
 
 @lab.command("bench")
@@ -226,16 +271,37 @@ def _bench(
     out: OutFolder = None,
     quiet: Quiet = False,
 ) -> int:
-    """Measure in the guest: opening and closing without a leak, conversations a second.
+    """Measure: time to the first judged sequence, conversations a second, raw and judged, and
+    opening and closing without a leak.
 
     With --host programmable: what our host can do, step by step, and how long each takes.
     """
+    pace = _Pace(time.monotonic())
     screen = Screen(quiet=quiet, as_json=False)
+    figures: dict[str, Any]
     with _as_problem(), _lab(cache, kernel, host, out, quiet) as it:
-        figures = check_host(it) if host == HostKind.PROGRAMMABLE else measure(it, cycles)
+        if host == HostKind.PROGRAMMABLE:
+            figures = check_host(it)
+        else:
+            _judge_some(it, pace)
+            figures = measure(it, cycles) | pace.figures()
         it.write_account(figures)
     screen.show(json.dumps(figures, indent=2))
     return Code.VIOLATIONS if figures.get("leaks") else Code.CONFORMING
+
+
+def _judge_some(running: Lab, pace: _Pace) -> None:
+    """The first sequences of a certification, for their speed alone."""
+    adapter = in_the_lab(running)("")
+    try:
+        profile = PROFILES[choose(adapter.describe())]
+        plan = Plan(1, ends=profile.ends, host=profile.host)
+        specification = profile.specification()
+        for number in range(JUDGED):
+            plan.run(number, adapter, specification)
+            pace(None)
+    finally:
+        adapter.close()
 
 
 def _inside(

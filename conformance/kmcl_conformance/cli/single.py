@@ -17,7 +17,6 @@ from kmcl_conformance.sequence import Outcome
 from kmcl_conformance.sequence import replay as run_again
 from kmcl_model.case import Case
 from kmcl_model.events import Call, Event
-from kmcl_model.spec import Specification
 from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_model.stimuli import Arm, Environ, Hold, Invoke, Run, Settle, Stimulus
 from kmcl_model.trace import TraceError, dump_trace, event_to_json, load_trace
@@ -75,8 +74,8 @@ def replay(
         raise Problem(reason, Code.UNJUDGED) from error
     finally:
         implementation.close()
-    ends = PROFILES[choose(implementation.describe())]
-    finding = finding_of(outcome.events, outcome.failure, ends)
+    profile = choose(implementation.describe())
+    finding = finding_of(outcome.events, outcome.failure, profile)
     word = "FIXED" if finding is None else "FAILED"
     data = {
         "case": str(case_file),
@@ -111,10 +110,10 @@ def check(
     events = _read_trace(trace_file)
     if profile not in PROFILES:
         raise Problem(f"--profile {profile}: choose {', '.join(PROFILES)}")
-    specification = Specification(PROFILES[profile])
+    specification = PROFILES[profile].specification()
     judge = Judge(specification)
     failure = next((f for f in map(judge.feed, events) if f is not None), None)
-    finding = finding_of(events, failure, PROFILES[profile])
+    finding = finding_of(events, failure, profile)
     exercised = sorted(id_ for id_ in seen(specification).requirements)
     if finding is None and not exercised:
         raise Problem(
@@ -186,7 +185,7 @@ def _run(adapter: Adapter, case: Case, times: int | None) -> Outcome:
         )
     if times is None:
         times = 1 if "schedulable" in description.capabilities else REPETITIONS
-    specification = Specification(PROFILES[choose(description)])
+    specification = PROFILES[choose(description)].specification()
     for _ in range(times):
         try:
             outcome = run_again(adapter, specification, case.stimuli)

@@ -13,10 +13,9 @@ from rich.text import Text
 from kmcl_conformance.explain import allowed_instead
 from kmcl_conformance.failure import Failure
 from kmcl_conformance.oracle import Judge
+from kmcl_conformance.profiles import FULL, PROFILES
 from kmcl_model.catalogue import interpretations, requirement_of
 from kmcl_model.events import Event
-from kmcl_model.spec import Specification
-from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_reports.chart_text import render_rows
 from kmcl_reports.sequence import ChartRow, describe_event, sequence_rows
 from kmcl_reports.text import inline
@@ -47,9 +46,9 @@ class Finding(NamedTuple):
 
 
 def finding_of(
-    events: Sequence[Event], failure: Failure | None, ends: tuple[str, ...] = ENDPOINTS
+    events: Sequence[Event], failure: Failure | None, profile: str = FULL
 ) -> Finding | None:
-    """The failure of a trace, explained; ``ends`` are those that were observed."""
+    """The failure of a trace, explained."""
     if failure is None:
         return None
     return Finding(
@@ -57,7 +56,7 @@ def finding_of(
         describe_event(failure.event),
         tuple(dict.fromkeys(broken.words for broken in failure.broken)),
         failure.requirements,
-        allowed_instead(Judge(Specification(ends)), events[: failure.number]),
+        allowed_instead(Judge(PROFILES[profile].specification()), events[: failure.number]),
         failure.state,
     )
 

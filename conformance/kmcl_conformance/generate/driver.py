@@ -197,6 +197,11 @@ def tags_in_use(judge: Judge, sender: str) -> set[int]:
     return tags | live | set(judge.carried(sender))
 
 
+def _needs_no_tags(judge: Judge, sender: str) -> bool:
+    """Nobody tells the messages apart that an end gets which is not observed."""
+    return peer_of(sender) not in judge.ends
+
+
 def _is_live(judge: Judge, endpoint: str, context: Any) -> bool:
     track = judge.incoming[endpoint].get(context)
     return track is not None and all(s.status != "free" and not s.calls for s in track.node.states)
@@ -228,8 +233,7 @@ def _call_enabled(
         if function == "VmbPacketSend":
             tag = tag_of(arguments[1])
             used = tags_in_use(judge, endpoint) | names.tags(endpoint)
-            fresh = tag not in used
-            return fresh and may_send(node)
+            return (tag not in used or _needs_no_tags(judge, endpoint)) and may_send(node)
         return True
     if function == "VmbChannelPacketComplete":
         return _is_live(judge, endpoint, arguments[0])
@@ -323,7 +327,9 @@ def _reaction_enabled(judge: Judge, names: Names, stimulus: Arm) -> bool:
                 return False
         if step.function == "VmbPacketSend":
             packet, buffer = step.arguments[:2]
-            if not isinstance(buffer, bytes) or tag_of(buffer) in used:
+            if not isinstance(buffer, bytes):
+                return False
+            if tag_of(buffer) in used and not _needs_no_tags(judge, endpoint):
                 return False
             if packet == "this":
                 continue

@@ -8,13 +8,25 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from kmcl_model.spec.host import Host
 from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_model.stimuli import Stimulus
 
-from . import contention, faults, flow, inside, lifecycle, packets, readings, transactions
+from . import (
+    contention,
+    faults,
+    flow,
+    hosted,
+    inside,
+    lifecycle,
+    packets,
+    readings,
+    transactions,
+)
+from .hosted import asked_instead
 from .steps import Conversation
 
-__all__ = ["CONTENTION_TOURS", "EXPECTED_TOURS", "TOURS", "Tour"]
+__all__ = ["CONTENTION_TOURS", "EXPECTED_TOURS", "TOURS", "Tour", "hosted_tours"]
 
 
 class Tour(NamedTuple):
@@ -31,6 +43,17 @@ def _tours(*conversations: tuple[str, Conversation]) -> tuple[Tour, ...]:
         for name, tour in conversations
         for me in ENDPOINTS
     )
+
+
+def hosted_tours(me: str, host: Host) -> tuple[Tour, ...]:
+    """What the end ``me`` says to a known host, then the conversations of two ends, in which the
+    host is asked where the other driver would send."""
+    own = [
+        Tour(f"{name}, to a host", " ".join((_words(tour) or name).split()), tuple(tour(me, host)))
+        for name, tour in hosted.CONVERSATIONS
+    ]
+    shared = [t._replace(stimuli=tuple(asked_instead(me, host, t.stimuli))) for t in TOURS]
+    return (*own, *shared)
 
 
 def _words(tour: Any) -> str:
