@@ -28,6 +28,7 @@ OWN: Final[Mapping[str, str]] = {
     "process": "kmcl_adapters.process:create",
     "lab": "kmcl_lab.adapter:create",
     "ring": "kmcl_adapters.uio.pair:create",
+    "host": "kmcl_lab.both:create",
     "uio": "kmcl_adapters.uio:create",
 }
 """The adapters of the suite: name and function. Nobody else's entry takes their place."""
