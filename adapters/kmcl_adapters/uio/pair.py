@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from kmcl_adapters.interface import AdapterError, Description
 from kmcl_model.events import Event, Lost, Quiescence
-from kmcl_model.stimuli import Run, Settle, Stimulus
+from kmcl_model.stimuli import Post, Run, Settle, Stimulus
 
 from .library import VERSION
 from .mutants import MUTANTS
@@ -113,7 +113,7 @@ class PairSession:
         try:
             if isinstance(stimulus, Settle):
                 self._settle()
-            elif stimulus.endpoint in self._ends:
+            elif not isinstance(stimulus, Post) and stimulus.endpoint in self._ends:
                 self._take_from(stimulus.endpoint, "apply", stimulus)
         except _Gone as gone:
             self._lose(gone)
