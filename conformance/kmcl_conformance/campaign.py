@@ -23,7 +23,6 @@ from kmcl_adapters import Adapter, Description
 from kmcl_model.api import CALLBACKS
 from kmcl_model.case import Case, CaseError, Expectation
 from kmcl_model.events import Call
-from kmcl_model.spec import Specification
 from kmcl_model.stimuli import Invoke, Stimulus
 from kmcl_model.trace import TraceError, dump_trace
 from kmcl_reports.results import Certificate
@@ -31,11 +30,11 @@ from kmcl_reports.results import Certificate
 from .coverage import Hits, Seen, Witnesses, chart_coverage, seen
 from .generate.expected import culprits
 from .keeping import CampaignError, dump, read_state, restore, write_state
-from .oracle import Pair
-from .plan import FAULTS, LENGTH, Plan
+from .plan import LENGTH, Plan
 from .profiles import FULL, PROFILES
 from .sequence import Outcome, replay
 from .shrink import minimise
+from .track import Pair
 from .verdicts import Found, certificate
 
 __all__ = [
@@ -68,7 +67,7 @@ _CALLBACK_OF: Final = {
 class Options(NamedTuple):
     """What to run: ``sequences`` of ``length`` steps; ``out`` takes what is found, as it is found.
 
-    ``resume``: go on with what ``out`` holds. ``faults``: environment actions that walks may use.
+    ``resume``: go on with what ``out`` holds. ``faults``: what walks may do wrong, None for all.
     ``expected``: callbacks also make calls that are only expected to work in them (A147).
     """
 
@@ -79,13 +78,19 @@ class Options(NamedTuple):
     length: int = LENGTH
     out: Path | None = None
     resume: bool = False
-    faults: tuple[str, ...] = FAULTS
+    faults: tuple[str, ...] | None = None
     expected: bool = False
 
     def plan(self) -> Plan:
         """The sequences these options ask for."""
-        ends = PROFILES[self.profile]
-        return Plan(self.seed, self.length, self.faults, self.expected, ends)
+        profile = PROFILES[self.profile]
+        what = (profile.ends, profile.subject)
+        return Plan(self.seed, self.length, self.chosen_faults, self.expected, *what)
+
+    @property
+    def chosen_faults(self) -> tuple[str, ...]:
+        """What walks may do wrong."""
+        return PROFILES[self.profile].subject.faults if self.faults is None else self.faults
 
 
 class Progress(NamedTuple):
@@ -119,8 +124,10 @@ class Campaign:
         self.options = options
         self.description: Description = adapter.describe()
         self.plan = options.plan()
-        self.ends = PROFILES[options.profile]
-        self.specification = Specification(self.ends)
+        self.profile = PROFILES[options.profile]
+        self.subject = self.profile.subject
+        self.ends = self.profile.ends
+        self.specification = self.profile.specification()
         self.pairs: set[Pair] = set()
         self.witnesses = Witnesses(self.specification)
         self.found: dict[str, Found] = {}
@@ -133,6 +140,8 @@ class Campaign:
         self.inconclusive = 0
         self.steps = self.events = self.done = 0
         self.reactions: set[str] = set()
+        self.faults: Counter[str] = Counter()
+        """What was done wrong on purpose, by the names of the faults."""
         self.asked: set[str] = set()
         self.answered: set[str] = set()
         self.version = version("kmcl-conformance")
@@ -156,7 +165,11 @@ class Campaign:
     def progress(self) -> Progress:
         """Where the campaign stands."""
         return Progress(
-            self.done, self.total, self.steps, len(self.found), self.witnesses.exercised()
+            self.done,
+            self.total,
+            self.steps,
+            len(self.found),
+            self.witnesses.exercised(self.subject.book().by_fact),
         )
 
     def _one(self, number: int) -> None:
@@ -165,6 +178,7 @@ class Campaign:
         self.events += len(outcome.events)
         self.witnesses.update(name, outcome.steps, directed=number < self.plan.directed)
         self._note_calls(outcome)
+        self.faults.update(dict(outcome.faults))
         self.inconclusive += not outcome.finished
         if outcome.failure is None or self._warn(outcome):
             return
@@ -183,7 +197,7 @@ class Campaign:
         """Whether it fails only with calls that are no more than expected to work (A147)."""
         if not self.options.expected or outcome.failure is None:
             return False
-        fresh = Specification(self.ends)
+        fresh = self.profile.specification()
         times = 1 if "schedulable" in self.description.capabilities else CONFIRMATIONS
 
         def fails(stimuli: Sequence[Stimulus]) -> bool:
@@ -239,7 +253,7 @@ class Campaign:
     def coverage(self) -> dict[str, Hits]:
         """Of the charts: what was hit, and all there is."""
         moves = seen(self.specification).moves + self.earlier.moves
-        return chart_coverage(set(moves), self.pairs, self.ends)
+        return chart_coverage(set(moves), self.pairs, self.ends, self.subject.charts)
 
     def command(self) -> str:
         """The command that runs this campaign again."""
@@ -251,7 +265,7 @@ class Campaign:
 
     def _examine(self, key: str, name: str, outcome: Outcome) -> Found | None:
         """Confirm and cut down; None where the failure did not come back."""
-        fresh = Specification(self.ends)
+        fresh = self.profile.specification()
 
         def fails(stimuli: Sequence[Stimulus]) -> bool:
             return signature(replay(self.adapter, fresh, stimuli)) == key

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from kmcl_adapters import Adapter
-from kmcl_model.spec import Specification
+from kmcl_model.spec import Automata
 
 from .campaign import BUDGETS
 from .failure import Failure
 from .plan import LENGTH, Plan
+from .profiles import profile_for
 
 __all__ = ["Hunt", "hunt"]
 
@@ -27,14 +28,16 @@ def hunt(
     seed: int = 1,
     sequences: int = BUDGETS["default"],
     length: int = LENGTH,
-    specification: Specification | None = None,
+    specification: Automata | None = None,
 ) -> Hunt:
     """Run the sequences of a certification until one fails.
 
     A ``specification`` that other hunts have used already makes this one faster.
     """
-    specification = specification or Specification()
-    plan = Plan(seed, length)
+    profile = profile_for(adapter.describe())
+    specification = specification or profile.specification()
+    subject = profile.subject
+    plan = Plan(seed, length, subject.faults, ends=profile.ends, subject=subject)
     total, steps = plan.directed + sequences, 0
     for number in range(total):
         outcome, _ = plan.run(number, adapter, specification)
