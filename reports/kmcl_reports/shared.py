@@ -47,6 +47,7 @@ COVERAGE_NAMES: Final = {
     "transitions": "transitions",
     "transition_pairs": "transition pairs",
     "reactions": "reactions",
+    "faults": "faults",
 }
 
 PAGES_URL: Final = (
@@ -85,7 +86,8 @@ def by_api(requirements: Iterable[RequirementResult]) -> dict[str, list[Requirem
 
 def coverage_items(coverage: Coverage) -> dict[str, CoverageItem]:
     """The kinds of coverage under the names that reports give them."""
-    return {title: getattr(coverage, name) for name, title in COVERAGE_NAMES.items()}
+    found = {title: getattr(coverage, name) for name, title in COVERAGE_NAMES.items()}
+    return {title: item for title, item in found.items() if item is not None and item.total}
 
 
 def percent(item: CoverageItem) -> str:

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 from kmcl_adapters.interface import Adapter, AdapterError, Description
 from kmcl_model.events import Event, Lost, Quiescence
-from kmcl_model.stimuli import Run, Settle, Stimulus
+from kmcl_model.stimuli import Post, Run, Settle, Stimulus
 
 from .imitation import HostedAdapter
 from .library import VERSION
@@ -146,7 +146,7 @@ class PairSession:
         try:
             if isinstance(stimulus, Settle):
                 self._settle()
-            elif stimulus.endpoint in self._ends:
+            elif not isinstance(stimulus, Post) and stimulus.endpoint in self._ends:
                 self._take_from(stimulus.endpoint, "apply", stimulus)
         except Gone as gone:
             self._lose(gone)
