@@ -210,8 +210,9 @@ def _compare(screen: Screen, case: Case, outcome: Outcome, finding: Finding | No
         left_out = len(case.stimuli) - len(outcome.stimuli)
         if left_out:
             screen.show(f"{left_out} of {len(case.stimuli)} stimuli no longer applied: left out")
-        wanted = sum(isinstance(stimulus, Invoke) for stimulus in outcome.stimuli)
-        made = sum(isinstance(e, Call) and e.by.startswith("t") for e in outcome.events)
+        asked = [stimulus.by for stimulus in outcome.stimuli if isinstance(stimulus, Invoke)]
+        made = sum(isinstance(e, Call) and e.by in asked for e in outcome.events)
+        wanted = len(asked)
         if made < wanted:
             screen.show(f"{wanted - made} of {wanted} calls were not made: not offered")
     elif case.expect is not None and case.expect.requirements:

@@ -30,6 +30,9 @@ class Bus(NamedTuple):
     modify: bool = False
     answered: bool = False
 
+    def __str__(self) -> str:
+        return self.state
+
 
 class ConnectionState(NamedTuple):
     """``phase``: down, contacting, refused, accepted, requested, unloading or gone.

@@ -49,9 +49,7 @@ def _open(s: ChannelState, e: Any) -> ChannelState:
 
 def _closed(s: ChannelState, _e: Any) -> ChannelState:
     after = s._replace(link="ending")
-    if s.life != "rescinded":
-        return after
-    return after._replace(assumed=("W04:R2" if s.sub else "W03:R2",))
+    return after._replace(assumed=("W04:R2",)) if s.sub and s.life == "rescinded" else after
 
 
 def _torn(s: ChannelState, e: Any) -> ChannelState:
@@ -69,6 +67,8 @@ def _released(s: ChannelState, _e: Any) -> ChannelState:
         return after._replace(assumed=("W06:R2",))
     if s.link == "open":
         return after._replace(assumed=("W04:R1" if s.sub else "W03:R1",))
+    if s.link == "ending" and not s.sub and all(name != "close" for _, name in s.calls):
+        return after._replace(assumed=("W03:R2",))
     return after
 
 
