@@ -173,18 +173,16 @@ class BothSession(PairSession):
         super().__init__(adapter, {"client": client, "server": server})
         self._client = client
 
-    def _ask_for_rest(self) -> list[tuple[int, ...]]:
-        """Of both ends at the same time."""
+    def _ask_for_rest(self) -> bool:
+        """Whether both were at rest at the same time: the client has just been for a while, and the
+        server, which was as well, has done and seen nothing until now. The guest must see the
+        channel that is offered, and no message may be on its way."""
         self._client.begin("settle")
-        server = self._take_from("server", "settle").traffic
-        client = self._keep("client", self._client.finish()).traffic
-        return [client, server]
-
-    @staticmethod
-    def _nothing_under_way(traffic: list[tuple[int, ...]]) -> bool:
-        """Whether the guest sees the channel that is offered, and no message is on its way."""
-        (_, seen), (_, offered, _, waiting) = traffic
-        return seen == offered and not waiting
+        before = self._take_from("server", "settle").traffic
+        _, seen = self._keep("client", self._client.finish()).traffic
+        now = self._take_from("server", "apply").traffic
+        _, offered, _, waiting = now
+        return now == before and seen == offered and not waiting
 
 
 class BothAdapter:
