@@ -34,6 +34,7 @@ class HostCommands:
         self._ends: dict[int, RawEnd] = {}
         self._server: StampedEnd | None = None
         self._bus: HostBus | None = None
+        self._library: Library | None = None
         self._time_stamp = Atomics().time_stamp
         self._guest_ahead = 0
 
@@ -184,7 +185,8 @@ class HostCommands:
         def make() -> Library:
             self._guest_ahead = self._hosting.tsc_offset()
             self._bus = HostBus(self._host, offer, limit)
-            return Library(self._bus)
+            self._library = Library(self._bus)
+            return self._library
 
         self._server = StampedEnd(make, self._guest_time, self._traffic)
 
@@ -192,13 +194,17 @@ class HostCommands:
         return (int(self._time_stamp()) + self._guest_ahead) & MASK
 
     def _traffic(self) -> tuple[int, ...]:
-        """The channel that is offered, how much has passed, and what is still to pass."""
+        """The channel that is offered; whether the guest waits to have it opened; how much has
+        passed; what is still to pass; the running threads of the end."""
         with self._host.changed:
             channel = self._bus.channel if self._bus is not None else None
             offered = 0 if channel is None else channel.relid
+            opening = channel is not None and channel.state == State.OPENING
+            running = 0 if self._library is None else self._library.monitor.running
             waiting = self._host.slot.waiting + len(self._host.held)
             leaving = [c for c in self._host.channels.values() if c.state == State.RESCINDED]
-            return (offered, len(self._host.trace.entries), waiting + len(leaving))
+            passed = len(self._host.trace.entries)
+            return (offered, int(opening), passed, waiting + len(leaving), running)
 
     def end(self, do: str, stimulus: dict[str, Any] | None = None) -> dict[str, Any]:
         """A request to the server's end; see ``kmcl_adapters.host.end``."""
