@@ -110,7 +110,7 @@ def opens_and_completes(stage: Stage) -> None:
     outgoing.put(encode(Kind.IN_BAND, 9, b"question", COMPLETION_REQUESTED))
     outgoing.publish()
     assert stage.bus.channel is not None
-    since = len(stage.guest.host.trace.entries)
+    since = stage.guest.host.trace.count
     stage.guest.signal(stage.bus.channel.connection_id)
     stage.guest.host.wait_for("SIGNAL", since + 1)
     completion = incoming.peek()

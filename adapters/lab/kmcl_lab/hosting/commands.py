@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from kmcl_adapters.host.atomics import Atomics
 from kmcl_adapters.host.bus import HostBus
 from kmcl_adapters.host.channel import HostChannel, HostOffer, State
 from kmcl_adapters.host.end import MASK, StampedEnd
+from kmcl_adapters.host.machine import PAGE
 from kmcl_adapters.host.raw import RawEnd
 from kmcl_adapters.host.rules import Rule
 from kmcl_adapters.uio.descriptor import MAXIMUM_PAYLOAD, Packet
@@ -79,13 +82,16 @@ class HostCommands:
     def figures(self) -> dict[str, Any]:
         """What was counted."""
         machine = self._hosting.machine
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
         return {
+            "resident_kib": pages * PAGE // 1024,
+            "descriptors": len(os.listdir("/proc/self/fd")),
             "exits": [vcpu.exits for vcpu in machine.vcpus],
             "slot_busy": self._host.slot.busy,
             "resets": self._hosting.resets,
             "stalls": list(self._hosting.stalls),
             "crashes": self._host.crashes,
-            "trace": len(self._host.trace.entries),
+            "trace": self._host.trace.count,
         }
 
     # Channels
@@ -151,7 +157,7 @@ class HostCommands:
 
     def trace(self, since: int = 0) -> list[list[Any]]:
         """Entries from that number on, the first of them."""
-        entries = self._host.trace.entries[since : since + _AT_ONCE]
+        entries = self._host.trace.since(since)[:_AT_ONCE]
         return [[*entry[:4], _plain(entry.fields), entry.note] for entry in entries]
 
     def wait_for(self, name: str, since: int = 0, limit: float = 8.0, **fields: Any) -> list[Any]:
@@ -203,7 +209,7 @@ class HostCommands:
             running = 0 if self._library is None else self._library.monitor.running
             waiting = self._host.slot.waiting + len(self._host.held)
             leaving = [c for c in self._host.channels.values() if c.state == State.RESCINDED]
-            passed = len(self._host.trace.entries)
+            passed = self._host.trace.count
             return (offered, int(opening), passed, waiting + len(leaving), running)
 
     def end(self, do: str, stimulus: dict[str, Any] | None = None) -> dict[str, Any]:
