@@ -205,7 +205,7 @@ def an_instance_comes_back_when_it_was_released(guest: ScriptedGuest) -> None:
     assert offer.fields["child_relid"] == again.relid != channel.relid
     assert channel.state == State.RELEASED
     guest.post("RELID_RELEASED", child_relid=channel.relid)
-    assert guest.host.trace.entries[-1].note == f"there is no channel {channel.relid}"
+    assert guest.host.trace.since(-1)[0].note == f"there is no channel {channel.relid}"
 
 
 @conversation

@@ -44,7 +44,7 @@ def test_an_answer_is_lost() -> None:
 
     assert guest.share(1, 5, [8, 9]) == []
     assert [message.name for message in guest.share(1, 6, [8, 9])] == ["GPADL_CREATED"]
-    names = [entry.name for entry in guest.host.trace.entries[-4:]]
+    names = [entry.name for entry in guest.host.trace.since(-4)]
     assert names == ["GPADL_HEADER", "DROPPED", "GPADL_HEADER", "GPADL_CREATED"]
 
 
@@ -97,7 +97,7 @@ def test_a_post_fails_so_often_and_is_in_the_trace() -> None:
     statuses = [guest.post("REQUESTOFFERS") for _ in range(3)]
 
     assert statuses == [0x13, 0x13, 0]
-    noted = [e.note for e in guest.host.trace.entries if e.name == "REQUESTOFFERS"]
+    noted = [e.note for e in guest.host.trace.since(0) if e.name == "REQUESTOFFERS"]
     assert noted == ["", "refused with 0x13", "refused with 0x13", ""]
 
 

@@ -12,6 +12,7 @@ from kmcl_adapters.host.memory import Scattered, piece
 from kmcl_adapters.host.messages import LAYOUTS, Unreadable, decode, encode
 from kmcl_adapters.host.raw import RawEnd
 from kmcl_adapters.host.scripted import ScriptedGuest, ScriptedMachine
+from kmcl_adapters.host.trace import Trace
 from kmcl_adapters.uio.descriptor import COMPLETION_REQUESTED, FROM_HOST, Kind
 from kmcl_adapters.uio.descriptor import encode as packet
 from kmcl_adapters.uio.ring import Incoming, Outgoing
@@ -79,7 +80,12 @@ def test_what_is_no_message_is_noted_and_harms_nobody(data: bytes, words: str) -
     guest.connect()
 
     assert guest.post_bytes(data) == Status.SUCCESS
-    assert guest.host.trace.entries[-1][2:] == ("guest", "UNREADABLE", {"bytes": data.hex()}, words)
+    assert guest.host.trace.since(-1)[0][2:] == (
+        "guest",
+        "UNREADABLE",
+        {"bytes": data.hex()},
+        words,
+    )
     with pytest.raises(Unreadable, match=words):
         decode(data)
 
@@ -242,6 +248,26 @@ def test_a_saved_host_comes_back_as_it_was() -> None:
     ]
     with pytest.raises(ValueError, match="a channel is open"):
         guest.host.save()
+
+
+def test_a_trace_forgets_its_beginning_and_goes_on_counting() -> None:
+    trace = Trace(clock=lambda: 1.5, limit=3)
+    for number in range(5):
+        trace.add("guest", "SIGNAL", {"child_relid": number})
+
+    assert [entry.number for entry in trace.since(0)] == [2, 3, 4]
+    assert [entry.number for entry in trace.since(4)] == [4]
+    assert trace.since(5) == []
+    assert [entry.number for entry in trace.since(-2)] == [3, 4]
+    assert trace.find("SIGNAL", 3, child_relid=2) is None
+    assert trace.find("SIGNAL", 1, child_relid=3) == (
+        3,
+        1.5,
+        "guest",
+        "SIGNAL",
+        {"child_relid": 3},
+        "",
+    )
 
 
 def test_a_host_with_messages_on_their_way_is_not_saved() -> None:

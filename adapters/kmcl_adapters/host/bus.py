@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 from collections import deque
 from typing import Final
 
-from kmcl_adapters.uio.bus import Link, Offer, Opening
+from kmcl_adapters.uio.bus import Link, Offer, Opening, Watch
 from kmcl_adapters.uio.descriptor import FROM_GUEST, RingError
 from kmcl_adapters.uio.parts import SOUND, Parts
 
@@ -46,17 +45,17 @@ class HostLink(Link):
         self._host.let_go(self.channel)
 
 
-class HostBus:
+class HostBus(Watch):
     """Offers one instance, again and again. ``offer``: what the guest is told of it;
     ``payload_limit``: the bytes of the longest payload that the guest's rings can take."""
 
     server = True
     opens_slowly = False
-    patience = 0.0
 
     def __init__(
         self, host: VmbusHost, offer: HostOffer, payload_limit: int, parts: Parts = SOUND
     ) -> None:
+        super().__init__()
         self.payload_limit = payload_limit
         self.channel: HostChannel | None = None
         self._host = host
@@ -67,7 +66,6 @@ class HostBus:
         self._asked: HostLink | None = None
         self._link: HostLink | None = None
         self._closed = False
-        self._epoll = select.epoll()
         self.watch(self._bell)
 
     # What the host tells, with its lock
@@ -96,19 +94,6 @@ class HostBus:
             os.eventfd_write(self._bell, 1)
 
     # Waiting
-
-    def watch(self, descriptor: int) -> None:
-        """See ``uio.bus``. Each event wakes one thread."""
-        self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLET)
-
-    def unwatch(self, descriptor: int) -> None:
-        """See ``uio.bus``."""
-        with contextlib.suppress(OSError, ValueError):
-            self._epoll.unregister(descriptor)
-
-    def wait(self) -> bool:
-        """See ``uio.bus``."""
-        return bool(self._epoll.poll())
 
     def attend(self) -> None:
         """Read the notes."""

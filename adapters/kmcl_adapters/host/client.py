@@ -14,6 +14,7 @@ from typing import Any
 from kmcl_adapters.uio.device import DeviceError, find, ring_size
 from kmcl_adapters.uio.followbus import FollowingBus
 from kmcl_adapters.uio.library import Library
+from kmcl_adapters.uio.lifecycle import Connection
 
 from .atomics import Atomics, NoAtomics
 from .end import StampedEnd
@@ -30,14 +31,25 @@ class Client:
             raise DeviceError(f"{instance}: not bound to uio_hv_generic")
         self.size = ring_size(self._device.uio)
         self._bus: FollowingBus | None = None
+        self._made: Library | None = None
         self.end = StampedEnd(self._library, Atomics().time_stamp, self._traffic)
 
     def _library(self) -> Library:
         self._bus = FollowingBus(self._device, self.size)
-        return Library(self._bus)
+        self._made = Library(self._bus)
+        return self._made
 
     def _traffic(self) -> tuple[int, ...]:
-        return (self._bus.seen() if self._bus is not None else 0,)
+        """The channel that can be opened; whether the end has drawn the consequences of all it can
+        see; its running threads; whether one of them waits for an open to be answered."""
+        library, bus = self._made, self._bus
+        if library is None or bus is None:
+            return (0, 1, 0, 0)
+        channel = library.channel
+        state = Connection.DISABLED if channel is None else channel.connection
+        looks = channel is not None and state == Connection.ENABLED and not channel.crashed
+        running, opening = library.monitor.running, state == Connection.CONNECTING
+        return (bus.seen(), int(bus.is_aware(looks)), running, int(opening))
 
 
 def main(arguments: list[str]) -> int:

@@ -10,9 +10,9 @@ which KVM itself relies; ``kmcl_lab.both`` checks it at every start by asking on
 readings of the other.
 
 **Rest.** Neither end can know it exactly. An end is at rest when nothing has happened to it for a
-while; both are when they were so at the same time, the host has sent and seen nothing meanwhile,
-and the guest has drawn the consequences of the last offer or rescind: it sees the channel that is
-offered, or none.
+while and none of its threads runs; both are when they were so at the same time, the host has sent
+and seen nothing meanwhile, and the guest has drawn the consequences of the last offer or rescind:
+it sees the channel that is offered, or none.
 """
 
 from __future__ import annotations

@@ -348,7 +348,7 @@ class VmbusHost:
         with self.changed:
             found = self.changed.wait_for(lambda: self.trace.find(name, since, **fields), limit)
             if found is None:
-                seen = ", ".join(entry.name for entry in self.trace.entries[since:]) or "nothing"
+                seen = ", ".join(entry.name for entry in self.trace.since(since)) or "nothing"
                 raise TimeoutError(f"{name} {fields} did not come; {seen[-500:]} did")
             return found
 

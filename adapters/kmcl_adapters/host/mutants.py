@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
+from kmcl_adapters.uio.bus import Link
+
+from .bus import HostBus
 from .channel import HostChannel, State
 from .control import Control
 from .gpadl import Gpadl, GpadlTable, Range
@@ -12,7 +15,7 @@ from .host import HostParts
 from .messages import Message
 from .slot import MessageSlot
 
-__all__ = ["MUTANTS", "HostMutant"]
+__all__ = ["BUS_MUTANTS", "MUTANTS", "HostMutant"]
 
 
 class HostMutant(NamedTuple):
@@ -193,3 +196,50 @@ MUTANTS: Final[Mapping[str, HostMutant]] = {
     "forgets-modify": _control(_ForgetsModify, "interrupts stay where they were"),
 }
 """By name."""
+
+
+class _DeafToSignals(HostBus):
+    def signalled(self, channel: HostChannel) -> None:
+        pass
+
+
+class _KeepsTheRings(HostBus):
+    def _guest_left(self, channel: HostChannel) -> None:
+        for link in (self._asked, self._link):
+            if link is not None and link.channel is channel:
+                link.down = True
+                link.release = lambda: None  # type: ignore[method-assign]
+
+
+class _KeepsRefusedRings(HostBus):
+    refused = False
+
+    def answer(self, link: Link, status: int) -> None:
+        self.refused = bool(status)
+        super().answer(link, status)
+
+    def left(self, channel: HostChannel) -> None:
+        if not self.refused:
+            super().left(channel)
+
+
+class _OpensAtOnce(HostBus):
+    def accept(self, link: Link) -> None:
+        super().accept(link)
+        super().answer(link, 0)
+
+
+class _ForgetsToRescind(HostBus):
+    def withdraw(self) -> None:
+        self.channel = None
+        self._asked = None
+
+
+BUS_MUTANTS: Final[Mapping[str, type[HostBus]]] = {
+    "deaf-to-signals": _DeafToSignals,
+    "keeps-the-rings": _KeepsTheRings,
+    "keeps-refused-rings": _KeepsRefusedRings,
+    "opens-at-once": _OpensAtOnce,
+    "forgets-to-rescind": _ForgetsToRescind,
+}
+"""Defects of the server's side of a channel, by name."""

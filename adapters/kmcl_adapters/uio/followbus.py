@@ -32,6 +32,14 @@ class FollowingBus(UioBus):
         self._there = False
         self._looked = 0.0
 
+    def is_aware(self, looks: bool) -> bool:
+        """Whether all that the kernel shows has been noticed here; ``looks``: somebody waits for an
+        offer."""
+        seen, link = self.seen(), self._link
+        if link is not None and not link.down and link.id != seen:
+            return False
+        return not looks or seen == (self._offer.id if self._there else 0)
+
     def seen(self) -> int:
         """The id of the channel that can be opened now, 0 where there is none."""
         try:

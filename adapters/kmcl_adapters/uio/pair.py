@@ -138,6 +138,7 @@ class PairSession:
         self._until = dict.fromkeys(ends, 0)
         self._latest = ""
         self._over = False
+        self._traffic: list[tuple[int, ...]] = []
 
     def apply(self, stimulus: Stimulus) -> None:
         """Let the end that the stimulus names act; see ``kmcl_adapters.interface``."""
@@ -204,14 +205,13 @@ class PairSession:
     def _settle(self) -> None:
         """Ask both ends, twice, whether they are at rest. If between two rounds neither has done
         anything, and what each has sent the other has received, nothing is on its way."""
-        before: list[tuple[int, ...]] = []
+        self._traffic = []
         deadline = time.monotonic() + self.settling
         while not self._over:
-            now = self._ask_for_rest()
+            at_rest = self._ask_for_rest()
             self._merge(min(self._until.values()))
-            if now == before and self._nothing_under_way(now):
+            if at_rest:
                 break
-            before = now
             if time.monotonic() > deadline:
                 raise Gone("hang", f"no rest within {self.settling:g} s")
         self._merge(sys.maxsize)
@@ -219,15 +219,12 @@ class PairSession:
         if not self._over:
             self._ready.append(Quiescence("quiescence", self.exact))
 
-    def _ask_for_rest(self) -> list[tuple[int, ...]]:
-        """The traffic of both ends, after each has come to rest by itself."""
-        return [self._take_from(role, "settle").traffic for role in ROLES]
-
-    @staticmethod
-    def _nothing_under_way(traffic: list[tuple[int, ...]]) -> bool:
-        """Whether all that was sent was received."""
-        (sent, received, _), (their_sent, their_received, _) = traffic
-        return (sent, their_sent) == (their_received, received)
+    def _ask_for_rest(self) -> bool:
+        """Whether both ends are at rest, each having come to rest by itself."""
+        before = self._traffic
+        self._traffic = now = [self._take_from(role, "settle").traffic for role in ROLES]
+        (sent, received, _), (their_sent, their_received, _) = now
+        return now == before and (sent, their_sent) == (their_received, received)
 
     def _lose(self, gone: Gone) -> None:
         self._merge(sys.maxsize)

@@ -37,7 +37,16 @@ from .lab import Lab
 from .machine import HostKind
 from .problem import GuestLost, LabProblem
 
-__all__ = ["BothAdapter", "BothSession", "ClientEnd", "ServerEnd", "answer_of", "create", "ordered"]
+__all__ = [
+    "BothAdapter",
+    "BothSession",
+    "ClientEnd",
+    "ServerEnd",
+    "answer_of",
+    "create",
+    "is_rest",
+    "ordered",
+]
 
 _LIMIT: Final = 60.0
 """Seconds for one request; everything is emulated twice."""
@@ -163,6 +172,17 @@ def ordered(times: list[int]) -> bool:
     return all(earlier < later for earlier, later in pairwise(times))
 
 
+def is_rest(client: tuple[int, ...], server: tuple[int, ...]) -> bool:
+    """Whether nothing is on its way between the ends, by their traffic; see ``host.client`` and
+    ``hosting.commands``. The guest sees the channel that is offered and has drawn the consequences,
+    and nobody runs, but for a client whose open the server does not answer yet."""
+    _, seen, is_aware, client_runs, client_opens = client
+    _, offered, is_asked, _, waiting, server_runs = server
+    if seen != offered or not is_aware or waiting or server_runs:
+        return False
+    return not client_runs or bool(client_opens and is_asked)
+
+
 class BothSession(PairSession):
     """A session over both ends; rest is known by idle time."""
 
@@ -173,18 +193,14 @@ class BothSession(PairSession):
         super().__init__(adapter, {"client": client, "server": server})
         self._client = client
 
-    def _ask_for_rest(self) -> list[tuple[int, ...]]:
-        """Of both ends at the same time."""
+    def _ask_for_rest(self) -> bool:
+        """Whether both were at rest at the same time: the client has just been for a while, and the
+        server, which was as well, has done and seen nothing until now."""
         self._client.begin("settle")
-        server = self._take_from("server", "settle").traffic
+        before = self._take_from("server", "settle").traffic
         client = self._keep("client", self._client.finish()).traffic
-        return [client, server]
-
-    @staticmethod
-    def _nothing_under_way(traffic: list[tuple[int, ...]]) -> bool:
-        """Whether the guest sees the channel that is offered, and no message is on its way."""
-        (_, seen), (_, offered, _, waiting) = traffic
-        return seen == offered and not waiting
+        now = self._take_from("server", "apply").traffic
+        return now == before and is_rest(client, now)
 
 
 class BothAdapter:

@@ -17,12 +17,16 @@ from .frames import Kind
 from .lab import Lab
 from .problem import LabProblem
 
-__all__ = ["Conversation", "check_host"]
+__all__ = ["Conversation", "check_host", "offer_again"]
 
 _SECONDS: Final = 60.0
 _ROUND_TRIPS: Final = 200
 _COMPLETION: Final = 11
 _MOMENT: Final = "bound"
+_WARM_UP: Final = 60
+_LEAK_BYTES: Final = 8192
+"""A cycle that costs the host more memory than this on average leaks; one fills ten times as much
+with what the trace keeps of it, and gives it back."""
 
 
 class Conversation:
@@ -115,6 +119,47 @@ def check_host(lab: Lab, rewinds: int = 5) -> dict[str, Any]:
     figures["save"] = _since(started)
     figures["rewind"] = [_rewound(lab, device) for _ in range(rewinds)]
     return figures
+
+
+def offer_again(lab: Lab, count: int) -> dict[str, Any]:
+    """Rescind the one device and offer the same instance again, so many times, each until the
+    guest's driver has it; seconds for one, and what the guest and the host have lost. Raises
+    LabProblem."""
+    device = lab.bind(TEST_CLASS)
+    (channel,) = lab.ask_host("channels")
+    relid, instance = channel["relid"], channel["instance"]
+    before: dict[str, int] = {}
+    started = 0.0
+    for number in range(_WARM_UP + count):
+        if number == _WARM_UP:  # what is allocated once is not a leak, nor is a trace that grows
+            before, started = _kept(lab), time.monotonic()
+        since = _entries(lab)
+        lab.ask_host("rescind", relid=relid)
+        lab.ask_host("wait-for", name="RELID_RELEASED", since=since, child_relid=relid)
+        relid = lab.ask_host("offer", class_id=TEST_CLASS, instance=instance)["relid"]
+        _wait_for_device(lab, device)
+    seconds = time.monotonic() - started
+    after = _kept(lab)
+    talk = Conversation(lab, device)
+    _exchange(lab, talk, relid)
+    talk.close()
+    leaks = after["host_descriptors"] > before["host_descriptors"] or (
+        (after["host_kib"] - before["host_kib"]) * 1024 > _LEAK_BYTES * count
+    )
+    figures: dict[str, Any] = {"offers": count, "seconds_each": round(seconds / count, 3)}
+    return figures | {"before": before, "after": after, "leaks": leaks}
+
+
+def _kept(lab: Lab) -> dict[str, int]:
+    """Memory of the guest and of the host, and the host's descriptors."""
+    script = "echo 3 > /proc/sys/vm/drop_caches; grep MemAvailable /proc/meminfo"
+    text = lab.guest.run(["sh", "-c", script]).output.decode()
+    figures = lab.ask_host("figures")
+    return {
+        "guest_free_kib": int(text.split()[1]),
+        "host_kib": int(figures["resident_kib"]),
+        "host_descriptors": int(figures["descriptors"]),
+    }
 
 
 def _rescind_and_offer_again(

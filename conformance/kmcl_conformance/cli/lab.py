@@ -21,7 +21,7 @@ from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
 from kmcl_lab.both import BothAdapter
 from kmcl_lab.bridge import bridge
 from kmcl_lab.door import Door
-from kmcl_lab.hostcheck import check_host
+from kmcl_lab.hostcheck import check_host, offer_again
 from kmcl_lab.images import build, default_cache
 from kmcl_lab.install import carry_out, find_out, plan
 from kmcl_lab.lab import Lab
@@ -263,7 +263,13 @@ def _self_check(
 @lab.command("bench")
 def _bench(
     cycles: Annotated[
-        int, typer.Option("--cycles", min=1, help="How often the device is opened and closed.")
+        int,
+        typer.Option(
+            "--cycles",
+            min=1,
+            help="How often the device is opened and closed; with --host programmable, offered "
+            "again.",
+        ),
     ] = 1000,
     cache: Cache = None,
     kernel: Kernel = None,
@@ -282,6 +288,8 @@ def _bench(
     with _as_problem(), _lab(cache, kernel, host, out, quiet) as it:
         if host == HostKind.PROGRAMMABLE:
             figures = check_host(it)
+            it.rewind("bound")
+            figures |= offer_again(it, cycles)
         else:
             _judge_some(it, pace)
             figures = measure(it, cycles) | pace.figures()

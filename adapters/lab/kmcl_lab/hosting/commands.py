@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 from kmcl_adapters.host.atomics import Atomics
 from kmcl_adapters.host.bus import HostBus
 from kmcl_adapters.host.channel import HostChannel, HostOffer, State
 from kmcl_adapters.host.end import MASK, StampedEnd
+from kmcl_adapters.host.machine import PAGE
 from kmcl_adapters.host.raw import RawEnd
 from kmcl_adapters.host.rules import Rule
 from kmcl_adapters.uio.descriptor import MAXIMUM_PAYLOAD, Packet
@@ -34,6 +37,7 @@ class HostCommands:
         self._ends: dict[int, RawEnd] = {}
         self._server: StampedEnd | None = None
         self._bus: HostBus | None = None
+        self._library: Library | None = None
         self._time_stamp = Atomics().time_stamp
         self._guest_ahead = 0
 
@@ -78,13 +82,16 @@ class HostCommands:
     def figures(self) -> dict[str, Any]:
         """What was counted."""
         machine = self._hosting.machine
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
         return {
+            "resident_kib": pages * PAGE // 1024,
+            "descriptors": len(os.listdir("/proc/self/fd")),
             "exits": [vcpu.exits for vcpu in machine.vcpus],
             "slot_busy": self._host.slot.busy,
             "resets": self._hosting.resets,
             "stalls": list(self._hosting.stalls),
             "crashes": self._host.crashes,
-            "trace": len(self._host.trace.entries),
+            "trace": self._host.trace.count,
         }
 
     # Channels
@@ -150,7 +157,7 @@ class HostCommands:
 
     def trace(self, since: int = 0) -> list[list[Any]]:
         """Entries from that number on, the first of them."""
-        entries = self._host.trace.entries[since : since + _AT_ONCE]
+        entries = self._host.trace.since(since)[:_AT_ONCE]
         return [[*entry[:4], _plain(entry.fields), entry.note] for entry in entries]
 
     def wait_for(self, name: str, since: int = 0, limit: float = 8.0, **fields: Any) -> list[Any]:
@@ -184,7 +191,8 @@ class HostCommands:
         def make() -> Library:
             self._guest_ahead = self._hosting.tsc_offset()
             self._bus = HostBus(self._host, offer, limit)
-            return Library(self._bus)
+            self._library = Library(self._bus)
+            return self._library
 
         self._server = StampedEnd(make, self._guest_time, self._traffic)
 
@@ -192,13 +200,17 @@ class HostCommands:
         return (int(self._time_stamp()) + self._guest_ahead) & MASK
 
     def _traffic(self) -> tuple[int, ...]:
-        """The channel that is offered, how much has passed, and what is still to pass."""
+        """The channel that is offered; whether the guest waits to have it opened; how much has
+        passed; what is still to pass; the running threads of the end."""
         with self._host.changed:
             channel = self._bus.channel if self._bus is not None else None
             offered = 0 if channel is None else channel.relid
+            opening = channel is not None and channel.state == State.OPENING
+            running = 0 if self._library is None else self._library.monitor.running
             waiting = self._host.slot.waiting + len(self._host.held)
             leaving = [c for c in self._host.channels.values() if c.state == State.RESCINDED]
-            return (offered, len(self._host.trace.entries), waiting + len(leaving))
+            passed = self._host.trace.count
+            return (offered, int(opening), passed, waiting + len(leaving), running)
 
     def end(self, do: str, stimulus: dict[str, Any] | None = None) -> dict[str, Any]:
         """A request to the server's end; see ``kmcl_adapters.host.end``."""
