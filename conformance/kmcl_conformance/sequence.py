@@ -214,11 +214,16 @@ def replay(
     run = SequenceRun(session, judge, course, slowly=slowly)
     try:
         far = not adapter.describe().exact_quiescence
+        follows = False
         for stimulus, after in pairwise((*stimuli, None)):
             assert stimulus is not None
-            if not course.is_enabled(stimulus):
+            if not follows and not course.is_enabled(stimulus):
                 continue
-            failure = run.step(stimulus, listen=not (far and _go_together(stimulus, after)))
+            follows = together = False
+            if far and after is not None:
+                follows = course.follows_freely(stimulus, after)
+                together = follows or _go_together(stimulus, after)
+            failure = run.step(stimulus, listen=not together)
             if failure is not None:
                 return run.outcome(failure)
         return run.outcome(None)
@@ -226,10 +231,10 @@ def replay(
         session.close()
 
 
-def _go_together(stimulus: Stimulus, after: Stimulus | None) -> bool:
+def _go_together(stimulus: Stimulus, after: Stimulus) -> bool:
     """Whether what the first one shows has no say in the second. To look costs a round trip, and
     implementations that cannot tell when they are at rest may be far away."""
-    if after is None or isinstance(stimulus, Settle):
+    if isinstance(stimulus, Settle):
         return False
     if isinstance(stimulus, Arm) or isinstance(after, Settle):
         return True

@@ -33,7 +33,7 @@ class Waiting:
         self._held: list[Event] = []
         self._shown: list[Event] = []
         self._settlings = self._left = 0
-        self.rests = 0
+        self.rests = self.looks = 0
 
     def apply(self, stimulus: Stimulus) -> None:
         if stimulus[0] != "settle":
@@ -57,6 +57,7 @@ class Waiting:
         return 0
 
     def take(self) -> list[Event]:
+        self.looks += 1
         events, self._shown = self._shown, []
         return events
 
@@ -126,6 +127,23 @@ def test_slowly_every_rest_is_asked_for_as_often_as_one_that_breaks_something() 
 
     assert outcome.failure is None
     assert slow.sessions[0].rests == RESTS * sum(s[0] == "settle" for s in CONVERSATION)
+
+
+def test_to_look_later_changes_nothing() -> None:
+    """What goes together in one round trip is what would have been done one by one."""
+    trips = looks = 0
+    for tour in TOURS:
+        far = Slow(reference(""), at_once)
+        seen = replay(far, Specification(), tour.stimuli)
+        near = replay(reference(""), Specification(), tour.stimuli)
+        assert seen.stimuli == near.stimuli, tour.name
+        assert [e for e in seen.events if e != IDLE] == [
+            e for e in near.events if not isinstance(e, Quiescence)
+        ], tour.name
+        trips += far.sessions[0].looks
+        looks += len(seen.stimuli)
+
+    assert trips < 0.7 * looks
 
 
 class Restless(Waiting):

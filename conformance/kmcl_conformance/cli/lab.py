@@ -20,6 +20,7 @@ from kmcl_conformance.profiles import PROFILES, choose
 from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
 from kmcl_lab.both import BothAdapter
 from kmcl_lab.bridge import bridge
+from kmcl_lab.carry import carry
 from kmcl_lab.door import Door
 from kmcl_lab.hostcheck import check_host, offer_again
 from kmcl_lab.images import build, default_cache
@@ -67,6 +68,9 @@ Host = Annotated[
         help="Who is the VMBus host: QEMU, or ours, whose every message a test can steer.",
     ),
 ]
+Carried = Annotated[
+    bool, typer.Option("--carry", help="First put this kmcl, as a command, into the guest.")
+]
 Words = Annotated[list[str], typer.Argument(metavar="CMD...", help="The command and its words.")]
 
 
@@ -92,6 +96,7 @@ def _build(
 @lab.command("run", context_settings={"ignore_unknown_options": True})
 def _run(
     words: Words,
+    carried: Carried = False,
     cache: Cache = None,
     kernel: Kernel = None,
     host: Host = HostKind.QEMU,
@@ -99,11 +104,13 @@ def _run(
     quiet: Quiet = False,
 ) -> int:
     """Run a command in the guest: its output, its exit code. kmcl lab run -- uname -a"""
-    return _inside(words, _lab(cache, kernel, host, out, quiet), terminal=False)
+    lab = _lab(cache, kernel, host, out, quiet)
+    return _inside(words, lab, terminal=False, carried=carried)
 
 
 @lab.command("shell")
 def _shell(
+    carried: Carried = False,
     cache: Cache = None,
     kernel: Kernel = None,
     host: Host = HostKind.QEMU,
@@ -111,7 +118,8 @@ def _shell(
     quiet: Quiet = False,
 ) -> int:
     """Open a shell in the guest."""
-    return _inside(["sh", "-i"], _lab(cache, kernel, host, out, quiet), terminal=True)
+    lab = _lab(cache, kernel, host, out, quiet)
+    return _inside(["sh", "-i"], lab, terminal=True, carried=carried)
 
 
 @lab.command("certify")
@@ -129,6 +137,10 @@ def _certify(
         float | None,
         typer.Option("--minutes", min=0, help="Stop after this time; the certificate tells."),
     ] = None,
+    resets: Annotated[
+        bool,
+        typer.Option("--resets", help="Where an end is to die, the host resets the guest: slow."),
+    ] = False,
     cache: Cache = None,
     kernel: Kernel = None,
     host: Host = HostKind.QEMU,
@@ -158,7 +170,7 @@ def _certify(
     if host == HostKind.PROGRAMMABLE:
         adapter, name = BothAdapter(running), "host:"
     else:
-        adapter, name = LabAdapter(running, argv), f"lab:{command}"
+        adapter, name = LabAdapter(running, argv, resets=resets), f"lab:{command}"
     try:
         with _as_problem():
             options = Options(
@@ -317,10 +329,13 @@ def _inside(
     lab: Lab,
     *,
     terminal: bool,
+    carried: bool,
 ) -> int:
     """A command in a guest of its own, with our streams; its exit code."""
     with _as_problem(), lab as running:
         running.bind()
+        if carried:
+            carry(running.guest)
         door = Door(lambda: running.guest)
         try:
             return bridge(str(door.path), words, terminal=terminal)

@@ -88,6 +88,10 @@ class ControlCourse:
         """Whether the host and the user may do this now."""
         return self.situation.is_enabled(stimulus)
 
+    def follows_freely(self, stimulus: Stimulus, after: Stimulus) -> bool:
+        """Never: what the guest says comes in between."""
+        return False
+
     def note(self, stimulus: Stimulus) -> None:
         """A stimulus is about to be applied."""
         self.situation.note(stimulus)

@@ -14,7 +14,7 @@ from kmcl_conformance.oracle import Judge
 from kmcl_model.events import Event
 from kmcl_model.stimuli import Stimulus
 
-from .driver import is_enabled
+from .driver import follows_freely, is_enabled
 from .explorer import Chooser, epilogue
 from .names import Names
 from .setup import prelude
@@ -51,6 +51,9 @@ class Course(Protocol):
 
     def is_enabled(self, stimulus: Stimulus) -> bool:
         """Whether a test may do this now."""
+
+    def follows_freely(self, stimulus: Stimulus, after: Stimulus) -> bool:
+        """Whether ``after`` may be done whatever ``stimulus``, which is allowed now, shows."""
 
     def note(self, stimulus: Stimulus) -> None:
         """A stimulus is about to be applied."""
@@ -97,6 +100,10 @@ class DriverCourse:
     def is_enabled(self, stimulus: Stimulus) -> bool:
         """Whether the stimulus keeps the rules of drivers."""
         return is_enabled(self.judge, self.names, stimulus)
+
+    def follows_freely(self, stimulus: Stimulus, after: Stimulus) -> bool:
+        """Whether they are about one packet."""
+        return follows_freely(self.judge, self.names, stimulus, after)
 
     def note(self, stimulus: Stimulus) -> None:
         """Remember what a reaction or a call sets aside."""

@@ -37,6 +37,7 @@ __all__ = [
     "CONTROL",
     "ENABLED_ACTS",
     "control_calls",
+    "follows_freely",
     "has_initialized",
     "is_enabled",
     "may_reset",
@@ -72,6 +73,8 @@ NEEDED_BY_ROLE: Final = {
 }
 
 NEW: Final = frozenset({"VmbPacketAllocate", "VmbPacketInitialize"})
+
+_BEFORE_SEND: Final = frozenset({"VmbPacketAllocate", "VmbPacketSetCompletionRoutine"})
 
 STALE: Final = frozenset({"VmbChannelAllocate", "VmbChannelCleanup"})
 
@@ -290,6 +293,24 @@ def is_enabled(judge: Judge, names: Names, stimulus: Stimulus) -> bool:
     if isinstance(stimulus, Release):
         return (stimulus.endpoint, stimulus.activation) in judge.handlers
     return True
+
+
+def follows_freely(judge: Judge, names: Names, first: Stimulus, after: Stimulus) -> bool:
+    """Whether the second of two calls about a packet is enabled whatever becomes of the first,
+    which is: a packet that could not be had is not sent either."""
+    if not (isinstance(first, Invoke) and isinstance(after, Invoke)):
+        return False
+    end, made = first.endpoint, first.function
+    if (end, first.by) != (after.endpoint, after.by) or first.arguments[:1] != after.arguments[:1]:
+        return False
+    if after.function == "VmbPacketSetCompletionRoutine":
+        return made == "VmbPacketAllocate"
+    if after.function != "VmbPacketSend" or made not in _BEFORE_SEND:
+        return False
+    tag = tag_of(after.arguments[1])
+    used = tags_in_use(judge, end) | names.tags(end)
+    fresh = tag not in used or _needs_no_tags(judge, end)
+    return fresh and may_send(judge.endpoint[end].node)
 
 
 def _reaction_enabled(judge: Judge, names: Names, stimulus: Arm) -> bool:
