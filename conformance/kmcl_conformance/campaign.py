@@ -8,15 +8,11 @@ a trace. The same seed, version and options give the same sequences and verdicts
 from __future__ import annotations
 
 import shlex
-import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final, NamedTuple
 
 from kmcl_adapters import Adapter, Description
@@ -30,11 +26,13 @@ from kmcl_reports.results import Certificate
 from .coverage import Hits, Seen, Witnesses, chart_coverage, seen
 from .generate.expected import culprits
 from .keeping import CampaignError, dump, read_state, restore, write_state
-from .oracle import Pair, judge_trace
-from .plan import FAULTS, LENGTH, Plan
+from .plan import LENGTH, Plan
 from .profiles import FULL, PROFILES
 from .sequence import Outcome, replay
 from .shrink import minimise
+from .stopping import stopping
+from .subjects import judge_trace
+from .track import Pair
 from .verdicts import Found, certificate
 
 __all__ = [
@@ -67,7 +65,7 @@ _CALLBACK_OF: Final = {
 class Options(NamedTuple):
     """What to run: ``sequences`` of ``length`` steps; ``out`` takes what is found, as it is found.
 
-    ``resume``: go on with what ``out`` holds. ``faults``: environment actions that walks may use.
+    ``resume``: go on with what ``out`` holds. ``faults``: what walks may do wrong, None for all.
     ``expected``: callbacks also make calls that are only expected to work in them (A147).
     """
 
@@ -78,13 +76,19 @@ class Options(NamedTuple):
     length: int = LENGTH
     out: Path | None = None
     resume: bool = False
-    faults: tuple[str, ...] = FAULTS
+    faults: tuple[str, ...] | None = None
     expected: bool = False
 
     def plan(self) -> Plan:
         """The sequences these options ask for."""
         profile = PROFILES[self.profile]
-        return Plan(self.seed, self.length, self.faults, self.expected, profile.ends, profile.host)
+        what = (profile.ends, profile.subject, profile.host)
+        return Plan(self.seed, self.length, self.chosen_faults, self.expected, *what)
+
+    @property
+    def chosen_faults(self) -> tuple[str, ...]:
+        """What walks may do wrong."""
+        return PROFILES[self.profile].subject.faults if self.faults is None else self.faults
 
 
 class Progress(NamedTuple):
@@ -119,6 +123,7 @@ class Campaign:
         self.description: Description = adapter.describe()
         self.plan = options.plan()
         self.profile = PROFILES[options.profile]
+        self.subject = self.profile.subject
         self.ends = self.profile.ends
         self.specification = self.profile.specification()
         self.pairs: set[Pair] = set()
@@ -133,6 +138,8 @@ class Campaign:
         self.inconclusive = 0
         self.steps = self.events = self.done = 0
         self.reactions: set[str] = set()
+        self.faults: Counter[str] = Counter()
+        """What was done wrong on purpose, by the names of the faults."""
         self.asked: set[str] = set()
         self.answered: set[str] = set()
         self.version = version("kmcl-conformance")
@@ -156,7 +163,11 @@ class Campaign:
     def progress(self) -> Progress:
         """Where the campaign stands."""
         return Progress(
-            self.done, self.total, self.steps, len(self.found), self.witnesses.exercised()
+            self.done,
+            self.total,
+            self.steps,
+            len(self.found),
+            self.witnesses.exercised(self.subject.book().by_fact),
         )
 
     def _one(self, number: int) -> None:
@@ -165,6 +176,7 @@ class Campaign:
         self.events += len(outcome.events)
         self.witnesses.update(name, outcome.steps, directed=number < self.plan.directed)
         self._note_calls(outcome)
+        self.faults.update(dict(outcome.faults))
         self.inconclusive += not outcome.finished
         if outcome.failure is None or self._warn(outcome):
             return
@@ -239,7 +251,7 @@ class Campaign:
     def coverage(self) -> dict[str, Hits]:
         """Of the charts: what was hit, and all there is."""
         moves = seen(self.specification).moves + self.earlier.moves
-        return chart_coverage(set(moves), self.pairs, self.ends)
+        return chart_coverage(set(moves), self.pairs, self.ends, self.subject.charts)
 
     def command(self) -> str:
         """The command that runs this campaign again."""
@@ -344,29 +356,6 @@ def begin(adapter: Adapter, options: Options) -> Campaign:
         raise CampaignError(f"{options.out}: cannot be resumed: {error}; start again") from None
 
 
-@contextmanager
-def _stopping() -> Iterator[list[bool]]:
-    """While it lasts, Ctrl-C ends the campaign at the next sequence; a second one ends it at once.
-
-    A sequence that is cut short would be counted in part and run again after a resume.
-    """
-    asked = [False]
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        if asked[0]:
-            raise KeyboardInterrupt
-        asked[0] = True
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def certify(
     adapter: Adapter, options: Options, report: Callable[[Progress], None] = lambda _p: None
 ) -> Certificate:
@@ -379,7 +368,7 @@ def certify(
     started = time.perf_counter()
     kept_at = started
     campaign.keep()
-    with _stopping() as asked:
+    with stopping() as asked:
         for progress in campaign.run():
             report(progress)
             now = time.perf_counter()

@@ -12,7 +12,7 @@ causes the other. Liveness is judged at quiescence alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, TypeAlias
+from typing import Any
 
 from kmcl_model.api import (
     CLOSED,
@@ -27,13 +27,13 @@ from kmcl_model.api import (
 )
 from kmcl_model.events import Event
 from kmcl_model.payload import tag_of
-from kmcl_model.spec import Broken, Edge, Move, Shadow, Specification
+from kmcl_model.spec import Shadow, Specification
 from kmcl_model.spec.configuration import SETTERS
 from kmcl_model.spec.host import Host
 from kmcl_model.spec.specification import ENDPOINTS, peer_of
 from kmcl_model.status import is_success
 
-from .failure import Failure, describe_state
+from .failure import Failure
 from .quiet import (
     DRAINED,
     PLAIN,
@@ -44,7 +44,7 @@ from .quiet import (
     told_to_flow,
     told_to_packets,
 )
-from .track import RefusedError, Track, shadow_of
+from .track import Follower, Pair, RefusedError, Track, shadow_of
 
 __all__ = ["Judge", "Pair", "judge_trace"]
 
@@ -52,19 +52,14 @@ _SETTERS = tuple(setter.function for setter in SETTERS)
 _SIZEOF = "VmbChannelSizeofPacket"
 _NAMES = {COMPLETION_ROUTINE: ("F133",), PROCESS_PACKET: ("F044",)}
 
-Pair: TypeAlias = tuple[str, tuple[str, Move], tuple[str, Move]]
 
-
-class Judge:
+class Judge(Follower):
     """Follows one trace. ``feed`` gives None, or the failure, after which it is spent."""
 
     def __init__(self, specification: Specification, pairs: set[Pair] | None = None) -> None:
+        super().__init__(specification.ends, pairs)
         self.specification = specification
-        self.pairs = pairs if pairs is not None else set()
-        self.events = 0
-        self.failure: Failure | None = None
         s = specification
-        self.ends = s.ends
         self.endpoint = {e: Track(f"{e} endpoint", s.endpoint[e]) for e in s.ends}
         self.flow = {e: Track(f"flow to {e}", s.flow[e]) for e in s.ends}
         self.configuration = {e: Track(f"{e} configuration", s.configuration[e]) for e in s.ends}
@@ -85,9 +80,6 @@ class Judge:
         self._context: dict[str, dict[str, str]] = {e: {} for e in ENDPOINTS}
         # Packets that their peer has completed, in that order, and whose routine is to come.
         self._answered: dict[str, list[str]] = {e: [] for e in ENDPOINTS}
-        # The calls and the handlers that are going on.
-        self.calls: dict[tuple[str, str], Any] = {}
-        self.handlers: dict[tuple[str, str], Any] = {}
         self._make_routes()
 
     def feed(self, event: Event) -> Failure | None:
@@ -119,22 +111,11 @@ class Judge:
             elif kind == "environment":
                 self._environment(seen)
             else:
-                broken = (Broken("lost", f"the implementation is gone: {seen[1]}", ()),)
-                self.failure = Failure(self.events, event, "implementation", broken, ())
-                return self.failure
+                return self._lost(seen)
         except RefusedError as refused:
-            self.failure = Failure(
-                self.events,
-                event,
-                refused.track.name,
-                refused.edge.broken,
-                tuple(sorted(set(map(describe_state, refused.track.node.states)))),
-            )
-            return self.failure
+            return self._refused(event, refused)
         except KeyError as unknown:
-            broken = (Broken("-", f"nothing is known of {unknown}", _NAMES.get(seen[3], ())),)
-            self.failure = Failure(self.events, event, "names", broken, ())
-            return self.failure
+            return self._unknown(event, unknown, _NAMES.get(seen[3], ()))
         self.events += 1
         return None
 
@@ -230,33 +211,6 @@ class Judge:
         enters[COMPLETION_ROUTINE] = self._completion
         exits[COMPLETION_ROUTINE] = self._lifecycle_returned
         self._calls, self._returns, self._enters, self._exits = calls, returns, enters, exits
-
-    def _take(self, track: Track, event: Any) -> None:
-        node = track.node
-        edge = node.edges.get(event)
-        if edge is None:
-            edge = track.automaton.step(node, event)
-        edge.hits += 1
-        target = edge.target
-        if target is None:
-            raise RefusedError(track, edge)
-        track.node = target
-        if edge.moves:
-            self._follow(track, edge)
-
-    def _follow(self, track: Track, edge: Edge) -> None:
-        """Note which chart transition came after which."""
-        last = track.last
-        now: dict[str, list[tuple[str, Move]]] = {}
-        for step in edge.moves:
-            now.setdefault(step[1].region, []).append(step)
-        for region, steps in now.items():
-            earlier = [*last.get(region, ()), *steps]
-            for before in earlier:
-                for step in steps:
-                    if before[1].target == step[1].source:
-                        self.pairs.add((track.chart, before, step))
-            last[region] = steps
 
     def _lifecycle(self, event: Any) -> None:
         self._endpoint(event[1], event)

@@ -9,17 +9,16 @@ from typing import Final, NamedTuple
 
 from kmcl_adapters import Adapter, Schedulable, Session
 from kmcl_model.events import Event
-from kmcl_model.spec import Specification
+from kmcl_model.spec import Automata
 from kmcl_model.spec.configuration import SETTERS
 from kmcl_model.stimuli import Arm, Invoke, Settle, Stimulus
 
 from .failure import Failure
-from .generate.driver import follows_freely, is_enabled
-from .generate.explorer import Chooser, epilogue
-from .generate.names import Names
+from .generate.course import Course
 from .generate.priorities import Priorities
-from .generate.setup import RUNS, SETTLE, prelude
-from .oracle import Judge, Pair
+from .generate.setup import RUNS, SETTLE
+from .subjects import subject_of
+from .track import Follower, Pair
 
 __all__ = ["RESTS", "Outcome", "SequenceRun", "replay", "walk"]
 
@@ -51,6 +50,8 @@ class Outcome(NamedTuple):
     steps: int
     finished: bool = True
     """False: the tester gave up before both ends came to rest, so nothing is known of the end."""
+    faults: tuple[tuple[str, int], ...] = ()
+    """What the test did wrong on purpose, and how often."""
 
 
 class SequenceRun:
@@ -62,28 +63,27 @@ class SequenceRun:
     ``slowly``: every rest takes that long.
     """
 
-    def __init__(self, session: Session, judge: Judge, *, slowly: bool = False) -> None:
+    def __init__(
+        self, session: Session, judge: Follower, course: Course, *, slowly: bool = False
+    ) -> None:
         self._slowly = slowly
         self.session = session
         self.judge = judge
+        self.course = course
         self.stimuli: list[Stimulus] = []
         self.events: list[Event] = []
-        self.names = Names()
         self.priorities: Priorities | None = None
 
     def step(self, stimulus: Stimulus, *, listen: bool = True) -> Failure | None:
         """``listen``: whether to judge at once what it shows, or with the next stimulus."""
         self.stimuli.append(stimulus)
-        if stimulus[0] == "arm":
-            self.names.arm(stimulus)
-        elif stimulus[0] == "invoke":
-            self.names.ask(stimulus)
+        self.course.note(stimulus)
         self.session.apply(stimulus)
         return self._listen() if listen else None
 
     def _listen(self) -> Failure | None:
         """Judge what there is to see. A rest is believed, or asked for again."""
-        feed, silent = self.judge.feed, 0
+        feed, see, silent = self.judge.feed, self.course.see, 0
         for _ in range(MOST_ASKED):
             rest: Event | None = None
             early = False
@@ -98,12 +98,7 @@ class SequenceRun:
                 failure = feed(event)
                 if failure is not None:
                     return failure
-                if event[0] == "call":
-                    self.names.call(event[1], event[2])
-                elif event[0] == "enter":
-                    self.names.enter(event[1], event[2], event[3])
-                elif event[0] == "exit":
-                    self.names.exit(event[1], event[2])
+                see(event)
             if rest is None and not early:
                 return None
             if rest is not None and not (self._slowly and silent < RESTS):
@@ -132,12 +127,14 @@ class SequenceRun:
         return self.step(stimulus)
 
     def outcome(self, failure: Failure | None) -> Outcome:
-        return Outcome(tuple(self.stimuli), tuple(self.events), failure, len(self.stimuli))
+        faults = tuple(sorted(self.judge.faults.items()))
+        done = len(self.stimuli)
+        return Outcome(tuple(self.stimuli), tuple(self.events), failure, done, faults=faults)
 
 
 def walk(
     adapter: Adapter,
-    specification: Specification,
+    specification: Automata,
     seed: int,
     length: int,
     *,
@@ -153,24 +150,18 @@ def walk(
     is not asked who goes next.
     """
     rng = Random(seed)
-    judge = Judge(specification, pairs)
+    subject = subject_of(specification)
+    judge = subject.judge(specification, pairs)
+    course = subject.course(judge)
     session = adapter.open()
-    run = SequenceRun(session, judge)
+    run = SequenceRun(session, judge, course)
     try:
-        for stimulus in prelude(rng):
-            if stimulus.endpoint not in judge.ends:
-                continue
+        for stimulus in course.prelude(rng):
             failure = run.step(stimulus)
             if failure is not None:
                 return run.outcome(failure)
-        chooser = Chooser(
-            judge,
-            run.names,
-            rng,
-            holds=holds,
-            faults=faults,
-            expected=expected,
-            strategy=strategy,
+        chooser = course.chooser(
+            rng, holds=holds, faults=faults, expected=expected, strategy=strategy
         )
         if strategy == "pct" and isinstance(session, Schedulable):
             run.priorities = Priorities(rng, length)
@@ -193,7 +184,7 @@ def _finish(run: SequenceRun) -> Outcome:
         failure = run.scheduled(SETTLE)
         if failure is not None:
             return run.outcome(failure)
-        stimulus = epilogue(run.judge)
+        stimulus = run.course.epilogue()
         if stimulus is None:
             return run.outcome(None)
         failure = run.step(stimulus)
@@ -204,7 +195,7 @@ def _finish(run: SequenceRun) -> Outcome:
 
 def replay(
     adapter: Adapter,
-    specification: Specification,
+    specification: Automata,
     stimuli: Iterable[Stimulus],
     *,
     pairs: set[Pair] | None = None,
@@ -216,19 +207,21 @@ def replay(
     implementation has changed; an illegal one would blame the implementation for the test.
     ``slowly``: see ``SequenceRun``.
     """
-    judge = Judge(specification, pairs)
+    subject = subject_of(specification)
+    judge = subject.judge(specification, pairs)
+    course = subject.course(judge)
     session = adapter.open()
-    run = SequenceRun(session, judge, slowly=slowly)
+    run = SequenceRun(session, judge, course, slowly=slowly)
     try:
         far = not adapter.describe().exact_quiescence
         follows = False
         for stimulus, after in pairwise((*stimuli, None)):
             assert stimulus is not None
-            if not follows and not is_enabled(judge, run.names, stimulus):
+            if not follows and not course.is_enabled(stimulus):
                 continue
             follows = together = False
             if far and after is not None:
-                follows = follows_freely(judge, run.names, stimulus, after)
+                follows = course.follows_freely(stimulus, after)
                 together = follows or _go_together(stimulus, after)
             failure = run.step(stimulus, listen=not together)
             if failure is not None:

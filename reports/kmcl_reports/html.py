@@ -24,7 +24,6 @@ from .results import (
 from .sequence import setup_length
 from .shared import (
     PAGES_URL,
-    VERDICT_SENTENCES,
     amount_text,
     by_api,
     confirmation_text,
@@ -33,6 +32,7 @@ from .shared import (
     percent,
     replay_command,
     tally,
+    verdict_text,
 )
 from .svg import asset
 from .text import inline, printable
@@ -64,7 +64,7 @@ def _head(certificate: Certificate) -> Iterator[str]:
     verdict = certificate.verdict.value
     yield f'<header class="card verdict {verdict}"><div class="word">{verdict}</div>'
     yield f"<h1>{_e(implementation.name)} {_e(implementation.version)}</h1>"
-    yield f"<p>{VERDICT_SENTENCES[certificate.verdict]}</p><dl>"
+    yield f"<p>{_e(verdict_text(certificate))}</p><dl>"
     speed = f" in {counts.wall_seconds:,.1f} s, {counts.steps_per_second:,.0f} steps/s"
     tool = certificate.tool
     for term, described in (

@@ -8,7 +8,6 @@ from typing import Final
 
 from .results import Certificate, Failure, RequirementResult, RequirementVerdict
 from .shared import (
-    VERDICT_SENTENCES,
     by_api,
     chart_text,
     confirmation_text,
@@ -18,6 +17,7 @@ from .shared import (
     percent,
     replay_command,
     tally,
+    verdict_text,
 )
 from .text import inline, printable
 
@@ -53,7 +53,7 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 def _head(certificate: Certificate) -> Iterator[str]:
     implementation = certificate.implementation
     yield f"# {_plain(implementation.name)} {_plain(implementation.version)}"
-    yield f"**{certificate.verdict.value}.** {VERDICT_SENTENCES[certificate.verdict]}"
+    yield f"**{certificate.verdict.value}.** {verdict_text(certificate)}"
     capabilities = ", ".join(_code(name) for name in implementation.capabilities) or "none"
     tool = certificate.tool
     yield _table(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -20,6 +20,8 @@ from pydantic import (
     NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
     model_validator,
 )
 
@@ -151,7 +153,7 @@ class RequirementResult(_Result):
     statement: str
     statement_sha256: Digest
     source: str
-    role: Literal["both", "client", "server"] = "both"
+    role: Literal["both", "client", "guest", "server"] = "both"
     rules: tuple[str, ...] = ()
     verdict: RequirementVerdict
     exercised: NonNegativeInt = 0
@@ -211,6 +213,15 @@ class Coverage(_Result):
     transitions: CoverageItem
     transition_pairs: CoverageItem
     reactions: CoverageItem
+    faults: CoverageItem | None = None
+    """What was done wrong on purpose, where a profile has words for it."""
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        if written.get("faults") is None:
+            written.pop("faults", None)
+        return written
 
 
 class Confirmation(_Result):
@@ -283,7 +294,10 @@ class Surroundings(_Result):
 
 
 class Certificate(_Result):
-    """Everything one run of ``kmcl certify`` found; see ``kmcl_reports.certificate``."""
+    """Everything one run of ``kmcl certify`` found; see ``kmcl_reports.certificate``.
+
+    ``not_offered`` are the functions that the implementation was asked for and does not have.
+    """
 
     format: Literal["kmcl-certificate/1"] = Field(default="kmcl-certificate/1", alias="schema")
     tool: Tool
@@ -291,6 +305,7 @@ class Certificate(_Result):
     profile: str
     seed: int
     verdict: Verdict
+    not_offered: tuple[str, ...] = ()
     counts: Counts
     requirements: tuple[RequirementResult, ...]
     interpretations: tuple[InterpretationResult, ...] = ()

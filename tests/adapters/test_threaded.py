@@ -573,6 +573,11 @@ def test_a_factory_that_fails() -> None:
         create("json:loads").open()
 
 
+def test_a_factory_whose_result_is_no_library() -> None:
+    with pytest.raises(AdapterError, match="gives a Counter, which has none of"):
+        create("collections:Counter").describe()
+
+
 def test_no_time_is_idle_while_the_implementations_threads_have_something_to_do() -> None:
     """Ours have something to do when asked for the first three times; then a handler runs."""
     library = Library()

@@ -23,8 +23,16 @@ def refuse(*_: Any, **__: Any) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["build"], ["run", "--", "true"], ["shell"], ["certify"], ["bench"]],
-    ids=lambda arguments: arguments[0],
+    [
+        ["build"],
+        ["run", "--", "true"],
+        ["shell"],
+        ["certify"],
+        ["bench"],
+        ["run", "--host", "programmable", "--", "true"],
+        ["certify", "--host", "programmable"],
+    ],
+    ids=" ".join,
 )
 def test_what_is_wrong_with_the_lab_is_one_line_and_no_verdict(
     arguments: list[str],
@@ -49,6 +57,7 @@ def test_what_is_wrong_with_the_lab_is_one_line_and_no_verdict(
         (["run"], "Missing argument 'CMD...'"),
         (["certify", "--command", "'"], "--command ': No closing quotation"),
         (["bench", "--cycles", "0"], "greater than or equal to 1"),
+        (["bench", "--host", "hyper-v"], "'hyper-v' is not one of 'qemu', 'programmable'"),
         (["no-such"], "No such command 'no-such'"),
     ],
 )

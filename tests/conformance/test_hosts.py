@@ -29,8 +29,10 @@ PROFILE = "client-uio-dynmem"
 PEER = DynamicMemory()
 
 
-def specification() -> Specification:
-    return PROFILES[PROFILE].specification()
+def specification(profile: str = PROFILE) -> Specification:
+    found = PROFILES[profile].specification()
+    assert isinstance(found, Specification)
+    return found
 
 
 def tours() -> dict[str, Tour]:
@@ -211,7 +213,7 @@ def test_a_question_that_is_refused_or_may_not_have_gone_out_obliges_nobody() ->
 
 def test_a_client_that_does_not_open_is_missed_where_the_host_is_known_to_be_there() -> None:
     events = [*opened()][:12]
-    alone, known = Judge(PROFILES["client-uio"].specification()), Judge(specification())
+    alone, known = Judge(specification("client-uio")), Judge(specification())
     for event in [*events, QUIET]:
         alone.feed(event)
         known.feed(event)

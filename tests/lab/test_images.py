@@ -79,7 +79,7 @@ def test_what_cannot_be_archived_is_refused(tmp_path: Path) -> None:
 
 def some_images(folder: Path) -> Path:
     folder.mkdir()
-    for name in ("kernel", "inner.img", "outer.img"):
+    for name in ("kernel", "inner.img", "outer.img", "hosting.img"):
         (folder / name).write_bytes(name.encode())
     inputs = {"kernel": "6.12.1-cloud-amd64"}
     (folder / "manifest.json").write_text(images._manifest(inputs, folder))
@@ -90,14 +90,15 @@ def test_images_are_loaded_with_what_they_were_made_of(tmp_path: Path) -> None:
     loaded = load(some_images(tmp_path / "made"))
 
     assert loaded.inputs == {"kernel": "6.12.1-cloud-amd64"}
-    assert [p.name for p in (loaded.kernel, loaded.inner, loaded.outer)] == [
+    assert [p.name for p in (loaded.kernel, loaded.inner, loaded.outer, loaded.hosting)] == [
         "kernel",
         "inner.img",
         "outer.img",
+        "hosting.img",
     ]
 
 
-@pytest.mark.parametrize("name", ["kernel", "inner.img", "outer.img"])
+@pytest.mark.parametrize("name", ["kernel", "inner.img", "outer.img", "hosting.img"])
 def test_a_damaged_image_is_not_booted(tmp_path: Path, name: str) -> None:
     folder = some_images(tmp_path / "made")
     (folder / name).write_bytes(b"other")
@@ -137,7 +138,7 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         made.append(",".join(deb.name for deb in debs))
         folder = scratch / "made"
         folder.mkdir()
-        for name in ("kernel", "inner.img", "outer.img"):
+        for name in ("kernel", "inner.img", "outer.img", "hosting.img"):
             (folder / name).write_bytes(debs[0].read_bytes())
         return folder
 
@@ -285,5 +286,5 @@ def test_a_boot_image_with_something_else_inside_stays_as_it_is() -> None:
 def test_a_manifest_says_the_checksum_of_every_file(tmp_path: Path) -> None:
     manifest = json.loads((some_images(tmp_path / "made") / "manifest.json").read_text())
 
-    assert sorted(manifest["sha256"]) == ["inner.img", "kernel", "outer.img"]
+    assert sorted(manifest["sha256"]) == ["hosting.img", "inner.img", "kernel", "outer.img"]
     assert {len(checksum) for checksum in manifest["sha256"].values()} == {64}

@@ -38,6 +38,8 @@ def monitor(fd):
     stream = socket.socket(fileno=fd)
     stream.sendall(b'{"QMP": {}}' + b"\\n")
     for line in stream.makefile("rb"):
+        if not line.strip():
+            continue
         request = json.loads(line)
         name = request["execute"]
         answer = {

@@ -1,7 +1,6 @@
 """A real guest on a real VMBus host; skipped where the machine has no QEMU or no images of it."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,10 +12,9 @@ from kmcl_conformance.profiles import PROFILES
 from kmcl_conformance.sequence import replay
 from kmcl_lab.adapter import LabAdapter
 from kmcl_lab.carry import carry
-from kmcl_lab.images import Images, default_cache, load
+from kmcl_lab.images import Images
 from kmcl_lab.lab import Lab
-from kmcl_lab.machine import EMULATOR
-from kmcl_lab.problem import GuestLost, LabProblem
+from kmcl_lab.problem import GuestLost
 from kmcl_model.case import Case, Expectation
 from kmcl_model.events import Environment
 from kmcl_model.stimuli import Environ
@@ -24,25 +22,8 @@ from kmcl_model.stimuli import Environ
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
 
 
-def found_images() -> Images | str:
-    """Images from the cache, or why there are none."""
-    if shutil.which(EMULATOR) is None:
-        return f"{EMULATOR} is not installed: kmcl lab build --install"
-    reason = f"no images in {default_cache()}: kmcl lab build"
-    made = default_cache().glob("*/manifest.json")
-    for manifest in sorted(made, key=lambda path: path.stat().st_mtime, reverse=True):
-        try:
-            return load(manifest.parent)
-        except LabProblem as problem:
-            reason = str(problem)
-    return reason
-
-
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    images = found_images()
-    if isinstance(images, str):
-        pytest.skip(images)
+def lab(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with Lab(images, tmp_path_factory.mktemp("lab")) as lab:
         lab.bind()
         yield lab

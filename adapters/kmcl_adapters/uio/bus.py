@@ -7,12 +7,14 @@ and closing. Everything is called with the lock of the monitor held, if not said
 
 from __future__ import annotations
 
+import contextlib
+import select
 from typing import Any, Protocol
 
 from .receive import Doze
 from .ring import HEADER_BYTES, Incoming, Outgoing
 
-__all__ = ["Bus", "Link", "Offer", "Opening", "Refused", "ring_views"]
+__all__ = ["Bus", "Link", "Offer", "Opening", "Refused", "Watch", "ring_views"]
 
 
 class Offer:
@@ -40,6 +42,28 @@ class Refused(Exception):
     def __init__(self, status: int, words: str) -> None:
         super().__init__(words)
         self.status = status
+
+
+class Watch:
+    """How a bus waits: for descriptors that become readable. ``patience``: see ``Bus``."""
+
+    patience = 0.0
+
+    def __init__(self) -> None:
+        self._epoll = select.epoll()
+
+    def watch(self, descriptor: int) -> None:
+        """See ``Bus``. Each event wakes one thread."""
+        self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLET)
+
+    def unwatch(self, descriptor: int) -> None:
+        """See ``Bus``."""
+        with contextlib.suppress(OSError, ValueError):
+            self._epoll.unregister(descriptor)
+
+    def wait(self) -> bool:
+        """See ``Bus``."""
+        return bool(self._epoll.poll(self.patience or None))
 
 
 class Link:

@@ -12,21 +12,31 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from kmcl_adapters.interface import Adapter, AdapterError, Description
 from kmcl_model.events import Event, Lost, Quiescence
-from kmcl_model.stimuli import Run, Settle, Stimulus
+from kmcl_model.stimuli import Post, Run, Settle, Stimulus
 
 from .imitation import HostedAdapter
 from .library import VERSION
 from .mutants import MUTANTS, parts_of
-from .pairhost import Answer
 from .peers import DynamicMemory
+from .stamps import Answer
 
-__all__ = ["CAPABILITIES", "PairAdapter", "PairSession", "create"]
+__all__ = [
+    "CAPABILITIES",
+    "ROLES",
+    "Gone",
+    "Owner",
+    "PairAdapter",
+    "PairEnd",
+    "PairSession",
+    "create",
+]
 
 CAPABILITIES: Final = frozenset({"server", "client", "hold", "crash", "malformed", "spurious"})
 LIMIT: Final = 12.0
@@ -35,12 +45,26 @@ SETTLING: Final = 6.0
 ROLES: Final = ("client", "server")
 
 
-class _Gone(Exception):
-    """A process does not answer any more: ``reason`` as in Lost."""
+class Gone(Exception):
+    """An end does not answer any more: ``reason`` as in Lost."""
 
     def __init__(self, reason: str, words: str) -> None:
         super().__init__(words)
         self.reason = reason
+
+
+class PairEnd(Protocol):
+    """One end, as a session asks it."""
+
+    def request(self, kind: str, stimulus: Stimulus | None = None) -> Any:
+        """``apply``, ``settle`` or ``close``; the fields of an Answer. Raises Gone."""
+
+
+class Owner(Protocol):
+    """Whose ends they are."""
+
+    def kill(self) -> None:
+        """End them all; the next session gets new ones."""
 
 
 class _Process:
@@ -65,27 +89,27 @@ class _Process:
         self._requests: Connection[Any, Any] = Connection(ours.detach())
 
     def request(self, kind: str, stimulus: Stimulus | None = None) -> Any:
-        """One request; raises _Gone."""
+        """One request; raises Gone."""
         try:
             self._requests.send((kind, stimulus))
             return self._reply()
         except (OSError, EOFError):
-            raise _Gone("crash", f"the {self.role}'s process is gone") from None
+            raise Gone("crash", f"the {self.role}'s process is gone") from None
 
     def _reply(self) -> Any:
         if not self._requests.poll(LIMIT):
-            raise _Gone("hang", f"the {self.role} did not answer within {LIMIT:g} s")
+            raise Gone("hang", f"the {self.role} did not answer within {LIMIT:g} s")
         return self._requests.recv()
 
     def open(self, handles: tuple[int, int, int]) -> None:
-        """A new session over a control socket and two doorbells; raises _Gone."""
+        """A new session over a control socket and two doorbells; raises Gone."""
         try:
             self._requests.send(("open", None))
             for handle in handles:
                 send_handle(self._requests, handle, None)
             self._reply()
         except (OSError, EOFError):
-            raise _Gone("crash", f"the {self.role}'s process is gone") from None
+            raise Gone("crash", f"the {self.role}'s process is gone") from None
 
     def kill(self) -> None:
         """End it; never raises."""
@@ -97,9 +121,16 @@ class _Process:
 
 
 class PairSession:
-    """A session of two ends, whose events are merged by the clock that both read."""
+    """A session of two ends, whose events are merged by the clock that both read.
 
-    def __init__(self, adapter: PairAdapter, ends: dict[str, _Process]) -> None:
+    ``settling``: seconds that it may take both to come to rest; ``exact``: whether they can tell
+    that they have.
+    """
+
+    settling = SETTLING
+    exact = True
+
+    def __init__(self, adapter: Owner, ends: Mapping[str, PairEnd]) -> None:
         self._adapter = adapter
         self._ends = ends
         self._waiting: list[tuple[int, Event]] = []
@@ -107,6 +138,7 @@ class PairSession:
         self._until = dict.fromkeys(ends, 0)
         self._latest = ""
         self._over = False
+        self._traffic: list[tuple[int, ...]] = []
 
     def apply(self, stimulus: Stimulus) -> None:
         """Let the end that the stimulus names act; see ``kmcl_adapters.interface``."""
@@ -115,9 +147,9 @@ class PairSession:
         try:
             if isinstance(stimulus, Settle):
                 self._settle()
-            elif stimulus.endpoint in self._ends:
+            elif not isinstance(stimulus, Post) and stimulus.endpoint in self._ends:
                 self._take_from(stimulus.endpoint, "apply", stimulus)
-        except _Gone as gone:
+        except Gone as gone:
             self._lose(gone)
 
     def runnable(self) -> int:
@@ -133,7 +165,7 @@ class PairSession:
                     if role != self._latest:
                         self._take_from(role, "apply")
                 self._merge(min(self._until.values()))
-            except _Gone as gone:
+            except Gone as gone:
                 self._lose(gone)
             self._latest = ""
         events, self._ready = self._ready, []
@@ -146,11 +178,14 @@ class PairSession:
             try:
                 for end in self._ends.values():
                     end.request("close")
-            except _Gone:
+            except Gone:
                 self._adapter.kill()
 
     def _take_from(self, role: str, kind: str, stimulus: Stimulus | None = None) -> Answer:
-        answer = Answer(*self._ends[role].request(kind, stimulus))
+        return self._keep(role, Answer(*self._ends[role].request(kind, stimulus)))
+
+    def _keep(self, role: str, answer: Answer) -> Answer:
+        """Remember what an end has told."""
         self._waiting += answer.events
         self._until[role] = answer.until
         self._latest = role
@@ -170,23 +205,28 @@ class PairSession:
     def _settle(self) -> None:
         """Ask both ends, twice, whether they are at rest. If between two rounds neither has done
         anything, and what each has sent the other has received, nothing is on its way."""
-        deadline = time.monotonic() + SETTLING
-        before: list[tuple[int, int, int]] = []
+        self._traffic = []
+        deadline = time.monotonic() + self.settling
         while not self._over:
-            now = [self._take_from(role, "settle").traffic for role in ROLES]
+            at_rest = self._ask_for_rest()
             self._merge(min(self._until.values()))
-            (sent, received, _), (their_sent, their_received, _) = now
-            if now == before and (sent, their_sent) == (their_received, received):
+            if at_rest:
                 break
-            before = now
             if time.monotonic() > deadline:
-                raise _Gone("hang", f"no rest within {SETTLING:g} s")
+                raise Gone("hang", f"no rest within {self.settling:g} s")
         self._merge(sys.maxsize)
         self._latest = ""
         if not self._over:
-            self._ready.append(Quiescence("quiescence", True))
+            self._ready.append(Quiescence("quiescence", self.exact))
 
-    def _lose(self, gone: _Gone) -> None:
+    def _ask_for_rest(self) -> bool:
+        """Whether both ends are at rest, each having come to rest by itself."""
+        before = self._traffic
+        self._traffic = now = [self._take_from(role, "settle").traffic for role in ROLES]
+        (sent, received, _), (their_sent, their_received, _) = now
+        return now == before and (sent, their_sent) == (their_received, received)
+
+    def _lose(self, gone: Gone) -> None:
         self._merge(sys.maxsize)
         if not self._over:
             self._ready.append(Lost("lost", gone.reason, str(gone)))
@@ -211,11 +251,11 @@ class PairAdapter:
         """Fresh ends, neither allocated."""
         try:
             return self._open()
-        except _Gone:
+        except Gone:
             self.kill()
         try:
             return self._open()
-        except _Gone as gone:
+        except Gone as gone:
             self.kill()
             raise AdapterError(f"ring: {gone}") from None
 

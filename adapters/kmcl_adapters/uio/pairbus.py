@@ -12,11 +12,10 @@ import contextlib
 import json
 import mmap
 import os
-import select
 import socket
 from typing import Any, Final
 
-from .bus import Link, Offer, Opening, ring_views
+from .bus import Link, Offer, Opening, Watch, ring_views
 from .descriptor import FROM_GUEST, FROM_HOST, MAXIMUM_PAYLOAD
 from .parts import SOUND, Parts
 from .ring import HEADER_BYTES
@@ -62,11 +61,10 @@ class PairLink(Link):
             self._map.close()
 
 
-class PairBus:
+class PairBus(Watch):
     """One end's side: ``control`` is its end of the socket; ``doorbells`` are the event counters
     that it reads and that it writes. It owns all three."""
 
-    patience = 0.0
     opens_slowly = False
     payload_limit = MAXIMUM_PAYLOAD
 
@@ -77,6 +75,7 @@ class PairBus:
         doorbells: tuple[int, int],
         parts: Parts = SOUND,
     ) -> None:
+        super().__init__()
         self.server = server
         self.sent = 0
         self.received = 0
@@ -89,24 +88,10 @@ class PairBus:
         self._link: PairLink | None = None
         self._opening: Opening | None = None
         self._asked: PairLink | None = None
-        self._epoll = select.epoll()
         self.watch(self._ours)
         self.watch(control.fileno())
 
     # Waiting
-
-    def watch(self, descriptor: int) -> None:
-        """See ``bus``. Each event wakes one thread."""
-        self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLET)
-
-    def unwatch(self, descriptor: int) -> None:
-        """See ``bus``."""
-        with contextlib.suppress(OSError, ValueError):
-            self._epoll.unregister(descriptor)
-
-    def wait(self) -> bool:
-        """See ``bus``."""
-        return bool(self._epoll.poll())
 
     def ring(self) -> None:
         """Ring the doorbell of the other end."""

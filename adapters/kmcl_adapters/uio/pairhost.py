@@ -1,9 +1,8 @@
 """One end of the ``ring`` adapter, in a process of its own: ``python -m … ROLE DESCRIPTOR PARTS``.
 
-Requests and replies are Python tuples over an inherited socket. Each event carries the time of the
-monotonic clock, which is one clock for the whole machine, taken inside the interval in which the
-event happened: a call before it enters, a return after it left, a handler's entry first and its
-exit last. Events of both processes sorted by it are in an order in which they can have happened.
+Requests and replies are Python tuples over an inherited socket. Events are stamped with the
+monotonic clock, which is one clock for the whole machine. The traffic in an answer is what was sent
+to and received from the other end, with the number of events so far.
 """
 
 from __future__ import annotations
@@ -11,31 +10,21 @@ from __future__ import annotations
 import contextlib
 import socket
 import sys
-import threading
 import time
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import recv_handle
-from typing import Any, NamedTuple
+from typing import Any
 
 from kmcl_adapters.driver import ThreadedSession
-from kmcl_model.events import Event
 from kmcl_model.stimuli import Settle, Stimulus
 
 from .library import Library
 from .mutants import parts_of
 from .pairbus import PairBus
 from .parts import Parts
+from .stamps import Answer, Recorder
 
-__all__ = ["Answer", "PairLibrary", "main"]
-
-
-class Answer(NamedTuple):
-    """What a request brought: stamped events, a time after which all later ones lie, and what was
-    sent to and received from the other end, with the number of events so far."""
-
-    events: list[tuple[int, Event]]
-    until: int
-    traffic: tuple[int, int, int]
+__all__ = ["PairLibrary", "main"]
 
 
 class PairLibrary(Library):
@@ -46,32 +35,6 @@ class PairLibrary(Library):
         return self.monitor.wait_idle(milliseconds)
 
 
-class _Recorder:
-    """Stamps events with strictly increasing times."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._last = 0
-        self._events: list[tuple[int, Event]] = []
-        self.count = 0
-
-    def __call__(self, event: Event) -> None:
-        if event.kind == "quiescence":
-            return  # of this end alone
-        with self._lock:
-            self._events.append((self._now(), event))
-            self.count += 1
-
-    def _now(self) -> int:
-        self._last = max(time.monotonic_ns(), self._last + 1)
-        return self._last
-
-    def drain(self) -> tuple[list[tuple[int, Event]], int]:
-        with self._lock:
-            events, self._events = self._events, []
-            return events, self._now()
-
-
 class _End:
     """A session of this end."""
 
@@ -80,7 +43,7 @@ class _End:
         doorbells = recv_handle(requests), recv_handle(requests)
         self._bus = PairBus(server, control, doorbells, parts)
         self._library = PairLibrary(self._bus, parts)
-        self._recorder = _Recorder()
+        self._recorder = Recorder(time.monotonic_ns)
         self._session = ThreadedSession(
             self._library, on_event=self._recorder, on_close=self._library.Reset
         )

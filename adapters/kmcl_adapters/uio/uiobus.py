@@ -6,11 +6,9 @@ made through it exists. Both calls wait for the host, uninterruptibly.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import mmap
 import os
-import select
 import struct
 import time
 from collections.abc import Callable
@@ -19,7 +17,7 @@ from typing import Final
 
 from kmcl_model.status import STATUS_UNSUCCESSFUL
 
-from .bus import Link, Offer, Opening, ring_views
+from .bus import Link, Offer, Opening, Watch, ring_views
 from .descriptor import DESCRIPTOR_BYTES, FROM_HOST, MAXIMUM_PAYLOAD, TRAILER_BYTES
 from .device import Device, DeviceError, Traits, ring_size
 from .parts import SOUND, Parts
@@ -76,9 +74,10 @@ class UioLink(Link):
         os.close(self.descriptor)
 
 
-class UioBus:
+class UioBus(Watch):
     """One device; ``dev`` is where its node is. ``safety_net``: seconds, 0 for none, so that what
-    the host forgets to signal stays unseen."""
+    the host forgets to signal stays unseen. ``size``: bytes of each ring with its header, 0: what
+    sysfs says."""
 
     server = False
     opens_slowly = True
@@ -92,6 +91,7 @@ class UioBus:
         safety_net: float = SAFETY_NET,
         pending_send: bool = True,
         parts: Parts = SOUND,
+        size: int = 0,
         link: Callable[[int, int, int, Parts], UioLink] = UioLink,
     ) -> None:
         if device.uio is None:
@@ -101,6 +101,7 @@ class UioBus:
                 f"{device.instance}: a monitored channel is signalled by an atomic access to the "
                 "monitor page, which Python does not have; use an unmonitored one"
             )
+        super().__init__()
         self.device = device
         self.node = dev / device.uio
         self.traits = Traits(signals_on_write=not device.monitored)
@@ -108,12 +109,11 @@ class UioBus:
         self._pending_send = pending_send
         self._parts = parts
         self._make = link
-        self._size = ring_size(device.uio, sysfs)
+        self._size = size or ring_size(device.uio, sysfs)
         self.payload_limit = self.limit(self._size)
         self._offer = Offer(1, self.payload_limit, None)
         self._there = self.node.exists()
         self._looked = time.monotonic()
-        self._epoll = select.epoll()
         self._link: UioLink | None = None
 
     @staticmethod
@@ -123,19 +123,6 @@ class UioBus:
         return min(MAXIMUM_PAYLOAD, whole)
 
     # Waiting
-
-    def watch(self, descriptor: int) -> None:
-        """See ``bus``. Each event wakes one thread."""
-        self._epoll.register(descriptor, select.EPOLLIN | select.EPOLLET)
-
-    def unwatch(self, descriptor: int) -> None:
-        """See ``bus``."""
-        with contextlib.suppress(OSError, ValueError):
-            self._epoll.unregister(descriptor)
-
-    def wait(self) -> bool:
-        """See ``bus``."""
-        return bool(self._epoll.poll(self.patience or None))
 
     def attend(self) -> None:
         """Take note of interrupts; EIO means that the channel was rescinded."""

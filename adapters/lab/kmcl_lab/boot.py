@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -14,7 +16,7 @@ from typing import Any, Final
 
 from .channel import Channel
 from .images import Images
-from .machine import STREAMS, inner_command, outer_command
+from .machine import STREAMS, HostKind, hosting_command, inner_command, outer_command
 from .problem import GuestLost, LabProblem
 from .qmp import Monitor, MonitorError
 from .watch import LIMITS, Limits, Lost, Stage, Watch
@@ -42,12 +44,19 @@ class Boot:
     """
 
     def __init__(
-        self, images: Images, folder: Path, *, nested: bool, limits: Limits = LIMITS
+        self,
+        images: Images,
+        folder: Path,
+        *,
+        nested: bool,
+        host: HostKind = HostKind.QEMU,
+        limits: Limits = LIMITS,
     ) -> None:
         self.folder = folder
         self.hello: Mapping[str, Any] = {}
         self.ready_after = 0.0
         self._nested = nested
+        self._host = host
         self._started = time.monotonic()
         self._ready = threading.Event()
         self._over = threading.Event()
@@ -108,10 +117,13 @@ class Boot:
         assert set(STREAMS) <= {*names, "host"}
         pairs = {name: socket.socketpair() for name in names}
         numbers = {name: theirs.fileno() for name, (_, theirs) in pairs.items()}
+        ours_is_host = self._host == HostKind.PROGRAMMABLE
         if self._nested:
-            command = outer_command(images.kernel, images.outer, numbers)
+            outer = images.hosting if ours_is_host else images.outer
+            command = outer_command(images.kernel, outer, numbers)
         else:
-            command = inner_command(images.kernel, images.inner, nested=False, descriptors=numbers)
+            inner = hosting_command if ours_is_host else inner_command
+            command = inner(images.kernel, images.inner, nested=False, descriptors=numbers)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             # What the emulator says itself: on the machine itself it is the VMBus host.
@@ -119,6 +131,7 @@ class Boot:
                 self._process = subprocess.Popen(
                     [*_orphans_die(), *command],
                     stdin=subprocess.DEVNULL,
+                    env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
                     stdout=log,
                     stderr=log,
                     pass_fds=tuple(numbers.values()),
@@ -148,8 +161,9 @@ class Boot:
                 self._watch.console(stream, data, time.monotonic())
 
     def _on_hello(self, hello: Mapping[str, Any]) -> None:
-        self.hello = hello
-        self.ready_after = time.monotonic() - self._started
+        if "moment" not in hello:  # else the machine says it, which was taken back
+            self.hello = hello
+            self.ready_after = time.monotonic() - self._started
         self._ready.set()
 
     def _on_life(self) -> None:
@@ -160,6 +174,8 @@ class Boot:
         pinged = self._started
         while not self._over.wait(_WATCH_SECONDS):
             now = time.monotonic()
+            if self._nested and self._watch.stage is not Stage.OUTER_BOOTS:
+                self.monitor.nudge()
             if (code := self._process.poll()) is not None:
                 self._watch.ended(code)
             lost = self._watch.verdict(now)

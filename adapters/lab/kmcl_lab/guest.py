@@ -17,6 +17,7 @@ import signal
 import struct
 import sys
 import termios
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,8 @@ __all__ = ["Agent", "main", "port"]
 
 PORT: Final = "kmcl.guest"
 _PORTS: Final = Path("/sys/class/virtio-ports")
+_PORT_SECONDS: Final = 20.0
+"""A port may appear a moment after its driver: the host names it."""
 
 
 class _Job:
@@ -225,7 +228,16 @@ def port(name: str = PORT, ports: Path = _PORTS) -> Path:
 
 def main() -> None:
     """Serve the port of the lab for ever."""
-    Agent(os.open(port(), os.O_RDWR)).serve()
+    deadline = time.monotonic() + _PORT_SECONDS
+    while True:
+        try:
+            device = port()
+            break
+        except FileNotFoundError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+    Agent(os.open(device, os.O_RDWR)).serve()
     sys.exit("the lab has closed its end")
 
 

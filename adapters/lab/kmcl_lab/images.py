@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from . import trees
-from .machine import inner_command, shell_command
+from .machine import hosting_command, inner_command, shell_command
 from .modules import plain_kernel
 from .newc import pack
 from .packages import OLDEST_KERNEL, extract, fetch, installed, kernel_number, newest_kernel
@@ -26,9 +26,9 @@ from .problem import LabProblem
 
 __all__ = ["Images", "build", "default_cache", "load"]
 
-_RECIPE: Final = 1
+_RECIPE: Final = 2
 """Raised when the same inputs give other images."""
-_FILES: Final = ("kernel", "inner.img", "outer.img")
+_FILES: Final = ("kernel", "inner.img", "outer.img", "hosting.img")
 _TOLD_BY_DPKG: Final = ("qemu-system-x86", "seabios", "python3-minimal")
 
 
@@ -50,8 +50,13 @@ class Images(NamedTuple):
 
     @property
     def outer(self) -> Path:
-        """The file system of the guest that provides KVM."""
+        """The file system of the guest that provides KVM, with QEMU as the VMBus host."""
         return self.folder / "outer.img"
+
+    @property
+    def hosting(self) -> Path:
+        """The same with our own machine and VMBus host."""
+        return self.folder / "hosting.img"
 
 
 def default_cache() -> Path:
@@ -149,6 +154,9 @@ def _make(scratch: Path, debs: list[Path]) -> Path:
     inside = [made / "kernel", made / "inner.img"]
     trees.outer_tree(scratch / "outer", unpacked, busybox, start, inside)
     _pack(scratch / "outer", made / "outer.img")
+    start = shell_command(hosting_command(Path("/kernel"), Path("/inner.img"), nested=True))
+    trees.hosting_tree(scratch / "hosting", unpacked, busybox, start, inside)
+    _pack(scratch / "hosting", made / "hosting.img")
     return made
 
 

@@ -10,9 +10,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
+from kmcl_adapters.host.channel import TEST_CLASS
+
 from .boot import Boot
 from .channel import Channel
 from .images import Images
+from .machine import HostKind
 from .probe import Choice, choose, look
 from .problem import GuestLost, LabProblem
 from .watch import LIMITS, Limits
@@ -21,7 +24,9 @@ __all__ = ["DYNAMIC_MEMORY", "Account", "Lab"]
 
 DYNAMIC_MEMORY: Final = "525074dc-8985-46e2-8057-a307dc18a502"
 """The class of the one device that QEMU's VMBus host offers, its Dynamic Memory."""
+_DEVICES: Final = {HostKind.QEMU: DYNAMIC_MEMORY, HostKind.PROGRAMMABLE: TEST_CLASS}
 ATTEMPTS: Final = 3
+_SAVING_SECONDS: Final = 30.0
 _MIB: Final = 1 << 20
 
 
@@ -50,11 +55,13 @@ class Lab:
         out: Path,
         *,
         choice: Choice | None = None,
+        host: HostKind = HostKind.QEMU,
         attempts: int = ATTEMPTS,
         limits: Limits = LIMITS,
         tell: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.choice = choice or choose(look())
+        self.host = host
         self.retries: list[str] = []
         self._images = images
         self._out = out
@@ -92,7 +99,13 @@ class Lab:
         for left in reversed(range(self._attempts)):
             self._starts += 1
             folder = self._out / f"boot-{self._starts}"
-            boot = Boot(self._images, folder, nested=self.choice.nested, limits=self._limits)
+            boot = Boot(
+                self._images,
+                folder,
+                nested=self.choice.nested,
+                host=self.host,
+                limits=self._limits,
+            )
             try:
                 boot.wait_until_ready()
             except GuestLost as lost:
@@ -128,9 +141,9 @@ class Lab:
             raise LabProblem("the lab is not running")
         return self._boot
 
-    def ask_host(self, command: str, **arguments: Any) -> Any:
-        """A command of the VMBus host's monitor, and what it returns."""
-        return self._running.monitor.execute(command, arguments)
+    def ask_host(self, command: str, *, limit: float = 10.0, **arguments: Any) -> Any:
+        """A command of the VMBus host's monitor, and what it returns within ``limit`` seconds."""
+        return self._running.monitor.execute(command, arguments, limit=limit)
 
     def host_events(self) -> list[str]:
         """Names of the events that the host's monitor has reported since the last call."""
@@ -148,6 +161,20 @@ class Lab:
         self.ask_host("system_reset")
         boot.wait_until_ready()
 
+    def save(self, name: str) -> None:
+        """The programmable host keeps this moment, of itself and of its guest: a quiet one, with
+        no job running and no channel open."""
+        self._running.pause(True)
+        self.ask_host("save", limit=_SAVING_SECONDS, name=name)
+        self._running.pause(False)
+
+    def rewind(self, name: str) -> None:
+        """Take guest and host back to a moment that was kept, also from a panic."""
+        boot = self._running
+        boot.expect_reset()
+        self.ask_host("rewind", limit=_SAVING_SECONDS, name=name)
+        boot.wait_until_ready()
+
     def stop(self) -> None:
         """The host stops the guest's processor."""
         self._running.pause(True)
@@ -158,8 +185,10 @@ class Lab:
         self.ask_host("cont")
         self._running.pause(False)
 
-    def bind(self, device_class: str = DYNAMIC_MEMORY) -> str:
-        """Give the device to ``uio_hv_generic``; the path of its node, ``/dev/uioN``."""
+    def bind(self, device_class: str = "") -> str:
+        """Give the device to ``uio_hv_generic``; the path of its node, ``/dev/uioN``. By default
+        it is the one that the host offers."""
+        device_class = device_class or _DEVICES[self.host]
         script = (
             f"echo {device_class} > /sys/bus/vmbus/drivers/uio_hv_generic/new_id 2>/dev/null; "
             "ls /sys/class/uio"
@@ -189,9 +218,7 @@ class Lab:
         )
 
     def _ask_version(self) -> str:
-        found = self.ask_host("query-version")
-        version = ".".join(str(found["qemu"][n]) for n in ("major", "minor", "micro"))
-        return version + f" ({found['package']})" * bool(found["package"])
+        return _version_of(self.ask_host("query-version"))
 
     def close(self) -> None:
         """Keep the guest's kernel log, then end the machines; idempotent, never raises."""
@@ -221,6 +248,14 @@ class Lab:
         account["written"] = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
         path.write_text(json.dumps(account, indent=2) + "\n", encoding="utf-8")
         return path
+
+
+def _version_of(found: Mapping[str, Any]) -> str:
+    """What a host has said about itself."""
+    if "qemu" not in found:
+        return str(found.get("host", "unknown"))
+    text = ".".join(str(found["qemu"][n]) for n in ("major", "minor", "micro"))
+    return text + f" ({found['package']})" * bool(found["package"])
 
 
 def _keep_kernel_log(boot: Boot) -> None:

@@ -1,25 +1,47 @@
 """The command lines of the virtual machines.
 
 The *inner* machine is QEMU as the VMBus host: its bridge, its Dynamic Memory device, and the
-Hyper-V interfaces that only KVM gives a guest. Where the machine at hand has no such KVM, an
-*outer* machine under emulation has it: an AMD processor with SVM, on which the inner one runs.
-Either way the lab gets the same four streams.
+Hyper-V interfaces that only KVM gives a guest; or it is our own, ``kmcl_lab.hosting``. Where the
+machine at hand has no such KVM, an *outer* machine under emulation has it: an AMD processor with
+SVM, on which the inner one runs. Either way the lab gets the same four streams.
 """
 
 from __future__ import annotations
 
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-__all__ = ["EMULATOR", "STREAMS", "inner_command", "outer_command", "shell_command"]
+from kmcl_adapters.host.channel import TEST_CLASS
+
+__all__ = [
+    "EMULATOR",
+    "STREAMS",
+    "HostKind",
+    "hosting_command",
+    "inner_command",
+    "outer_command",
+    "shell_command",
+]
 
 EMULATOR: Final = "/usr/bin/qemu-system-x86_64"
 """QEMU, of the machine and in the outer guest."""
 STREAMS: Final = ("guest", "monitor", "console", "host")
 """The agent in the inner guest, the inner machine's monitor (QMP), the inner guest's console, and
 what the host says: the outer guest's console, or the emulator's standard error."""
+
+
+class HostKind(StrEnum):
+    """Who is the VMBus host."""
+
+    QEMU = "qemu"
+    """Its bridge and its Dynamic Memory device, which cannot be steered."""
+    PROGRAMMABLE = "programmable"
+    """Ours: ``kmcl_lab.hosting``."""
+
 
 _INNER_MEMORY: Final = 512  # MiB
 _OUTER_MEMORY: Final = 2048
@@ -61,6 +83,28 @@ def inner_command(
     command += ["-cpu", _PROCESSOR]
     command += ["-device", "vmbus-bridge", "-device", "hv-balloon,id=balloon"]
     return [*command, "-kernel", str(kernel), "-initrd", str(image), "-append", _INNER_KERNEL]
+
+
+def hosting_command(
+    kernel: Path,
+    image: Path,
+    *,
+    nested: bool,
+    descriptors: Mapping[str, int] | None = None,
+) -> list[str]:
+    """Our own machine and VMBus host; it offers one device of our test class. Its streams are as
+    for ``inner_command``."""
+    python = "/usr/bin/python3" if nested else sys.executable
+    command = [python, "-u", "-m", "kmcl_lab.hosting", "--memory", str(_INNER_MEMORY)]
+    command += ["--kernel", str(kernel), "--initrd", str(image), "--offer", TEST_CLASS]
+    for stream in ("guest", "monitor", "console"):
+        if nested:
+            place = f"/ports/kmcl.{stream}"
+        else:
+            assert descriptors is not None
+            place = str(descriptors[stream])
+        command += [f"--{stream}", place]
+    return command
 
 
 def outer_command(kernel: Path, image: Path, descriptors: Mapping[str, int]) -> list[str]:

@@ -18,6 +18,7 @@ __all__ = [
     "INNER_MODULES",
     "PYTHON",
     "PYTHON_PACKAGES",
+    "hosting_tree",
     "inner_tree",
     "libraries_of",
     "outer_tree",
@@ -28,7 +29,7 @@ PYTHON: Final = Path("/usr/bin/python3")
 """The distribution's interpreter, which the guest gets with its standard library."""
 PYTHON_PACKAGES: Final = ("kmcl_model", "kmcl_adapters", "kmcl_lab")
 """Our packages that the guest gets: Python alone, and all that an adapter needs."""
-INNER_MODULES: Final = ("hv_vmbus", "uio", "uio_hv_generic")
+INNER_MODULES: Final = ("virtio_mmio", "hv_vmbus", "uio", "uio_hv_generic")
 OUTER_MODULES: Final = ("kvm_amd",)
 
 _NOT_FOR_A_GUEST: Final = (
@@ -88,11 +89,6 @@ def inner_tree(root: Path, kernel: Path, busybox: Path) -> None:
     _skeleton(root, busybox, INNER_INIT)
     _add_modules(root, _modules_folder(kernel), INNER_MODULES)
     _add_python(root)
-    for name in PYTHON_PACKAGES:
-        folder = _package_folder(name)
-        ignored = shutil.ignore_patterns("__pycache__", "requirements", "data", "share")
-        shutil.copytree(folder, root / "kmcl" / name, ignore=ignored)
-    _compile(root, root / "usr/lib", root / "kmcl")
 
 
 def outer_tree(root: Path, kernel: Path, busybox: Path, start: str, files: Sequence[Path]) -> None:
@@ -111,6 +107,20 @@ def outer_tree(root: Path, kernel: Path, busybox: Path, start: str, files: Seque
         if found is None:
             raise LabProblem(f"QEMU's {name} is missing: reinstall qemu-system-x86 and seabios")
         shutil.copy(found, firmware / name)
+    _add_inner(root, start, files)
+
+
+def hosting_tree(
+    root: Path, kernel: Path, busybox: Path, start: str, files: Sequence[Path]
+) -> None:
+    """As ``outer_tree``, with our own machine and VMBus host instead of the emulator."""
+    _skeleton(root, busybox, OUTER_INIT)
+    _add_modules(root, _modules_folder(kernel), OUTER_MODULES)
+    _add_python(root)
+    _add_inner(root, f"export PYTHONPATH=/kmcl HOME=/tmp\n{start}", files)
+
+
+def _add_inner(root: Path, start: str, files: Sequence[Path]) -> None:
     (root / "start-inner").write_text(start + "\n")
     for file in files:
         shutil.copy(file, root / file.name)
@@ -147,12 +157,18 @@ def _add_modules(root: Path, folder: Path, names: Sequence[str]) -> None:
 
 
 def _add_python(root: Path) -> None:
+    """The interpreter, its library, and our packages, compiled."""
     _copy_program(root, PYTHON, "the guest has no Python")
     code = "import sys; print('python%d.%d' % sys.version_info[:2])"
     library = Path("/usr/lib") / run(str(PYTHON), "-I", "-c", code).strip()
     ignored = shutil.ignore_patterns(*_NOT_FOR_A_GUEST)
     shutil.copytree(library, root / library.relative_to("/"), ignore=ignored)
     _copy_libraries(root, [PYTHON, *library.glob("lib-dynload/*.so")])
+    for name in PYTHON_PACKAGES:
+        folder = _package_folder(name)
+        ignored = shutil.ignore_patterns("__pycache__", "requirements", "data", "share")
+        shutil.copytree(folder, root / "kmcl" / name, ignore=ignored)
+    _compile(root, root / "usr/lib", root / "kmcl")
 
 
 def _copy_program(root: Path, program: Path, otherwise: str) -> None:

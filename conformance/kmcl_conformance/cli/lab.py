@@ -9,20 +9,24 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
+from kmcl_adapters import Adapter
 from kmcl_conformance.campaign import CampaignError, Options, Progress
 from kmcl_conformance.plan import Plan
 from kmcl_conformance.profiles import PROFILES, choose
 from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
+from kmcl_lab.both import BothAdapter
 from kmcl_lab.bridge import bridge
 from kmcl_lab.carry import carry
 from kmcl_lab.door import Door
-from kmcl_lab.images import Images, build, default_cache
+from kmcl_lab.hostcheck import check_host, offer_again
+from kmcl_lab.images import build, default_cache
 from kmcl_lab.install import carry_out, find_out, plan
 from kmcl_lab.lab import Lab
+from kmcl_lab.machine import HostKind
 from kmcl_lab.measure import measure
 from kmcl_lab.problem import LabProblem
 from kmcl_reports.results import Certificate, Log, Surroundings
@@ -57,6 +61,13 @@ Kernel = Annotated[
     str | None,
     typer.Option("--kernel", metavar="VERSION", help="Of the guest. Default: the newest offered."),
 ]
+Host = Annotated[
+    HostKind,
+    typer.Option(
+        "--host",
+        help="Who is the VMBus host: QEMU, or ours, whose every message a test can steer.",
+    ),
+]
 Carried = Annotated[
     bool, typer.Option("--carry", help="First put this kmcl, as a command, into the guest.")
 ]
@@ -88,11 +99,13 @@ def _run(
     carried: Carried = False,
     cache: Cache = None,
     kernel: Kernel = None,
+    host: Host = HostKind.QEMU,
     out: OutFolder = None,
     quiet: Quiet = False,
 ) -> int:
     """Run a command in the guest: its output, its exit code. kmcl lab run -- uname -a"""
-    return _inside(words, cache, kernel, out, quiet=quiet, terminal=False, carried=carried)
+    lab = _lab(cache, kernel, host, out, quiet)
+    return _inside(words, lab, terminal=False, carried=carried)
 
 
 @lab.command("shell")
@@ -100,11 +113,13 @@ def _shell(
     carried: Carried = False,
     cache: Cache = None,
     kernel: Kernel = None,
+    host: Host = HostKind.QEMU,
     out: OutFolder = None,
     quiet: Quiet = False,
 ) -> int:
     """Open a shell in the guest."""
-    return _inside(["sh", "-i"], cache, kernel, out, quiet=quiet, terminal=True, carried=carried)
+    lab = _lab(cache, kernel, host, out, quiet)
+    return _inside(["sh", "-i"], lab, terminal=True, carried=carried)
 
 
 @lab.command("certify")
@@ -128,11 +143,15 @@ def _certify(
     ] = False,
     cache: Cache = None,
     kernel: Kernel = None,
+    host: Host = HostKind.QEMU,
     out: OutFolder = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """Certify an implementation that runs in the guest; by default ours over /dev/uioN.
+
+    With --host programmable both ends are ours and driven: a server's end beside the host, and the
+    client's end over /dev/uioN in the guest; --command is for QEMU as the host.
 
     Writes what certify writes into --out (default: kmcl-lab-out), and the guests' logs and
     lab.json into its folder lab/.
@@ -145,13 +164,17 @@ def _certify(
     except ValueError as error:
         raise Problem(f"--command {command}: {error}") from None
     with _as_problem():
-        running = Lab(_images(cache, kernel, quiet), folder / "lab", tell=_teller(quiet))
+        running = _lab(cache, kernel, host, folder, quiet)
         running.start()
-    adapter = LabAdapter(running, argv, resets=resets)
+    adapter: LabAdapter | BothAdapter
+    if host == HostKind.PROGRAMMABLE:
+        adapter, name = BothAdapter(running), "host:"
+    else:
+        adapter, name = LabAdapter(running, argv, resets=resets), f"lab:{command}"
     try:
         with _as_problem():
             options = Options(
-                adapter=f"lab:{command}",
+                adapter=name,
                 profile=profile_of(profile, adapter),
                 seed=seed,
                 sequences=sequences_of(budget, adapter.describe()),
@@ -181,7 +204,7 @@ def _surroundings(running: Lab) -> Surroundings:
     return Surroundings(
         way=account.way,
         kernel=f"Linux {account.kernel}",
-        host=f"QEMU {account.qemu}",
+        host=f"QEMU {account.qemu}" if running.host == HostKind.QEMU else account.qemu,
         starts=account.starts,
         retries=account.retries,
         logs=tuple(Log.of(name, data) for name, data in running.logs()),
@@ -189,7 +212,7 @@ def _surroundings(running: Lab) -> Surroundings:
 
 
 def _judge(
-    adapter: LabAdapter,
+    adapter: Adapter,
     options: Options,
     screen: Screen,
     minutes: float | None,
@@ -238,8 +261,8 @@ def _self_check(
     Exit codes: 0 all were found, 1 one was not.
     """
     screen = Screen(quiet=quiet, as_json=False)
-    folder, tell = out or DEFAULT_OUT, _teller(quiet)
-    with _as_problem(), Lab(_images(cache, kernel, quiet), folder / "lab", tell=tell) as running:
+    tell = _teller(quiet)
+    with _as_problem(), _lab(cache, kernel, HostKind.QEMU, out, quiet) as running:
         results = check_defects(
             in_the_lab(running),
             report=lambda r: tell(f"{r.name}: {'found' if r.killed else 'missed'}"),
@@ -252,27 +275,39 @@ def _self_check(
 @lab.command("bench")
 def _bench(
     cycles: Annotated[
-        int, typer.Option("--cycles", min=1, help="How often the device is opened and closed.")
+        int,
+        typer.Option(
+            "--cycles",
+            min=1,
+            help="How often the device is opened and closed; with --host programmable, offered "
+            "again.",
+        ),
     ] = 1000,
     cache: Cache = None,
     kernel: Kernel = None,
+    host: Host = HostKind.QEMU,
     out: OutFolder = None,
     quiet: Quiet = False,
 ) -> int:
     """Measure: time to the first judged sequence, conversations a second, raw and judged, and
-    opening and closing without a leak."""
+    opening and closing without a leak.
+
+    With --host programmable: what our host can do, step by step, and how long each takes.
+    """
     pace = _Pace(time.monotonic())
     screen = Screen(quiet=quiet, as_json=False)
-    folder = out or DEFAULT_OUT
-    with (
-        _as_problem(),
-        Lab(_images(cache, kernel, quiet), folder / "lab", tell=_teller(quiet)) as it,
-    ):
-        _judge_some(it, pace)
-        figures = measure(it, cycles) | pace.figures()
+    figures: dict[str, Any]
+    with _as_problem(), _lab(cache, kernel, host, out, quiet) as it:
+        if host == HostKind.PROGRAMMABLE:
+            figures = check_host(it)
+            it.rewind("bound")
+            figures |= offer_again(it, cycles)
+        else:
+            _judge_some(it, pace)
+            figures = measure(it, cycles) | pace.figures()
         it.write_account(figures)
     screen.show(json.dumps(figures, indent=2))
-    return Code.VIOLATIONS if figures["leaks"] else Code.CONFORMING
+    return Code.VIOLATIONS if figures.get("leaks") else Code.CONFORMING
 
 
 def _judge_some(running: Lab, pace: _Pace) -> None:
@@ -291,20 +326,13 @@ def _judge_some(running: Lab, pace: _Pace) -> None:
 
 def _inside(
     words: list[str],
-    cache: Path | None,
-    kernel: str | None,
-    out: Path | None,
+    lab: Lab,
     *,
-    quiet: bool,
     terminal: bool,
     carried: bool,
 ) -> int:
     """A command in a guest of its own, with our streams; its exit code."""
-    folder = out or DEFAULT_OUT
-    with (
-        _as_problem(),
-        Lab(_images(cache, kernel, quiet), folder / "lab", tell=_teller(quiet)) as running,
-    ):
+    with _as_problem(), lab as running:
         running.bind()
         if carried:
             carry(running.guest)
@@ -315,8 +343,13 @@ def _inside(
             door.close()
 
 
-def _images(cache: Path | None, kernel: str | None, quiet: bool) -> Images:
-    return build(cache or default_cache(), kernel, tell=_teller(quiet))
+def _lab(
+    cache: Path | None, kernel: str | None, host: HostKind, out: Path | None, quiet: bool
+) -> Lab:
+    """A lab as the options have it, not started; its logs go below ``out``."""
+    with _as_problem():
+        images = build(cache or default_cache(), kernel, tell=_teller(quiet))
+    return Lab(images, (out or DEFAULT_OUT) / "lab", host=host, tell=_teller(quiet))
 
 
 def _teller(quiet: bool) -> Callable[[str], None]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from . import configuration, endpoint, flow, incoming, packet
 from .host import MakeHost
 from .observer import Automaton, Rules
 
-__all__ = ["ENDPOINTS", "OBSERVERS", "Specification", "peer_of"]
+__all__ = ["ENDPOINTS", "OBSERVERS", "Automata", "Specification", "peer_of"]
 
 ENDPOINTS: Final = ("client", "server")
 
@@ -26,6 +26,16 @@ OBSERVERS: Final[tuple[Rules, ...]] = (
 def peer_of(name: str) -> str:
     """The other end."""
     return "server" if name == "client" else "client"
+
+
+class Automata(Protocol):
+    """What every specification has: the ends that are observed, and its automata."""
+
+    @property
+    def ends(self) -> tuple[str, ...]: ...
+
+    def automata(self) -> Iterator[tuple[str, Automaton[Any]]]:
+        """Every automaton with the end it belongs to."""
 
 
 class Specification:

@@ -6,11 +6,12 @@ here, the judge follows it; what a driver may not do in the state that came abou
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
 from kmcl_model.spec.host import Host
 from kmcl_model.spec.specification import ENDPOINTS
-from kmcl_model.stimuli import Stimulus
+from kmcl_model.stimuli import Invoke, Stimulus
 
 from . import (
     contention,
@@ -26,7 +27,7 @@ from . import (
 from .hosted import asked_instead
 from .steps import Conversation
 
-__all__ = ["CONTENTION_TOURS", "EXPECTED_TOURS", "TOURS", "Tour", "hosted_tours"]
+__all__ = ["CONTENTION_TOURS", "EXPECTED_TOURS", "TOURS", "Tour", "hosted_tours", "of_ends"]
 
 
 class Tour(NamedTuple):
@@ -77,3 +78,21 @@ CONTENTION_TOURS: tuple[Tour, ...] = _tours(*contention.CONVERSATIONS)
 
 EXPECTED_TOURS: tuple[Tour, ...] = _tours(*inside.EXPECTED)
 """Those with calls inside callbacks that are only expected to work, for who asks for them."""
+
+
+@cache
+def of_ends(tours: tuple[Tour, ...], ends: tuple[str, ...]) -> tuple[Tour, ...]:
+    """What is left of conversations where one end cannot be told anything; each only once."""
+    left: dict[tuple[Stimulus, ...], Tour] = {}
+    for tour in tours:
+        stimuli: list[Stimulus] = []
+        for stimulus in tour.stimuli:
+            if getattr(stimulus, "endpoint", ends[0]) not in ends:
+                continue
+            if stimulus[0] == "settle" and stimuli and stimuli[-1] == stimulus:
+                continue
+            stimuli.append(stimulus)
+        enables = any(isinstance(s, Invoke) and s.function == "VmbChannelEnable" for s in stimuli)
+        if enables:
+            left.setdefault(tuple(stimuli), tour._replace(stimuli=tuple(stimuli)))
+    return tuple(left.values())

@@ -1,0 +1,202 @@
+"""A channel of the VMBus host as a bus: the server's side of it.
+
+Two locks meet here: the library's, with which the bus is called, and the host's, with which it is
+told what the guest does. The library may call the host; the host only leaves a note and rings a
+bell, and the library reads the notes when it attends. So neither waits for the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections import deque
+from typing import Final
+
+from kmcl_adapters.uio.bus import Link, Offer, Opening, Watch
+from kmcl_adapters.uio.descriptor import FROM_GUEST, RingError
+from kmcl_adapters.uio.parts import SOUND, Parts
+
+from .channel import HostChannel, HostOffer
+from .host import VmbusHost
+
+__all__ = ["HostBus", "HostLink"]
+
+_INVALID: Final = 0xC000000D
+
+
+class HostLink(Link):
+    """The guest's rings, as long as it has the channel open."""
+
+    def __init__(self, host: VmbusHost, channel: HostChannel, parts: Parts) -> None:
+        assert channel.rings is not None
+        self.channel = channel
+        self._host = host
+        ring = parts.incoming(*channel.rings.from_guest, FROM_GUEST)
+        outgoing = parts.outgoing(*channel.rings.to_guest)
+        super().__init__(channel.open_id, outgoing, ring, parts.doze(ring))
+
+    def signal(self) -> None:
+        """Interrupt the guest."""
+        self._host.signal(self.channel)
+
+    def release(self) -> None:
+        """Let the rings go; again does nothing."""
+        self.down = True
+        self._host.let_go(self.channel)
+
+
+class HostBus(Watch):
+    """Offers one instance, again and again. ``offer``: what the guest is told of it;
+    ``payload_limit``: the bytes of the longest payload that the guest's rings can take."""
+
+    server = True
+    opens_slowly = False
+
+    def __init__(
+        self, host: VmbusHost, offer: HostOffer, payload_limit: int, parts: Parts = SOUND
+    ) -> None:
+        super().__init__()
+        self.payload_limit = payload_limit
+        self.channel: HostChannel | None = None
+        self._host = host
+        self._wanted = offer
+        self._parts = parts
+        self._notes: deque[tuple[str, HostChannel]] = deque()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._asked: HostLink | None = None
+        self._link: HostLink | None = None
+        self._closed = False
+        self.watch(self._bell)
+
+    # What the host tells, with its lock
+
+    def asked_by(self, channel: HostChannel) -> None:
+        """The guest wants to open the channel."""
+        self._leave_note("asked", channel)
+
+    def signalled(self, channel: HostChannel) -> None:
+        """See ``channel.Listener``."""
+        self._ring()
+
+    def left(self, channel: HostChannel) -> None:
+        """See ``channel.Listener``. Without anybody to attend, the rings are free at once."""
+        if self._closed:
+            self._host.let_go(channel)
+        else:
+            self._leave_note("left", channel)
+
+    def _leave_note(self, what: str, channel: HostChannel) -> None:
+        self._notes.append((what, channel))
+        self._ring()
+
+    def _ring(self) -> None:
+        if not self._closed:
+            os.eventfd_write(self._bell, 1)
+
+    # Waiting
+
+    def attend(self) -> None:
+        """Read the notes."""
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
+        while self._notes:
+            what, channel = self._notes.popleft()
+            if what == "left":
+                self._guest_left(channel)
+            elif channel is self.channel and channel.rings is not None:
+                self._guest_asked(channel)
+
+    def _guest_asked(self, channel: HostChannel) -> None:
+        try:
+            self._asked = HostLink(self._host, channel, self._parts)
+        except RingError:
+            self._host.answer_open(channel, _INVALID)
+            return
+        self._asked.outgoing.support_pending_send()
+
+    def _guest_left(self, channel: HostChannel) -> None:
+        """Nobody touches the rings after this: whoever does has the library's lock, and looks
+        whether the link is down."""
+        for link in (self._asked, self._link):
+            if link is not None and link.channel is channel:
+                link.down = True
+        if self._asked is not None and self._asked.channel is channel:
+            self._asked = None
+        self._host.let_go(channel)
+
+    # A server's side
+
+    def make_offer(self, target: tuple[object, object] | None, maximum_packet: int) -> None:
+        """Offer the channel, as soon as the guest has released the last one."""
+        self.channel = self._host.offer(self._wanted, _Ear(self))
+
+    def withdraw(self) -> None:
+        """Take it back."""
+        channel, self.channel = self.channel, None
+        self._asked = None
+        if channel is not None:
+            self._host.rescind(channel)
+
+    def asked(self) -> Link | None:
+        """See ``uio.bus``."""
+        return self._asked
+
+    def accept(self, link: Link) -> None:
+        """See ``uio.bus``."""
+        self._link, self._asked = self._asked, None
+
+    def answer(self, link: Link, status: int) -> None:
+        """See ``uio.bus``."""
+        assert isinstance(link, HostLink)
+        self._host.answer_open(link.channel, status)
+        if status and link is self._link:
+            self._link = None
+
+    # Both
+
+    def leave(self, link: Link) -> None:
+        """See ``uio.bus``."""
+        link.release()
+        if link is self._link:
+            self._link = None
+
+    def die(self) -> None:
+        """See ``uio.bus``."""
+        self.withdraw()
+        if self._link is not None:
+            self._link.down = True
+
+    def close(self) -> None:
+        """Take back what is offered; the guest may use nothing of it any more."""
+        self.withdraw()
+        with self._host.changed:
+            self._closed = True
+            for _, channel in self._notes:
+                self._host.let_go(channel)
+            self._notes.clear()
+        if self._link is not None:
+            self._link.release()
+        self._epoll.close()
+        os.close(self._bell)
+
+    # What a server does not do
+
+    def offer(self) -> Offer | None:
+        """A server opens nothing."""
+        return None
+
+    def open(self, offer: Offer, incoming: int, outgoing: int) -> Opening:
+        """A server opens nothing."""
+        raise NotImplementedError
+
+    def abandon(self, opening: Opening) -> None:
+        """A server opens nothing."""
+
+
+class _Ear:
+    """What the host calls; ``asked`` has another meaning in a bus."""
+
+    def __init__(self, bus: HostBus) -> None:
+        self.asked = bus.asked_by
+        self.signalled = bus.signalled
+        self.left = bus.left

@@ -1,0 +1,245 @@
+"""Hosts with one defect each, which the conversations of the tests must find."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from kmcl_adapters.uio.bus import Link
+
+from .bus import HostBus
+from .channel import HostChannel, State
+from .control import Control
+from .gpadl import Gpadl, GpadlTable, Range
+from .host import HostParts
+from .messages import Message
+from .slot import MessageSlot
+
+__all__ = ["BUS_MUTANTS", "MUTANTS", "HostMutant"]
+
+
+class HostMutant(NamedTuple):
+    """``stands_for``: the mistake as it is made in real life."""
+
+    parts: HostParts
+    stands_for: str
+
+
+class _LooksOnce(MessageSlot):
+    def _is_empty(self, slot: int) -> bool:
+        if not self._machine.words[slot // 4]:
+            return True
+        self._machine.memory[slot + 5] = 1
+        self._machine.fence()
+        return False
+
+
+class _NeverAsks(MessageSlot):
+    def _is_empty(self, slot: int) -> bool:
+        return not self._machine.words[slot // 4]
+
+
+class _Overwrites(MessageSlot):
+    def _is_empty(self, slot: int) -> bool:
+        return True
+
+
+class _OneInterrupt(MessageSlot):
+    def _write(self, slot: int, payload: bytes) -> None:
+        before = len(self._machine.interrupts)  # type: ignore[attr-defined]
+        super()._write(slot, payload)
+        if before:
+            self._machine.interrupts.pop()  # type: ignore[attr-defined]
+
+
+class _HeaderOnly(GpadlTable):
+    def body(self, message: Message) -> Gpadl | None:
+        self._growing.pop(message.fields["gpadl"], None)
+        return None
+
+
+class _BelievesFrames(GpadlTable):
+    def __init__(self, pages: int) -> None:
+        super().__init__(1 << 52)
+
+
+class _ForgetsTheLast(GpadlTable):
+    def _grow(self, handle: int, data: bytes) -> Gpadl | None:
+        found = super()._grow(handle, data)
+        if found is not None and found.ranges and len(found.frames) > 26:
+            (entry,) = found.ranges
+            shorter = Range(entry.length, entry.offset, entry.frames[:-1])
+            found = self.complete[handle] = found._replace(ranges=(shorter,))
+        return found
+
+
+class _TakesHandlesTwice(GpadlTable):
+    def header(self, message: Message) -> Gpadl | None:
+        self.complete.pop(message.fields["gpadl"], None)
+        return super().header(message)
+
+
+class _TearsDownEarly(Control):
+    def go_on_tearing_down(self) -> None:
+        for handle in self.tearing_down:
+            self.host.send("GPADL_TORNDOWN", gpadl=handle)
+        self.tearing_down.clear()
+
+
+class _OffersAtOnce(Control):
+    def announce(self) -> None:
+        if self.offers_asked:
+            for channel in list(self.host.channels.values()):
+                if channel.state == State.WAITING:
+                    channel.state = State.OFFERED
+                    self.host.send("OFFERCHANNEL", **channel.fields())
+
+
+class _OffersUnasked(Control):
+    def announce(self) -> None:
+        self.offers_asked = bool(self.agreed)
+        super().announce()
+
+
+class _AnswersAfterRescind(Control):
+    def answer_open(self, channel: HostChannel, status: int) -> None:
+        if channel.state == State.RESCINDED:
+            channel.state = State.OPENING
+        super().answer_open(channel, status)
+
+
+class _OpensRescinded(Control):
+    def open(self, message: Message) -> None:
+        channel = self.channel(message)
+        if channel.state == State.RESCINDED:
+            channel.state = State.OFFERED
+        super().open(message)
+
+
+class _KeepsChannels(Control):
+    def forget(self) -> None:
+        self.agreed = 0
+        self.host.slot.clear()
+
+
+class _AnyVersion(Control):
+    def contact(self, message: Message, connection: int) -> None:
+        known = dict(message.fields) | {"vmbus_version_requested": 0x50003}
+        super().contact(message._replace(fields=known), connection)
+
+
+class _AnyConnection(Control):
+    def is_connected(self, connection: int, message: Message) -> bool:
+        return True
+
+
+class _AnyGpadl(Control):
+    def open(self, message: Message) -> None:
+        table = self.host.gpadls.complete
+        handle = message.fields["ring_buffer_gpadlhandle"]
+        if handle in table:
+            table[handle] = table[handle]._replace(relid=message.fields["child_relid"])
+        super().open(message)
+
+
+class _AnswersClose(Control):
+    def close(self, message: Message) -> None:
+        super().close(message)
+        relid = message.fields["child_relid"]
+        self.host.send("OPENCHANNEL_RESULT", child_relid=relid, openid=relid, status=0)
+
+
+class _KeepsReleased(Control):
+    def released(self, message: Message) -> None:
+        self.channel(message)
+
+
+class _ForgetsModify(Control):
+    def modify(self, message: Message) -> None:
+        target = self.channel(message).target_vp
+        super().modify(message)
+        self.channel(message).target_vp = target
+
+
+def _control(part: type[Control], stands_for: str) -> HostMutant:
+    return HostMutant(HostParts(control=part), stands_for)
+
+
+def _slot(part: type[MessageSlot], stands_for: str) -> HostMutant:
+    return HostMutant(HostParts(slot=part), stands_for)
+
+
+def _gpadls(part: type[GpadlTable], stands_for: str) -> HostMutant:
+    return HostMutant(HostParts(gpadls=part), stands_for)
+
+
+MUTANTS: Final[Mapping[str, HostMutant]] = {
+    "looks-once": _slot(_LooksOnce, "the slot was emptied before the request was seen"),
+    "never-asks": _slot(_NeverAsks, "the guest is not asked to tell that the slot is empty"),
+    "overwrites": _slot(_Overwrites, "a message is put over one that was not read"),
+    "one-interrupt": _slot(_OneInterrupt, "only the first message raises an interrupt"),
+    "header-only": _gpadls(_HeaderOnly, "page frames in bodies are lost"),
+    "believes-frames": _gpadls(_BelievesFrames, "page frames are not checked"),
+    "forgets-the-last": _gpadls(_ForgetsTheLast, "one frame too few where it is long"),
+    "takes-handles-twice": _gpadls(_TakesHandlesTwice, "a handle in use is taken again"),
+    "tears-down-early": _control(_TearsDownEarly, "memory that is in use is given back"),
+    "offers-at-once": _control(_OffersAtOnce, "an instance comes back before it was released"),
+    "offers-unasked": _control(_OffersUnasked, "offers before the guest has asked"),
+    "answers-after-rescind": _control(_AnswersAfterRescind, "an open is answered too late"),
+    "opens-rescinded": _control(_OpensRescinded, "a channel that was taken back is opened"),
+    "keeps-channels": _control(_KeepsChannels, "a guest that begins anew finds its old channels"),
+    "any-version": _control(_AnyVersion, "every version is known"),
+    "any-connection": _control(_AnyConnection, "messages may be posted anywhere"),
+    "any-gpadl": _control(_AnyGpadl, "the rings may be another channel's"),
+    "answers-close": _control(_AnswersClose, "a close is answered"),
+    "keeps-released": _control(_KeepsReleased, "an id is never free again"),
+    "forgets-modify": _control(_ForgetsModify, "interrupts stay where they were"),
+}
+"""By name."""
+
+
+class _DeafToSignals(HostBus):
+    def signalled(self, channel: HostChannel) -> None:
+        pass
+
+
+class _KeepsTheRings(HostBus):
+    def _guest_left(self, channel: HostChannel) -> None:
+        for link in (self._asked, self._link):
+            if link is not None and link.channel is channel:
+                link.down = True
+                link.release = lambda: None  # type: ignore[method-assign]
+
+
+class _KeepsRefusedRings(HostBus):
+    refused = False
+
+    def answer(self, link: Link, status: int) -> None:
+        self.refused = bool(status)
+        super().answer(link, status)
+
+    def left(self, channel: HostChannel) -> None:
+        if not self.refused:
+            super().left(channel)
+
+
+class _OpensAtOnce(HostBus):
+    def accept(self, link: Link) -> None:
+        super().accept(link)
+        super().answer(link, 0)
+
+
+class _ForgetsToRescind(HostBus):
+    def withdraw(self) -> None:
+        self.channel = None
+        self._asked = None
+
+
+BUS_MUTANTS: Final[Mapping[str, type[HostBus]]] = {
+    "deaf-to-signals": _DeafToSignals,
+    "keeps-the-rings": _KeepsTheRings,
+    "keeps-refused-rings": _KeepsRefusedRings,
+    "opens-at-once": _OpensAtOnce,
+    "forgets-to-rescind": _ForgetsToRescind,
+}
+"""Defects of the server's side of a channel, by name."""

@@ -1,0 +1,89 @@
+"""A channel served packet by packet by a test: what comes is taken when asked for."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kmcl_adapters.uio.descriptor import COMPLETION_REQUESTED, FROM_GUEST, Kind, Packet, encode
+from kmcl_adapters.uio.ring import Incoming, Outgoing
+
+from .channel import HostChannel
+from .host import VmbusHost
+
+__all__ = ["RawEnd"]
+
+_LIMIT: Final = 20.0
+
+
+class RawEnd:
+    """Opens the channel whenever the guest wants it. A ring that makes no sense raises RingError
+    where it is used."""
+
+    def __init__(self, host: VmbusHost) -> None:
+        self._host = host
+        self.incoming: Incoming | None = None
+        self.outgoing: Outgoing | None = None
+        self.channel: HostChannel | None = None
+        self.answers = False
+        """Every packet that wants a completion gets one at once, with its own payload."""
+
+    # What the host tells
+
+    def asked(self, channel: HostChannel) -> None:
+        """See ``channel.Listener``."""
+        assert channel.rings is not None
+        self.channel = channel
+        self.incoming = Incoming(*channel.rings.from_guest, FROM_GUEST)
+        self.outgoing = Outgoing(*channel.rings.to_guest)
+        self._host.answer_open(channel, 0)
+
+    def signalled(self, channel: HostChannel) -> None:
+        """See ``channel.Listener``; whoever waits hears of it from the trace."""
+        while self.answers and self.incoming is not None and self.incoming.peek() is not None:
+            packet = self.receive(0)
+            if packet.flags & COMPLETION_REQUESTED:
+                self.complete(packet, packet.payload)
+
+    def left(self, channel: HostChannel) -> None:
+        """See ``channel.Listener``."""
+        self.incoming = self.outgoing = None
+        self._host.let_go(channel)
+
+    # What a test does
+
+    def receive(self, limit: float = _LIMIT) -> Packet:
+        """The next packet of the guest, waiting for it. Raises TimeoutError, RingError."""
+        with self._host.changed:
+            self._host.changed.wait_for(lambda: self.incoming and self.incoming.peek(), limit)
+            packet = self.incoming.peek() if self.incoming else None
+            if packet is None or self.incoming is None or self.channel is None:
+                raise TimeoutError(f"no packet from the guest within {limit:g} s")
+            self.incoming.take()
+            if self.incoming.release():
+                self._host.signal(self.channel)
+            return packet
+
+    def send(
+        self,
+        payload: bytes,
+        *,
+        kind: int = Kind.IN_BAND,
+        transaction: int = 0,
+        flags: int = 0,
+        signal: bool | None = None,
+    ) -> bool:
+        """Put a packet into the ring; false where there is no room. ``signal``: None as the
+        protocol has it; else always or never. Raises ValueError where nobody has it open."""
+        with self._host.changed:
+            if self.outgoing is None or self.channel is None:
+                raise ValueError("the guest has not opened the channel")
+            if not self.outgoing.put(encode(kind, transaction, payload, flags)):
+                return False
+            needed = self.outgoing.publish()
+            if needed if signal is None else signal:
+                self._host.signal(self.channel)
+            return True
+
+    def complete(self, packet: Packet, payload: bytes = b"") -> bool:
+        """Send the completion of a packet."""
+        return self.send(payload, kind=Kind.COMPLETION, transaction=packet.transaction)

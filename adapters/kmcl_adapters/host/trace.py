@@ -1,0 +1,64 @@
+"""All that passed between guest and host, in order."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+__all__ = ["ENTRIES", "GUEST", "HOST", "Entry", "Trace"]
+
+ENTRIES: Final = 20_000
+
+GUEST = "guest"
+HOST = "host"
+
+
+class Entry(NamedTuple):
+    """A message of the guest when it was posted, of the host when it was put into the guest's slot.
+
+    ``name``: a channel message, ``SIGNAL`` (``child_relid`` says of which channel), or what
+    happened to the guest: ``CRASH``, ``REWIND``. ``note``: what the host thought of it, or what the
+    test's rules did to it; empty for the ordinary. ``number`` counts from 0, ``time`` is seconds.
+    """
+
+    number: int
+    time: float
+    sender: str
+    name: str
+    fields: Mapping[str, Any]
+    note: str = ""
+
+
+class Trace:
+    """Grows at its end, and forgets its beginning when it has more than ``limit`` entries: a guest
+    that binds a device says some four hundred things. ``count``: of all there ever were;
+    ``clock``: seconds that only go forward."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, limit: int = ENTRIES) -> None:
+        self._entries: deque[Entry] = deque(maxlen=limit)
+        self._clock = clock
+        self.count = 0
+
+    def add(self, sender: str, name: str, fields: Mapping[str, Any], note: str = "") -> Entry:
+        """One more."""
+        entry = Entry(self.count, self._clock(), sender, name, fields, note)
+        self._entries.append(entry)
+        self.count += 1
+        return entry
+
+    def since(self, number: int) -> list[Entry]:
+        """The entries from this number on, as far as they are kept; a negative one counts from the
+        end."""
+        wanted = self.count - number if number >= 0 else -number
+        start = max(0, len(self._entries) - max(0, wanted))
+        return list(islice(self._entries, start, None))
+
+    def find(self, name: str, since: int = 0, **fields: Any) -> Entry | None:
+        """The first entry of that name and those fields, from number ``since`` on."""
+        for entry in self.since(since):
+            if entry.name == name and fields.items() <= entry.fields.items():
+                return entry
+        return None

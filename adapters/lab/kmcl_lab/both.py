@@ -1,0 +1,302 @@
+"""``host:``: both ends of a channel between a real guest and our own VMBus host.
+
+The server's end runs beside the host, the client's end is the endpoint over ``/dev/uioN`` in the
+guest, and a test drives both. Their events are merged by the clock that they share; see
+``kmcl_adapters.host.end``, also for how rest is known.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final
+
+from kmcl_adapters import AdapterError, Description, Session
+from kmcl_adapters.host.channel import TEST_CLASS
+from kmcl_adapters.host.end import IDLE_SECONDS
+from kmcl_adapters.uio.library import VERSION
+from kmcl_adapters.uio.pair import CAPABILITIES, ROLES, Gone, PairSession
+from kmcl_adapters.uio.stamps import Answer
+from kmcl_model.case import stimulus_to_json
+from kmcl_model.events import Event
+from kmcl_model.stimuli import Stimulus
+from kmcl_model.trace import TraceError, event_from_json
+
+from .adapter import LabSession
+from .channel import Job
+from .frames import Kind
+from .images import build, default_cache
+from .lab import Lab
+from .machine import HostKind
+from .problem import GuestLost, LabProblem
+
+__all__ = [
+    "BothAdapter",
+    "BothSession",
+    "ClientEnd",
+    "ServerEnd",
+    "answer_of",
+    "create",
+    "is_rest",
+    "ordered",
+]
+
+_LIMIT: Final = 60.0
+"""Seconds for one request; everything is emulated twice."""
+_SETTLING: Final = 25.0
+_CLOCK_CHECKS: Final = 5
+
+
+def answer_of(told: Mapping[str, Any]) -> Answer:
+    """What an end has said. Raises Gone where it makes no sense."""
+    try:
+        if "error" in told:
+            raise Gone("garbage", str(told["error"]))
+        events: list[tuple[int, Event]] = [
+            (int(stamp), event_from_json(record)) for stamp, record in told["events"]
+        ]
+        return Answer(events, int(told["until"]), tuple(told["traffic"]))
+    except (TraceError, KeyError, TypeError, ValueError) as error:
+        raise Gone("garbage", f"{type(error).__name__}: {error}") from None
+
+
+def _request(kind: str, stimulus: Stimulus | None) -> dict[str, Any]:
+    request: dict[str, Any] = {"do": kind}
+    return request if stimulus is None else request | {"stimulus": stimulus_to_json(stimulus)}
+
+
+class ServerEnd:
+    """The end beside the host."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+
+    def ask(self, kind: str, stimulus: Stimulus | None = None) -> dict[str, Any]:
+        """A request. Raises Gone."""
+        try:
+            told: dict[str, Any] = self._lab.ask_host(
+                "end", limit=_LIMIT, **_request(kind, stimulus)
+            )
+            return told
+        except GuestLost as lost:
+            raise Gone("hang" if lost.is_hang else "crash", str(lost)) from None
+        except LabProblem as problem:
+            raise Gone("crash", f"the server's end: {problem}") from None
+
+    def request(self, kind: str, stimulus: Stimulus | None = None) -> Answer:
+        """See ``PairEnd``."""
+        return answer_of(self.ask(kind, stimulus))
+
+
+class ClientEnd:
+    """The end in the guest, in a process of its own. Raises LabProblem where it cannot serve."""
+
+    def __init__(self, lab: Lab, instance: str) -> None:
+        self._job: Job = lab.guest.start(["python3", "-m", "kmcl_adapters.host.client", instance])
+        self._lines: queue.SimpleQueue[bytes | GuestLost | None] = queue.SimpleQueue()
+        self._errors = b""
+        threading.Thread(target=self._read, name="client's end", daemon=True).start()
+        try:
+            hello = self._answer()
+        except Gone as gone:
+            raise LabProblem(str(gone)) from None
+        if "error" in hello:
+            raise LabProblem(f"the client's end: {hello['error']}")
+        self.ring_bytes = int(hello["size"])
+
+    def _read(self) -> None:
+        text = b""
+        try:
+            for kind, body in self._job.parts():
+                if kind == Kind.ERRORS:
+                    self._errors = (self._errors + body)[-1000:]
+                    continue
+                *lines, text = (text + body).split(b"\n")
+                for line in lines:
+                    self._lines.put(line)
+            self._lines.put(None)
+        except GuestLost as lost:
+            self._lines.put(lost)
+
+    def begin(self, kind: str, stimulus: Stimulus | None = None) -> None:
+        """Send a request. Raises Gone."""
+        try:
+            self._job.write(json.dumps(_request(kind, stimulus)).encode() + b"\n")
+        except GuestLost as lost:
+            raise Gone("crash", str(lost)) from None
+
+    def _answer(self) -> dict[str, Any]:
+        try:
+            line = self._lines.get(timeout=_LIMIT)
+        except queue.Empty:
+            raise Gone("hang", f"the client's end did not answer within {_LIMIT:g} s") from None
+        if isinstance(line, GuestLost):
+            raise Gone("hang" if line.is_hang else "crash", str(line))
+        if line is None:
+            words = self._errors.decode("utf-8", "replace").strip().splitlines()[-1:]
+            raise Gone("crash", f"the client's end has ended: {' '.join(words)}")
+        try:
+            told: dict[str, Any] = json.loads(line)
+        except ValueError:
+            raise Gone("garbage", f"the client's end: {line[:80]!r}") from None
+        return told
+
+    def ask(self, kind: str, stimulus: Stimulus | None = None) -> dict[str, Any]:
+        """A request and its answer. Raises Gone."""
+        self.begin(kind, stimulus)
+        return self._answer()
+
+    def request(self, kind: str, stimulus: Stimulus | None = None) -> Answer:
+        """See ``PairEnd``."""
+        return answer_of(self.ask(kind, stimulus))
+
+    def finish(self) -> Answer:
+        """The answer to what was begun. Raises Gone."""
+        return answer_of(self._answer())
+
+    def kill(self) -> None:
+        """End it; never raises."""
+        with contextlib.suppress(GuestLost):
+            self._job.kill()
+
+
+def ordered(times: list[int]) -> bool:
+    """Whether readings that were taken one after the other tell so."""
+    return all(earlier < later for earlier, later in pairwise(times))
+
+
+def is_rest(client: tuple[int, ...], server: tuple[int, ...]) -> bool:
+    """Whether nothing is on its way between the ends, by their traffic; see ``host.client`` and
+    ``hosting.commands``. The guest sees the channel that is offered and has drawn the consequences,
+    and nobody runs, but for a client whose open the server does not answer yet."""
+    _, seen, is_aware, client_runs, client_opens = client
+    _, offered, is_asked, _, waiting, server_runs = server
+    if seen != offered or not is_aware or waiting or server_runs:
+        return False
+    return not client_runs or bool(client_opens and is_asked)
+
+
+class BothSession(PairSession):
+    """A session over both ends; rest is known by idle time."""
+
+    settling = _SETTLING
+    exact = False
+
+    def __init__(self, adapter: BothAdapter, server: ServerEnd, client: ClientEnd) -> None:
+        super().__init__(adapter, {"client": client, "server": server})
+        self._client = client
+
+    def _ask_for_rest(self) -> bool:
+        """Whether both were at rest at the same time: the client has just been for a while, and the
+        server, which was as well, has done and seen nothing until now."""
+        self._client.begin("settle")
+        before = self._take_from("server", "settle").traffic
+        client = self._keep("client", self._client.finish()).traffic
+        now = self._take_from("server", "apply").traffic
+        return now == before and is_rest(client, now)
+
+
+class BothAdapter:
+    """Of a lab that is running with the programmable host; both end with ``close``. A guest that
+    was lost is replaced before the next session."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self._instance = ""
+        self._ring_bytes = 0
+        self._server = ServerEnd(lab)
+        self._client: ClientEnd | None = None
+
+    def describe(self) -> Description:
+        """Both ends; the guest's kernel tells no rest."""
+        name = "kmcl endpoint over uio_hv_generic, and kmcl server on a VMBus host"
+        return Description(name, VERSION, "host", CAPABILITIES, False, IDLE_SECONDS)
+
+    def open(self) -> Session:
+        """Fresh ends, neither allocated. Raises AdapterError."""
+        try:
+            if (lost := self.lab.lost) is not None:
+                self.kill()
+                self.lab.restart(str(lost))
+                self._instance = ""
+            if self._client is None:
+                self._client = self._begin()
+            for role, end in (("server", self._server), ("client", self._client)):
+                end.request("open")
+                assert role in ROLES
+        except (LabProblem, Gone) as problem:
+            self.kill()
+            raise AdapterError(f"host: {problem}") from None
+        return LabSession(self.lab, BothSession(self, self._server, self._client))
+
+    def _begin(self) -> ClientEnd:
+        """The first time the device is there without a server: the guest's driver binds it, and
+        its rings are measured. Later it is offered for that alone."""
+        if self._instance:
+            told = self.lab.ask_host("offer", class_id=TEST_CLASS, instance=self._instance)
+        else:
+            (told,) = self.lab.ask_host("channels")
+            self._instance = told["instance"]
+        self._bind()
+        client = ClientEnd(self.lab, self._instance)
+        self.lab.ask_host("rescind", relid=told["relid"])
+        self.lab.ask_host(
+            "serve", class_id=TEST_CLASS, instance=self._instance, ring_bytes=client.ring_bytes
+        )
+        self._check_clocks(client)
+        return client
+
+    def _bind(self) -> None:
+        folder = f"/sys/bus/vmbus/devices/{self._instance}/uio"
+        self.lab.guest.run(
+            [
+                "sh",
+                "-c",
+                f"echo {TEST_CLASS} > /sys/bus/vmbus/drivers/uio_hv_generic/new_id 2>/dev/null; "
+                f"i=0; while [ ! -e {folder} ] && [ $i -lt 500 ]; do usleep 20000; "
+                "i=$((i+1)); done; true",
+            ]
+        )
+
+    def _check_clocks(self, client: ClientEnd) -> None:
+        """Ask one end between two readings of the other."""
+        self._server.request("open")
+        times: list[int] = []
+        for _ in range(_CLOCK_CHECKS):
+            times += [self._server.ask("time")["until"], client.ask("time")["until"]]
+        if not ordered(times):
+            raise LabProblem(f"guest and host do not share a clock: {times}; no order is known")
+
+    def kill(self) -> None:
+        """End the client's process; the server's end goes back to nothing."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.kill()
+        with contextlib.suppress(Gone):  # with the machines
+            self._server.ask("close")
+
+    def close(self) -> None:
+        """End both, and the lab."""
+        self.kill()
+        self.lab.close()
+
+
+def create(argument: str) -> BothAdapter:
+    """``host:``; there is nothing to choose. Raises AdapterError."""
+    if argument:
+        raise AdapterError(f"host:{argument}: nothing can stand behind the colon")
+    try:
+        images = build(default_cache(), tell=lambda text: print(f"lab: {text}", file=sys.stderr))
+        folder = Path(tempfile.mkdtemp(prefix="kmcl-lab-logs-"))
+        lab = Lab(images, folder, host=HostKind.PROGRAMMABLE)
+        lab.start()
+    except LabProblem as problem:
+        raise AdapterError(f"host: {problem}") from None
+    return BothAdapter(lab)

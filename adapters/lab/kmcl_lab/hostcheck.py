@@ -1,0 +1,200 @@
+"""What the programmable host can do with a real guest, step by step, and how long it takes.
+
+Each step is checked: a figure of something that did not work would be worth nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+from kmcl_adapters.host.channel import TEST_CLASS
+
+from .channel import Job
+from .frames import Kind
+from .lab import Lab
+from .problem import LabProblem
+
+__all__ = ["Conversation", "check_host", "offer_again"]
+
+_SECONDS: Final = 60.0
+_ROUND_TRIPS: Final = 200
+_COMPLETION: Final = 11
+_MOMENT: Final = "bound"
+_WARM_UP: Final = 60
+_LEAK_BYTES: Final = 8192
+"""A cycle that costs the host more memory than this on average leaks; one fills ten times as much
+with what the trace keeps of it, and gives it back."""
+
+
+class Conversation:
+    """``kmcl_lab.talk`` on a device of the guest, which it opens. Raises LabProblem."""
+
+    def __init__(self, lab: Lab, device: str) -> None:
+        self._job: Job = lab.guest.start(["python3", "-m", "kmcl_lab.talk", device])
+        self._answers = self._lines()
+        self.opened = next(self._answers)
+
+    def _lines(self) -> Iterator[dict[str, Any]]:
+        text = said = b""
+        for kind, body in self._job.parts(_SECONDS):
+            if kind == Kind.ERRORS:
+                said += body
+                continue
+            *lines, text = (text + body).split(b"\n")
+            for line in lines:
+                yield json.loads(line)
+        words = said.decode("utf-8", "replace").strip().splitlines()[-1:]
+        raise LabProblem(f"the endpoint in the guest has ended: {' '.join(words)}")
+
+    def begin(self, do: str, **more: Any) -> None:
+        """Give an order."""
+        self._job.write(json.dumps({"do": do} | more).encode() + b"\n")
+
+    def end(self) -> dict[str, Any]:
+        """Its answer."""
+        return next(self._answers)
+
+    def order(self, do: str, **more: Any) -> dict[str, Any]:
+        """Both."""
+        self.begin(do, **more)
+        return self.end()
+
+    def close(self) -> None:
+        """Close the channel and end."""
+        self.order("close")
+        self._job.end_input()
+        for _ in self._job.parts(_SECONDS):
+            pass
+
+
+def _expect(found: object, wanted: object, what: str) -> None:
+    if found != wanted:
+        raise LabProblem(f"{what}: {found}, expected {wanted}")
+
+
+def _entries(lab: Lab) -> int:
+    return int(lab.ask_host("figures")["trace"])
+
+
+def _wait_for_device(lab: Lab, device: str) -> None:
+    code = f"i=0; while [ ! -e {device} ] && [ $i -lt 500 ]; do usleep 20000; i=$((i+1)); done"
+    lab.guest.run(["sh", "-c", f"{code}; [ -e {device} ]"])
+
+
+def _exchange(lab: Lab, talk: Conversation, relid: int) -> None:
+    """A request, what the host finds, and the completion that it sends."""
+    talk.order("send", payload=b"question".hex(), transaction=7, flags=1)
+    packet = lab.ask_host("receive", relid=relid)
+    _expect((packet["transaction"], packet["flags"]), (7, 1), "the request at the host")
+    _expect(bytes.fromhex(packet["payload"]), b"question", "its payload")
+    lab.ask_host("put", relid=relid, kind=_COMPLETION, transaction=7, payload=b"answered".hex())
+    answer = talk.order("receive")
+    _expect((answer["kind"], answer["transaction"]), (_COMPLETION, 7), "the completion")
+    _expect(bytes.fromhex(answer["payload"]), b"answered", "its payload")
+
+
+def check_host(lab: Lab, rewinds: int = 5) -> dict[str, Any]:
+    """Bind, open, exchange, rescind, offer again, save, and go back so many times; the figures, in
+    seconds. ``lab`` runs with the programmable host. Raises LabProblem where something is wrong."""
+    figures: dict[str, Any] = {"ready": lab.account().ready_after}
+    started = time.monotonic()
+    device = lab.bind(TEST_CLASS)
+    (first,) = lab.ask_host("channels")
+    figures["bind"] = _since(started)
+    relid, instance = first["relid"], first["instance"]
+    talk = Conversation(lab, device)
+    _expect(talk.opened, {"open": device}, "the endpoint")
+    _exchange(lab, talk, relid)
+    lab.ask_host("answer", relid=relid)
+    found = talk.order("exchange", count=_ROUND_TRIPS)
+    if "seconds" not in found:
+        raise LabProblem(f"round trips: {found}")
+    figures["request_and_completion"] = round(found["seconds"], 5)
+    figures |= _rescind_and_offer_again(lab, talk, device, relid, instance)
+    started = time.monotonic()
+    lab.save(_MOMENT)
+    figures["save"] = _since(started)
+    figures["rewind"] = [_rewound(lab, device) for _ in range(rewinds)]
+    return figures
+
+
+def offer_again(lab: Lab, count: int) -> dict[str, Any]:
+    """Rescind the one device and offer the same instance again, so many times, each until the
+    guest's driver has it; seconds for one, and what the guest and the host have lost. Raises
+    LabProblem."""
+    device = lab.bind(TEST_CLASS)
+    (channel,) = lab.ask_host("channels")
+    relid, instance = channel["relid"], channel["instance"]
+    before: dict[str, int] = {}
+    started = 0.0
+    for number in range(_WARM_UP + count):
+        if number == _WARM_UP:  # what is allocated once is not a leak, nor is a trace that grows
+            before, started = _kept(lab), time.monotonic()
+        since = _entries(lab)
+        lab.ask_host("rescind", relid=relid)
+        lab.ask_host("wait-for", name="RELID_RELEASED", since=since, child_relid=relid)
+        relid = lab.ask_host("offer", class_id=TEST_CLASS, instance=instance)["relid"]
+        _wait_for_device(lab, device)
+    seconds = time.monotonic() - started
+    after = _kept(lab)
+    talk = Conversation(lab, device)
+    _exchange(lab, talk, relid)
+    talk.close()
+    leaks = after["host_descriptors"] > before["host_descriptors"] or (
+        (after["host_kib"] - before["host_kib"]) * 1024 > _LEAK_BYTES * count
+    )
+    figures: dict[str, Any] = {"offers": count, "seconds_each": round(seconds / count, 3)}
+    return figures | {"before": before, "after": after, "leaks": leaks}
+
+
+def _kept(lab: Lab) -> dict[str, int]:
+    """Memory of the guest and of the host, and the host's descriptors."""
+    script = "echo 3 > /proc/sys/vm/drop_caches; grep MemAvailable /proc/meminfo"
+    text = lab.guest.run(["sh", "-c", script]).output.decode()
+    figures = lab.ask_host("figures")
+    return {
+        "guest_free_kib": int(text.split()[1]),
+        "host_kib": int(figures["resident_kib"]),
+        "host_descriptors": int(figures["descriptors"]),
+    }
+
+
+def _rescind_and_offer_again(
+    lab: Lab, talk: Conversation, device: str, relid: int, instance: str
+) -> dict[str, float]:
+    talk.begin("wait", limit=_SECONDS)
+    since, started = _entries(lab), time.monotonic()
+    lab.ask_host("rescind", relid=relid)
+    _expect(talk.end(), {"errno": "EIO"}, "a reader whose channel is rescinded")
+    lab.ask_host("wait-for", name="RELID_RELEASED", since=since, child_relid=relid)
+    figures = {"rescind": _since(started)}
+    started = time.monotonic()
+    again = lab.ask_host("offer", class_id=TEST_CLASS, instance=instance)
+    _wait_for_device(lab, device)
+    figures["offer"] = _since(started)
+    if again["relid"] == relid:
+        raise LabProblem("the instance came back under the id that it had")
+    second = Conversation(lab, device)
+    _exchange(lab, second, again["relid"])
+    second.close()
+    return figures
+
+
+def _rewound(lab: Lab, device: str) -> float:
+    """Seconds to the saved moment, up to the guest's first answer; then the channel works."""
+    started = time.monotonic()
+    lab.rewind(_MOMENT)
+    _expect(lab.guest.run(["true"]).code, 0, "a command after rewinding")
+    seconds = _since(started)
+    (channel,) = lab.ask_host("channels")
+    talk = Conversation(lab, device)
+    _exchange(lab, talk, channel["relid"])
+    lab.ask_host("rescind", relid=channel["relid"])  # which the next rewinding takes back
+    return seconds
+
+
+def _since(started: float) -> float:
+    return round(time.monotonic() - started, 3)

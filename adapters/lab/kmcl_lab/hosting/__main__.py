@@ -1,0 +1,57 @@
+"""``python3 -m kmcl_lab.hosting``: boot a guest as its machine and its VMBus host."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from kmcl_adapters.host.channel import HostOffer
+from kmcl_lab.problem import LabProblem
+from kmcl_lab.vmm.machine import Program
+
+from .commands import HostCommands
+from .control import serve
+from .program import Descriptors, Hosting
+
+__all__ = ["main"]
+
+
+def _stream(text: str) -> int:
+    """A number is a descriptor that we have inherited, all else a device."""
+    return int(text) if text.isdigit() else os.open(text, os.O_RDWR | os.O_NOCTTY)
+
+
+def main(arguments: list[str]) -> int:
+    """Until the control connection is closed; 1 where there can be no machine."""
+    parser = argparse.ArgumentParser(prog="python3 -m kmcl_lab.hosting", description=__doc__)
+    parser.add_argument("--kernel", type=Path, required=True)
+    parser.add_argument("--initrd", type=Path, required=True)
+    parser.add_argument("--memory", type=int, default=512, help="MiB")
+    parser.add_argument("--processors", type=int, default=1)
+    parser.add_argument("--offer", metavar="GUID", action="append", default=[], help="a class")
+    for name in ("guest", "monitor", "console"):
+        parser.add_argument(f"--{name}", required=True, help="a device, or a descriptor's number")
+    chosen = parser.parse_args(arguments)
+    sys.setswitchinterval(0.0005)  # the processor's thread and ours take turns
+    try:
+        program = Program(chosen.kernel.read_bytes(), chosen.initrd.read_bytes())
+        streams = Descriptors(_stream(chosen.guest), _stream(chosen.console))
+        hosting = Hosting(program, streams, memory=chosen.memory, processors=chosen.processors)
+    except (LabProblem, OSError) as problem:
+        print(f"kmcl: {problem}", file=sys.stderr)
+        return 1
+    commands = HostCommands(hosting)
+    for class_id in chosen.offer:
+        commands.offer(class_id=HostOffer(class_id).complete().class_id)
+    hosting.start()
+    serve(_stream(chosen.monitor), commands.table())
+    return 0
+
+
+if __name__ == "__main__":
+    code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)  # threads sit in the kernel

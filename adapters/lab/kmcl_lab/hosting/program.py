@@ -1,0 +1,183 @@
+"""Machine and VMBus host together: streams, saved moments, resets."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from typing import Final, NamedTuple
+
+from kmcl_adapters.host.host import HostState, VmbusHost
+from kmcl_lab.frames import FrameReader, Kind, frame
+from kmcl_lab.vmm.machine import Machine, Program, Streams
+from kmcl_lab.vmm.state import MachineState, go_back, power_on_state, save
+
+from .control import CommandError
+
+__all__ = ["Descriptors", "Hosting", "Moment"]
+
+_QUIET_SECONDS: Final = 10.0
+_POLL_SECONDS: Final = 0.005
+_MONITOR_SECONDS: Final = 0.001
+_IDLE_SECONDS: Final = 0.05
+_STALL_SECONDS: Final = 1.0
+_CHUNK: Final = 1 << 16
+_LONGEST_LINE: Final = 200
+
+
+class Descriptors(NamedTuple):
+    """Where the guest's agent, and its console, are connected."""
+
+    guest: int
+    console: int
+
+
+class Moment(NamedTuple):
+    """A moment to go back to."""
+
+    machine: MachineState
+    host: HostState
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+class _Lines:
+    """Gathers a console's bytes: each write costs, and a line is what people read."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._line = bytearray()
+
+    def __call__(self, data: bytes) -> None:
+        self._line += data
+        if data == b"\n" or len(self._line) >= _LONGEST_LINE:
+            _write(self._descriptor, bytes(self._line))
+            self._line.clear()
+
+
+class Hosting:
+    """Both, connected; ``start`` runs them. ``memory``: of the guest, in MiB."""
+
+    def __init__(
+        self, program: Program, descriptors: Descriptors, *, memory: int, processors: int
+    ) -> None:
+        self._descriptors = descriptors
+        console = _Lines(descriptors.console)
+        streams = Streams(console, lambda data: _write(descriptors.guest, data))
+        self.machine = Machine(program, streams, memory=memory, processors=processors)
+        self.host = VmbusHost(self.machine)
+        self.machine.owner = self.host
+        self.moments: dict[str, Moment] = {}
+        self.resets = 0
+        self.running = False
+        self.stalls: list[float] = []
+        """Seconds during which no thread of ours ran, as far as they are longer than they may be:
+        the machine below has lost an interrupt."""
+        self._power_on = power_on_state(self.machine)
+
+    def start(self) -> None:
+        """Boot, and serve the streams."""
+        for name, work in (
+            ("guest stream", self._pass_on),
+            ("monitor pages", self._scan),
+            ("resets", self._watch),
+        ):
+            threading.Thread(target=work, name=name, daemon=True).start()
+        self.go_on()
+
+    def stop(self) -> None:
+        """Stop the processors."""
+        self.running = False
+        self.machine.pause()
+
+    def go_on(self) -> None:
+        """Let them go on."""
+        self.running = True
+        self.machine.start()
+
+    def tsc_offset(self) -> int:
+        """What the guest's time-stamp counter is ahead of ours, modulo 2**64. The processors stop
+        for it: KVM would let us wait until one leaves the guest by itself."""
+        running = self.running
+        self.stop()
+        try:
+            return self.machine.tsc_offset()
+        finally:
+            if running:
+                self.go_on()
+
+    def reset(self) -> None:
+        """As if the power had been off."""
+        self.stop()
+        self.resets += 1
+        self.host.machine_reset()
+        go_back(self.machine, self._power_on)
+        self.go_on()
+
+    def save(self, name: str) -> None:
+        """Keep this moment, as soon as it is a quiet one. Raises CommandError."""
+        deadline = time.monotonic() + _QUIET_SECONDS
+        while True:
+            self.stop()
+            try:
+                if not self.machine.console.idle():
+                    raise ValueError("the guest has not taken what it was sent")
+                self.moments[name] = Moment(save(self.machine), self.host.save())
+                return
+            except ValueError as why:
+                if time.monotonic() > deadline:
+                    raise CommandError(str(why)) from None
+            finally:
+                self.go_on()
+            time.sleep(_POLL_SECONDS)
+
+    def rewind(self, name: str) -> None:
+        """Go back to a moment that was kept, also from a panic or after a reset.
+
+        Whoever talks to the agent hears a hello first: what was said before is void. Raises
+        CommandError.
+        """
+        moment = self.moments.get(name)
+        if moment is None:
+            raise CommandError(f"no moment is called {name!r}; there are: {list(self.moments)}")
+        self.stop()
+        self.host.restore(moment.host)
+        go_back(self.machine, moment.machine)
+        hello = {"moment": name}
+        _write(self._descriptors.guest, frame(Kind.HELLO, 0, json.dumps(hello).encode()))
+        self.go_on()
+
+    # Threads
+
+    def _pass_on(self) -> None:
+        """From the lab to the agent, in whole frames: a rewinding must not cut one in two."""
+        reader = FrameReader(seeking=False)
+        while data := os.read(self._descriptors.guest, _CHUNK):
+            for kind, job, body in reader.feed(data):
+                self.machine.console.feed(frame(kind, job, body))
+
+    def _scan(self) -> None:
+        while True:
+            monitored = any(
+                channel.offer.monitor is not None for channel in [*self.host.channels.values()]
+            )
+            started = time.monotonic()
+            time.sleep(_MONITOR_SECONDS if monitored else _IDLE_SECONDS)
+            if (slept := time.monotonic() - started) > _STALL_SECONDS:
+                self.stalls.append(round(slept, 3))
+            if monitored:
+                self.host.scan_monitor()
+
+    def _watch(self) -> None:
+        """A guest that resets itself boots again."""
+        while True:
+            self.machine.ended.wait()
+            self.machine.ended.clear()
+            print(f"kmcl-lab: {self.machine.why}", flush=True)
+            if self.running:
+                self.reset()

@@ -1,0 +1,297 @@
+"""Conversations with the VMBus host, without a machine; and hosts with a defect that they find."""
+
+from collections.abc import Callable
+
+import pytest
+
+from kmcl_adapters.host.channel import HostChannel, HostOffer, State
+from kmcl_adapters.host.control import Status, version
+from kmcl_adapters.host.host import SOUND
+from kmcl_adapters.host.mutants import MUTANTS
+from kmcl_adapters.host.scripted import ScriptedGuest, ScriptedMachine
+
+Conversation = Callable[[ScriptedGuest], None]
+CONVERSATIONS: dict[str, Conversation] = {}
+
+ONE = HostOffer(instance="00000000-0000-4000-8000-000000000001")
+RESULT = "OPENCHANNEL_RESULT"
+
+
+def conversation(function: Conversation) -> Conversation:
+    CONVERSATIONS[function.__name__] = function
+    return function
+
+
+class Server:
+    """Serves a channel, and notes what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def asked(self, channel: HostChannel) -> None:
+        self.told.append("asked")
+
+    def signalled(self, channel: HostChannel) -> None:
+        self.told.append("signalled")
+
+    def left(self, channel: HostChannel) -> None:
+        self.told.append("left")
+
+
+@conversation
+def offers_come_when_they_are_asked_for(guest: ScriptedGuest) -> None:
+    first = guest.host.offer(ONE)
+    assert guest.contact() == {"version_supported": 1, "connection_state": 0, "msg_conn_id": 4}
+    second = guest.host.offer(HostOffer(flags=0x10, user_data=b"mine", monitor=37))
+    assert guest.read_all() == []
+    guest.post("REQUESTOFFERS")
+    one, two, last = guest.read_all()
+    assert (one.fields["if_instance"], one.fields["child_relid"]) == (ONE.instance, first.relid)
+    assert two.fields == second.fields() | {"user_def": b"mine".ljust(120, b"\0")}
+    assert (two.fields["monitorid"], two.fields["monitor_allocated"]) == (37, 1)
+    assert last.name == "ALLOFFERS_DELIVERED"
+    third = guest.host.offer()
+    (late,) = guest.read_all()
+    assert late.fields["child_relid"] == third.relid
+
+
+@conversation
+def versions_are_refused_until_one_is_known(guest: ScriptedGuest) -> None:
+    guest.host.control.refused = frozenset({version(5, 3)})
+    assert guest.contact(version(6, 9))["version_supported"] == 0
+    assert guest.contact(version(5, 3))["version_supported"] == 0
+    assert guest.post("REQUESTOFFERS") == Status.INVALID_CONNECTION
+    assert guest.contact(version(5, 2))["version_supported"] == 1
+    guest.connection = 1
+    assert guest.post("REQUESTOFFERS") == Status.INVALID_CONNECTION
+    assert guest.contact(version(4, 0))["msg_conn_id"] == 0
+    assert guest.post("REQUESTOFFERS") == Status.SUCCESS
+
+
+@conversation
+def many_messages_pass_one_slot(guest: ScriptedGuest) -> None:
+    guest.connect()
+    interrupts = len(guest.machine.interrupts)
+    channels = [guest.host.offer() for _ in range(40)]
+    offered = [message.fields["child_relid"] for message in guest.read_all()]
+    assert offered == [channel.relid for channel in channels]
+    assert len(guest.machine.interrupts) - interrupts == 40
+    assert guest.host.slot.busy
+
+
+@conversation
+def a_slot_emptied_at_the_last_moment_is_found(guest: ScriptedGuest) -> None:
+    guest.connect()
+    guest.host.offer()
+    taken = []
+
+    def take() -> None:
+        guest.machine.on_fence = lambda: None
+        taken.append(guest.machine.memory[0x1000 + 512 + 16])
+        guest.machine.words[(0x1000 + 512) // 4] = 0  # without having seen the request
+
+    guest.machine.on_fence = take
+    second = guest.host.offer()
+    (message,) = guest.read_all()
+    assert (taken, message.fields["child_relid"]) == ([1], second.relid)
+
+
+@conversation
+def a_long_gpadl_is_put_together(guest: ScriptedGuest) -> None:
+    relid = guest.host.offer().relid
+    guest.connect()
+    frames = [8 + 7 * n % 480 for n in range(200)]
+    (created,) = guest.share(relid, 5, frames)
+    assert created.fields == {"child_relid": relid, "gpadl": 5, "creation_status": 0}
+    assert guest.host.gpadls.complete[5].frames == tuple(frames)
+
+
+@conversation
+def a_gpadl_outside_the_memory_is_refused(guest: ScriptedGuest) -> None:
+    relid = guest.host.offer().relid
+    guest.connect()
+    (created,) = guest.share(relid, 5, [8, 9, 512])
+    assert created.fields["creation_status"] == 0xC000000D
+    assert [message.name for message in guest.share(relid, 5, [8, 9])] == ["GPADL_CREATED"]
+
+
+@conversation
+def a_handle_in_use_is_not_taken_again(guest: ScriptedGuest) -> None:
+    relid = guest.host.offer().relid
+    guest.connect()
+    guest.share(relid, 5, [8, 9])
+    assert guest.share(relid, 5, [10, 11]) == []
+    assert guest.host.gpadls.complete[5].frames == (8, 9)
+
+
+@conversation
+def a_channel_is_opened_used_and_closed(guest: ScriptedGuest) -> None:
+    server = Server()
+    channel = guest.host.offer(ONE, server)
+    guest.connect()
+    assert [message.name for message in guest.open(channel.relid)] == ["GPADL_CREATED"]
+    assert channel.state == State.OPENING
+    guest.host.answer_open(channel, 0)
+    (result,) = guest.read_all()
+    assert result.fields == {"child_relid": channel.relid, "openid": channel.relid, "status": 0}
+    assert guest.signal(channel.connection_id) == Status.SUCCESS
+    guest.host.signal(channel)
+    assert guest.events() == [channel.relid]
+    assert guest.close(channel.relid) == []  # the server still uses the rings
+    guest.host.let_go(channel)
+    assert guest.names() == ["GPADL_TORNDOWN"]
+    assert (server.told, channel.state) == (["asked", "signalled", "left"], State.OFFERED)
+
+
+@conversation
+def an_open_is_refused_and_tried_again(guest: ScriptedGuest) -> None:
+    channel = guest.host.offer(ONE, Server())
+    guest.connect()
+    guest.open(channel.relid)
+    guest.host.answer_open(channel, 0xC000009A)
+    guest.host.let_go(channel)
+    guest.post("GPADL_TEARDOWN", child_relid=channel.relid, gpadl=900)
+    result, torn_down = guest.read_all()
+    assert (result.fields["status"], torn_down.name) == (0xC000009A, "GPADL_TORNDOWN")
+    guest.open(channel.relid)
+    guest.host.answer_open(channel, 0)
+    assert guest.names() == [RESULT]
+
+
+@conversation
+def rings_must_be_the_channels_own(guest: ScriptedGuest) -> None:
+    one, two = guest.host.offer(), guest.host.offer()
+    guest.connect()
+    guest.share(two.relid, 7, range(8, 16))
+    guest.post(
+        "OPENCHANNEL",
+        child_relid=one.relid,
+        openid=3,
+        ring_buffer_gpadlhandle=7,
+        target_vp=0,
+        downstream_ringbuffer_pageoffset=4,
+        userdata=b"",
+    )
+    (result,) = guest.read_all()
+    assert result.fields["status"] == 0xC000000D
+    assert one.state == State.OFFERED
+
+
+@conversation
+def a_rescinded_channel_is_neither_opened_nor_answered(guest: ScriptedGuest) -> None:
+    server = Server()
+    channel = guest.host.offer(ONE, server)
+    guest.connect()
+    guest.open(channel.relid)
+    guest.host.rescind(channel)
+    guest.host.answer_open(channel, 0)
+    assert guest.names() == ["RESCIND_CHANNELOFFER"]
+    assert [message.name for message in guest.open(channel.relid, 901)] == ["GPADL_CREATED"]
+    guest.host.let_go(channel)
+    assert [m.name for m in guest.close(channel.relid, 901)] == ["GPADL_TORNDOWN"]
+    assert server.told == ["asked", "left"]
+
+
+@conversation
+def an_instance_comes_back_when_it_was_released(guest: ScriptedGuest) -> None:
+    channel = guest.host.offer(ONE)
+    guest.connect()
+    guest.host.rescind(channel)
+    again = guest.host.offer(ONE)
+    assert guest.names() == ["RESCIND_CHANNELOFFER"]
+    guest.post("RELID_RELEASED", child_relid=channel.relid)
+    (offer,) = guest.read_all()
+    assert offer.fields["if_instance"] == ONE.instance
+    assert offer.fields["child_relid"] == again.relid != channel.relid
+    assert channel.state == State.RELEASED
+    guest.post("RELID_RELEASED", child_relid=channel.relid)
+    assert guest.host.trace.since(-1)[0].note == f"there is no channel {channel.relid}"
+
+
+@conversation
+def a_guest_that_begins_anew_finds_all_closed(guest: ScriptedGuest) -> None:
+    server = Server()
+    channel, gone = guest.host.offer(ONE, server), guest.host.offer()
+    guest.connect()
+    guest.open(channel.relid)
+    guest.host.answer_open(channel, 0)
+    guest.host.rescind(gone)
+    guest.read_all()
+    offers = guest.connect()
+    assert [offer["child_relid"] for offer in offers] == [channel.relid]
+    assert (server.told, channel.state) == (["asked", "left"], State.OFFERED)
+    assert guest.host.gpadls.complete == {}
+
+
+@conversation
+def an_unload_ends_the_connection(guest: ScriptedGuest) -> None:
+    guest.host.offer(ONE)
+    guest.connect()
+    guest.post("UNLOAD")
+    assert guest.names() == ["UNLOAD_RESPONSE"]
+    assert guest.post("REQUESTOFFERS") == Status.INVALID_CONNECTION
+    assert len(guest.connect()) == 1
+
+
+@conversation
+def interrupts_move_to_another_processor(guest: ScriptedGuest) -> None:
+    channel = guest.host.offer(ONE)
+    guest.connect()
+    guest.open(channel.relid)
+    guest.post("MODIFYCHANNEL", child_relid=channel.relid, target_vp=1)
+    guest.post("MODIFYCHANNEL", child_relid=channel.relid, target_vp=2)
+    assert [message.fields["status"] for message in guest.read_all()] == [0, 0xC000000D]
+    assert channel.target_vp == 1
+
+
+@conversation
+def a_close_has_no_answer(guest: ScriptedGuest) -> None:
+    channel = guest.host.offer(ONE)
+    guest.connect()
+    guest.open(channel.relid)
+    assert [message.name for message in guest.close(channel.relid)] == ["GPADL_TORNDOWN"]
+
+
+FINDS = {
+    "looks-once": "a_slot_emptied_at_the_last_moment_is_found",
+    "never-asks": "many_messages_pass_one_slot",
+    "overwrites": "many_messages_pass_one_slot",
+    "one-interrupt": "many_messages_pass_one_slot",
+    "header-only": "a_long_gpadl_is_put_together",
+    "believes-frames": "a_gpadl_outside_the_memory_is_refused",
+    "forgets-the-last": "a_long_gpadl_is_put_together",
+    "takes-handles-twice": "a_handle_in_use_is_not_taken_again",
+    "tears-down-early": "a_channel_is_opened_used_and_closed",
+    "offers-at-once": "an_instance_comes_back_when_it_was_released",
+    "offers-unasked": "offers_come_when_they_are_asked_for",
+    "answers-after-rescind": "a_rescinded_channel_is_neither_opened_nor_answered",
+    "opens-rescinded": "a_rescinded_channel_is_neither_opened_nor_answered",
+    "keeps-channels": "a_guest_that_begins_anew_finds_all_closed",
+    "any-version": "versions_are_refused_until_one_is_known",
+    "any-connection": "versions_are_refused_until_one_is_known",
+    "any-gpadl": "rings_must_be_the_channels_own",
+    "answers-close": "a_close_has_no_answer",
+    "keeps-released": "an_instance_comes_back_when_it_was_released",
+    "forgets-modify": "interrupts_move_to_another_processor",
+}
+"""For each defect the conversation that is about it; others may find it as well."""
+
+
+def a_guest(parts: object = SOUND) -> ScriptedGuest:
+    return ScriptedGuest(parts, ScriptedMachine(processors=2))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", CONVERSATIONS)
+def test_a_host_that_behaves(name: str) -> None:
+    CONVERSATIONS[name](a_guest())
+
+
+@pytest.mark.parametrize("mutant", MUTANTS)
+def test_a_defect_is_found_by_the_conversation_about_it(mutant: str) -> None:
+    with pytest.raises((AssertionError, ValueError, KeyError)):
+        CONVERSATIONS[FINDS[mutant]](a_guest(MUTANTS[mutant].parts))
+
+
+def test_every_defect_says_what_it_stands_for() -> None:
+    assert [name for name, mutant in MUTANTS.items() if not mutant.stands_for] == []
+    assert set(FINDS) == set(MUTANTS)

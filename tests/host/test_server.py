@@ -1,0 +1,246 @@
+"""The server's end on a channel of the VMBus host; the guest is played by the test."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from kmcl_adapters.driver import ThreadedSession
+from kmcl_adapters.host.bus import HostBus
+from kmcl_adapters.host.channel import HostOffer, State, rings_of
+from kmcl_adapters.host.end import StampedEnd
+from kmcl_adapters.host.gpadl import Gpadl, Range
+from kmcl_adapters.host.mutants import BUS_MUTANTS
+from kmcl_adapters.host.scripted import ScriptedGuest
+from kmcl_adapters.uio.descriptor import COMPLETION_REQUESTED, FROM_HOST, Kind, encode
+from kmcl_adapters.uio.library import Library
+from kmcl_adapters.uio.ring import Incoming, Outgoing
+from kmcl_model.api import OPENED, PROCESS_PACKET, STATE_CHANGE_CALLBACKS
+from kmcl_model.case import stimulus_to_json
+from kmcl_model.events import Event
+from kmcl_model.stimuli import Act, Arm, Invoke, Reaction, Stimulus
+
+OFFER = HostOffer(instance="00000000-0000-4000-8000-000000000001")
+REFUSED = 0xC0000001
+FRAMES = range(8, 16)
+
+
+class Stage:
+    """A scripted guest, and a server with its driver on one channel of the host."""
+
+    def __init__(self, bus: type[HostBus] = HostBus) -> None:
+        self.guest = ScriptedGuest()
+        self.bus = bus(self.guest.host, OFFER, 4096)
+        self.library = Library(self.bus)
+        self.events: list[Event] = []
+        self.changed = threading.Condition()
+        self.session = ThreadedSession(
+            self.library, on_event=self.record, on_close=self.library.Reset
+        )
+        for function, arguments in (
+            ("VmbChannelAllocate", (True,)),
+            ("VmbChannelInitSetProcessPacketCallbacks", (True, True)),
+            ("VmbChannelInitSetStateChangeCallbacks", (1, "size", STATE_CHANGE_CALLBACKS)),
+            ("VmbChannelEnable", ()),
+            ("VmbChannelStart", ()),
+        ):
+            self.call(function, *arguments)
+        self.guest.connect()
+
+    def record(self, event: Event) -> None:
+        with self.changed:
+            self.events.append(event)
+            self.changed.notify_all()
+
+    def apply(self, stimulus: Stimulus) -> None:
+        self.session.apply(stimulus)
+
+    def call(self, function: str, *arguments: Any, by: str = "t0") -> None:
+        self.apply(Invoke("invoke", "server", by, function, arguments))
+
+    def arm(self, callback: str, *steps: Act, status: int = 0, sticky: bool = False) -> None:
+        self.apply(Arm("arm", "server", callback, Reaction(steps, status, sticky)))
+
+    def await_event(self, holds: Callable[[Event], bool]) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: any(map(holds, self.events)), 20)
+
+    def await_exit(self, activation: str) -> None:
+        self.await_event(lambda e: e.kind == "exit" and e.activation == activation)
+
+    def await_message(self, name: str, since: int = 0) -> list[str]:
+        self.guest.host.wait_for(name, since)
+        return self.guest.names()
+
+    @property
+    def relid(self) -> int:
+        assert self.bus.channel is not None
+        return self.bus.channel.relid
+
+    def close(self) -> None:
+        self.session.close()
+
+
+@pytest.fixture
+def stage() -> Iterator[Stage]:
+    made = Stage()
+    yield made
+    made.close()
+
+
+def guests_rings(stage: Stage) -> tuple[Outgoing, Incoming]:
+    gpadl = Gpadl(1, 1, (Range(len(FRAMES) * 4096, 0, tuple(FRAMES)),))
+    rings = rings_of(stage.guest.machine.memory, gpadl, len(FRAMES) // 2)
+    return Outgoing(*rings.from_guest), Incoming(*rings.to_guest, FROM_HOST)
+
+
+def open_it(stage: Stage) -> None:
+    stage.guest.open(stage.relid)
+    stage.guest.host.wait_for("OPENCHANNEL_RESULT", status=0)
+    stage.guest.read_all()
+
+
+def opens_and_completes(stage: Stage) -> None:
+    """A request is processed and completed; each end signals as it must."""
+    stage.arm(PROCESS_PACKET, Act("VmbChannelPacketComplete", ("this", b"answered")), sticky=True)
+    open_it(stage)
+    stage.await_exit("PostStarted")
+    outgoing, incoming = guests_rings(stage)
+    outgoing.put(encode(Kind.IN_BAND, 9, b"question", COMPLETION_REQUESTED))
+    outgoing.publish()
+    assert stage.bus.channel is not None
+    since = stage.guest.host.trace.count
+    stage.guest.signal(stage.bus.channel.connection_id)
+    stage.guest.host.wait_for("SIGNAL", since + 1)
+    completion = incoming.peek()
+    assert completion is not None
+    assert (completion.kind, completion.transaction) == (Kind.COMPLETION, 9)
+    assert completion.payload == b"answered"
+    assert stage.guest.events() == [stage.relid]
+
+
+def gives_the_rings_back(stage: Stage) -> None:
+    """After a close the server suspends and closes, and the guest gets its memory back."""
+    open_it(stage)
+    stage.await_exit("PostStarted")
+    relid = stage.relid
+    stage.guest.post("CLOSECHANNEL", child_relid=relid)
+    stage.guest.post("GPADL_TEARDOWN", child_relid=relid, gpadl=900)
+    assert stage.await_message("GPADL_TORNDOWN") == ["GPADL_TORNDOWN"]
+    stage.await_exit("Closed")
+    open_it(stage)
+
+
+def refuses_and_opens_again(stage: Stage) -> None:
+    """Opened fails: the guest hears of it, gets its memory back, and may try again."""
+    stage.arm(OPENED, status=REFUSED)
+    stage.guest.open(stage.relid)
+    entry = stage.guest.host.wait_for("OPENCHANNEL_RESULT")
+    assert entry.fields["status"] == REFUSED
+    stage.guest.read_all()
+    stage.guest.post("GPADL_TEARDOWN", child_relid=stage.relid, gpadl=900)
+    assert stage.await_message("GPADL_TORNDOWN") == ["GPADL_TORNDOWN"]
+    open_it(stage)
+
+
+def offers_again_when_released(stage: Stage) -> None:
+    """Disabled and enabled: a new id, once the guest has let the old one go."""
+    open_it(stage)
+    old = stage.relid
+    stage.call("VmbChannelDisable")
+    assert stage.await_message("RESCIND_CHANNELOFFER") == ["RESCIND_CHANNELOFFER"]
+    stage.await_exit("Closed")
+    stage.await_event(lambda e: e.kind == "return" and e.function == "VmbChannelDisable")
+    stage.call("VmbChannelEnable")
+    assert stage.guest.names() == []
+    stage.guest.post("RELID_RELEASED", child_relid=old)
+    (offer,) = stage.guest.read_all()
+    assert offer.fields["child_relid"] == stage.relid != old
+
+
+CONVERSATIONS: dict[str, Callable[[Stage], None]] = {
+    "deaf-to-signals": opens_and_completes,
+    "keeps-the-rings": gives_the_rings_back,
+    "keeps-refused-rings": refuses_and_opens_again,
+    "opens-at-once": refuses_and_opens_again,
+    "forgets-to-rescind": offers_again_when_released,
+}
+
+
+@pytest.mark.parametrize(
+    "conversation",
+    [
+        opens_and_completes,
+        gives_the_rings_back,
+        refuses_and_opens_again,
+        offers_again_when_released,
+    ],
+)
+def test_a_server_on_the_wire(stage: Stage, conversation: Callable[[Stage], None]) -> None:
+    conversation(stage)
+
+
+@pytest.mark.parametrize("mutant", BUS_MUTANTS)
+def test_a_defect_of_the_bus_is_found(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage(BUS_MUTANTS[mutant])
+    original = stage.guest.host.wait_for
+    monkeypatch.setattr(
+        stage.guest.host,
+        "wait_for",
+        lambda name, since=0, **fields: original(name, since, 0.3, **fields),
+    )
+    try:
+        with pytest.raises((AssertionError, TimeoutError)):
+            CONVERSATIONS[mutant](stage)
+    finally:
+        stage.close()
+
+
+def test_every_defect_of_the_bus_has_its_conversation() -> None:
+    assert set(CONVERSATIONS) == set(BUS_MUTANTS)
+
+
+def test_a_ring_that_makes_no_sense_is_not_opened(stage: Stage) -> None:
+    stage.guest.machine.words[FRAMES[0] * 1024 + 1] = 4  # a read index between two units
+    stage.guest.open(stage.relid)
+
+    entry = stage.guest.host.wait_for("OPENCHANNEL_RESULT")
+    assert entry.fields["status"] == 0xC000000D
+    assert stage.events[-1].kind != "enter"
+
+
+def test_an_end_that_is_given_up_takes_its_offer_back(stage: Stage) -> None:
+    open_it(stage)
+    channel = stage.bus.channel
+    assert channel is not None
+    stage.close()
+    stage.guest.host.wait_for("RESCIND_CHANNELOFFER")
+
+    assert channel.state == State.RESCINDED
+    stage.guest.read_all()
+    stage.guest.post("GPADL_TEARDOWN", child_relid=channel.relid, gpadl=900)
+    assert stage.await_message("GPADL_TORNDOWN") == ["GPADL_TORNDOWN"]
+
+
+def test_a_stamped_end_tells_events_with_their_times() -> None:
+    guest = ScriptedGuest()
+    times = iter(range(100, 1000, 10))
+    end = StampedEnd(
+        lambda: Library(HostBus(guest.host, OFFER, 4096)), lambda: next(times), lambda: (7,)
+    )
+    with pytest.raises(ValueError, match="there is no session"):
+        end.request("apply")
+    end.request("open")
+    stimulus = stimulus_to_json(Invoke("invoke", "server", "t0", "VmbChannelAllocate", (True,)))
+    told = end.request("apply", stimulus)
+    end.close()
+
+    stamps = [stamp for stamp, _ in told["events"]]
+    kinds = [record["event"] for _, record in told["events"]]
+    assert kinds == ["call", "return"]
+    assert stamps == sorted(stamps)
+    assert stamps[-1] < told["until"]
+    assert told["traffic"] == (2, 7)
+    with pytest.raises(ValueError, match="nothing known as 'dance'"):
+        end.request("dance")

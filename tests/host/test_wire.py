@@ -1,0 +1,295 @@
+"""Layouts, memory, hostile guests, monitored channels, saved states, and raw packets."""
+
+import struct
+
+import pytest
+
+from kmcl_adapters.host.atomics import Atomics
+from kmcl_adapters.host.channel import HostOffer, State, Unfit, rings_of
+from kmcl_adapters.host.control import Status
+from kmcl_adapters.host.gpadl import Gpadl, Range
+from kmcl_adapters.host.memory import Scattered, piece
+from kmcl_adapters.host.messages import LAYOUTS, Unreadable, decode, encode
+from kmcl_adapters.host.raw import RawEnd
+from kmcl_adapters.host.scripted import ScriptedGuest, ScriptedMachine
+from kmcl_adapters.host.trace import Trace
+from kmcl_adapters.uio.descriptor import COMPLETION_REQUESTED, FROM_HOST, Kind
+from kmcl_adapters.uio.descriptor import encode as packet
+from kmcl_adapters.uio.ring import Incoming, Outgoing
+
+SIZES = {
+    "OFFERCHANNEL": 196,
+    "RESCIND_CHANNELOFFER": 12,
+    "REQUESTOFFERS": 8,
+    "OPENCHANNEL": 148,
+    "OPENCHANNEL_RESULT": 20,
+    "CLOSECHANNEL": 12,
+    "GPADL_HEADER": 20,
+    "GPADL_BODY": 16,
+    "GPADL_CREATED": 20,
+    "GPADL_TEARDOWN": 16,
+    "GPADL_TORNDOWN": 12,
+    "RELID_RELEASED": 12,
+    "INITIATE_CONTACT": 40,
+    "VERSION_RESPONSE": 16,
+    "UNLOAD": 8,
+    "MODIFYCHANNEL": 16,
+    "MODIFYCHANNEL_RESPONSE": 16,
+}
+"""Bytes of each message, from Linux' structures."""
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_message_is_as_long_as_in_linux(name: str) -> None:
+    assert LAYOUTS[name].size == SIZES[name]
+
+
+def test_an_offer_lies_as_linux_reads_it() -> None:
+    fields = HostOffer(flags=0x2011, mmio_megabytes=3, user_data=b"u", subchannel=4, monitor=9)
+    guest = ScriptedGuest()
+    channel = guest.host.offer(fields)
+    data = encode("OFFERCHANNEL", channel.fields())
+
+    assert data[8:24].hex() == "6c636d6b0100424d9000746573746564"
+    assert struct.unpack_from("<HH", data, 56) == (0x2011, 3)
+    assert data[60:62] == b"u\0"
+    assert struct.unpack_from("<HHIBBHI", data, 180) == (4, 0, channel.relid, 9, 1, 1, 0x2001)
+
+
+def test_every_message_is_read_as_it_was_written() -> None:
+    for name, layout in LAYOUTS.items():
+        fields = {
+            field: {"if_type": f"{n:08x}-0000-4000-8000-000000000000"}.get(
+                field.replace("instance", "type"), bytes(120) if "user" in field else n
+            )
+            for n, field in enumerate(layout.fields, start=1)
+        }
+        assert decode(encode(name, fields) + b"more") == (name, fields, b"more")
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"\x05\0\0\0", "4 bytes are too few for a message"),
+        (b"\x63\0\0\0\0\0\0\0", "no message has the number 99"),
+        (b"\x05\0\0\0\0\0\0\0\0", "OPENCHANNEL has 148 bytes, not 9"),
+    ],
+)
+def test_what_is_no_message_is_noted_and_harms_nobody(data: bytes, words: str) -> None:
+    guest = ScriptedGuest()
+    guest.connect()
+
+    assert guest.post_bytes(data) == Status.SUCCESS
+    assert guest.host.trace.since(-1)[0][2:] == (
+        "guest",
+        "UNREADABLE",
+        {"bytes": data.hex()},
+        words,
+    )
+    with pytest.raises(Unreadable, match=words):
+        decode(data)
+
+
+def test_a_field_that_is_missing_or_too_large_is_told() -> None:
+    with pytest.raises(ValueError, match=r"^RESCIND_CHANNELOFFER needs child_relid$"):
+        encode("RESCIND_CHANNELOFFER", {})
+    with pytest.raises(ValueError, match=r"^RESCIND_CHANNELOFFER: "):
+        encode("RESCIND_CHANNELOFFER", {"child_relid": 1 << 32})
+
+
+@pytest.mark.parametrize(
+    ("code", "fast", "first", "status"),
+    [
+        (0x5C, True, 0x3000, Status.INVALID_CODE),
+        (0x99, False, 0x3000, Status.INVALID_CODE),
+        (0x5C, False, 0x3001, Status.INVALID_ALIGNMENT),
+        (0x5C, False, 1 << 40, Status.INVALID_ALIGNMENT),
+        (0x5D, False, 1 << 40, Status.INVALID_ALIGNMENT),
+        (0x5D, True, 0x7777, Status.INVALID_CONNECTION),
+        (0x5C, False, 0x3000, Status.INVALID_PARAMETER),
+    ],
+)
+def test_a_hypercall_that_makes_no_sense_fails(
+    code: int, fast: bool, first: int, status: Status
+) -> None:
+    guest = ScriptedGuest()
+    struct.pack_into("<4I", guest.machine.memory, 0x3000, 4, 0, 1, 241)
+
+    assert guest.host.hypercall(0, code, fast, first, 0) == status
+
+
+def test_a_guest_without_a_message_page_gets_its_messages_when_it_has_one() -> None:
+    guest = ScriptedGuest()
+    guest.connect()
+    guest.host.synic_changed(0, 0, 0, 0)
+    guest.host.offer()
+    assert guest.names() == []
+    guest.host.synic_changed(0, 1, 0x2001, 1 << 40 | 1)  # outside the memory
+    assert guest.names() == []
+
+    guest.host.synic_changed(0, 1, 0x2001, 0x1001)
+    assert guest.names() == ["OFFERCHANNEL"]
+
+
+def frames_of(*frames: int, length: int = 0, offset: int = 0) -> Gpadl:
+    return Gpadl(1, 1, (Range(length or len(frames) * 4096, offset, frames),))
+
+
+def test_scattered_pages_are_one_piece() -> None:
+    machine = ScriptedMachine()
+    scattered = piece(machine.memory, (20, 10, 11))
+    assert isinstance(scattered, Scattered)
+    scattered[4000:4200] = bytes(range(200))
+
+    assert bytes(machine.memory[20 * 4096 + 4000 : 21 * 4096]) == bytes(range(96))
+    assert bytes(machine.memory[10 * 4096 : 10 * 4096 + 104]) == bytes(range(96, 200))
+    assert scattered[4090:4110] == bytes(range(90, 110))
+    assert len(scattered) == 3 * 4096
+    assert isinstance(piece(machine.memory, (10, 11, 12)), memoryview)
+    with pytest.raises(ValueError, match="3 bytes for a place of 2"):
+        scattered[0:2] = b"abc"
+
+
+@pytest.mark.parametrize(
+    "gpadl",
+    [
+        frames_of(8, 9, 10),
+        frames_of(8, 9, 10, 11, length=4096 * 4 - 8),
+        frames_of(8, 9, 10, 11, 12, length=4096 * 4, offset=8),
+        Gpadl(1, 1, (), "a page frame outside the memory"),
+    ],
+    ids=["too small", "no whole pages", "not at a page", "refused"],
+)
+def test_memory_that_is_no_pair_of_rings(gpadl: Gpadl) -> None:
+    with pytest.raises(Unfit):
+        rings_of(ScriptedMachine().memory, gpadl, 2)
+
+
+@pytest.mark.parametrize("frames", [range(8, 16), (30, 9, 12, 11, 40, 8, 20, 21)])
+def test_packets_pass_in_both_directions(frames: tuple[int, ...]) -> None:
+    guest = ScriptedGuest()
+    end = RawEnd(guest.host)
+    channel = guest.host.offer(None, end)
+    guest.connect()
+    guest.open(channel.relid, frames=frames)
+    memory = guest.machine.memory
+    ours = rings_of(memory, frames_of(*frames), 4)
+    outgoing, incoming = Outgoing(*ours.from_guest), Incoming(*ours.to_guest, FROM_HOST)
+    outgoing.put(packet(Kind.IN_BAND, 7, b"question", COMPLETION_REQUESTED))
+    assert outgoing.publish()
+    guest.signal(channel.connection_id)
+
+    asked = end.receive(0)
+    assert (asked.transaction, asked.payload) == (7, b"question")
+    assert end.complete(asked, b"answered")
+    answer = incoming.peek()
+    assert answer is not None
+    assert (answer.kind, answer.transaction, answer.payload) == (11, 7, b"answered")
+    assert guest.events() == [channel.relid]
+    with pytest.raises(TimeoutError, match="no packet from the guest"):
+        end.receive(0)
+    guest.close(channel.relid)
+    with pytest.raises(ValueError, match="the guest has not opened the channel"):
+        end.send(b"late")
+
+
+def test_an_end_that_answers_completes_at_once() -> None:
+    guest = ScriptedGuest()
+    end = RawEnd(guest.host)
+    end.answers = True
+    channel = guest.host.offer(None, end)
+    guest.connect()
+    guest.open(channel.relid)
+    ours = rings_of(guest.machine.memory, frames_of(*range(8, 16)), 4)
+    outgoing, incoming = Outgoing(*ours.from_guest), Incoming(*ours.to_guest, FROM_HOST)
+    for transaction, flags in ((1, COMPLETION_REQUESTED), (2, 0), (3, COMPLETION_REQUESTED)):
+        outgoing.put(packet(Kind.IN_BAND, transaction, b"12345678", flags))
+    outgoing.publish()
+    guest.signal(channel.connection_id)
+    answered = []
+    while (answer := incoming.peek()) is not None:
+        answered.append(answer.transaction)
+        incoming.take()
+
+    assert answered == [1, 3]
+
+
+def test_a_monitored_channel_is_signalled_by_its_bit() -> None:
+    guest = ScriptedGuest()
+    channel = guest.host.offer(HostOffer(monitor=37))
+    guest.connect()
+    guest.open(channel.relid)
+    guest.set_monitor_bit(37)
+    guest.host.scan_monitor()
+    guest.host.scan_monitor()
+
+    assert channel.signals == 1
+
+
+def test_a_saved_host_comes_back_as_it_was() -> None:
+    guest = ScriptedGuest()
+    channel = guest.host.offer()
+    guest.connect()
+    guest.share(channel.relid, 5, [8, 9])
+    saved = guest.host.save()
+    guest.open(channel.relid)
+    guest.host.rescind(channel)
+    guest.read_all()
+    guest.post("RELID_RELEASED", child_relid=channel.relid)
+    assert guest.host.channels == {}
+    guest.host.restore(saved)
+
+    assert guest.host.channels == {channel.relid: channel}
+    assert (channel.state, channel.rings) == (State.OFFERED, None)
+    assert list(guest.host.gpadls.complete) == [5]
+    assert [message.name for message in guest.open(channel.relid)] == [
+        "GPADL_CREATED",
+        "OPENCHANNEL_RESULT",
+    ]
+    with pytest.raises(ValueError, match="a channel is open"):
+        guest.host.save()
+
+
+def test_a_trace_forgets_its_beginning_and_goes_on_counting() -> None:
+    trace = Trace(clock=lambda: 1.5, limit=3)
+    for number in range(5):
+        trace.add("guest", "SIGNAL", {"child_relid": number})
+
+    assert [entry.number for entry in trace.since(0)] == [2, 3, 4]
+    assert [entry.number for entry in trace.since(4)] == [4]
+    assert trace.since(5) == []
+    assert [entry.number for entry in trace.since(-2)] == [3, 4]
+    assert trace.find("SIGNAL", 3, child_relid=2) is None
+    assert trace.find("SIGNAL", 1, child_relid=3) == (
+        3,
+        1.5,
+        "guest",
+        "SIGNAL",
+        {"child_relid": 3},
+        "",
+    )
+
+
+def test_a_host_with_messages_on_their_way_is_not_saved() -> None:
+    guest = ScriptedGuest()
+    guest.connect()
+    guest.host.offer()
+    guest.host.offer()
+
+    with pytest.raises(ValueError, match="messages are on their way"):
+        guest.host.save()
+
+
+def test_locked_bits_and_a_clock_that_goes_on() -> None:
+    import ctypes
+
+    atomics = Atomics()
+    word = ctypes.c_uint32(0b0110)
+    atomics.set_bits(ctypes.addressof(word), 0b1001)
+    atomics.clear_bits(ctypes.addressof(word), 0b0010)
+    atomics.fence()
+
+    time_stamp = atomics.time_stamp
+    del atomics
+    assert word.value == 0b1101
+    assert time_stamp() < time_stamp()

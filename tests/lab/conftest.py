@@ -1,0 +1,32 @@
+"""Images of real guests, for the tests that boot one."""
+
+import shutil
+
+import pytest
+
+from kmcl_lab.images import Images, default_cache, load
+from kmcl_lab.machine import EMULATOR
+from kmcl_lab.problem import LabProblem
+
+
+def found_images() -> Images | str:
+    """Images from the cache, or why there are none."""
+    if shutil.which(EMULATOR) is None:
+        return f"{EMULATOR} is not installed: kmcl lab build --install"
+    reason = f"no images in {default_cache()}: kmcl lab build"
+    made = default_cache().glob("*/manifest.json")
+    for manifest in sorted(made, key=lambda path: path.stat().st_mtime, reverse=True):
+        try:
+            return load(manifest.parent)
+        except LabProblem as problem:
+            reason = str(problem)
+    return reason
+
+
+@pytest.fixture(scope="session")
+def images() -> Images:
+    """What ``kmcl lab build`` has made; without it the test is skipped, and says why."""
+    images = found_images()
+    if isinstance(images, str):
+        pytest.skip(images)
+    return images
