@@ -12,7 +12,7 @@ from kmcl_model.events import Environment, Event
 from kmcl_model.stimuli import Settle
 
 CLIENT = (5, 3, 1, 0, 0)
-"""Events, channel that is seen, is aware, threads that run, waits for an open."""
+"""Events, channel that is seen, is aware, threads that run, opens without an answer."""
 SERVER = (7, 3, 0, 100, 0, 0)
 """Events, channel that is offered, is asked, entries of the trace, waiting, threads that run."""
 
@@ -48,6 +48,7 @@ def test_rest_is_not_when_something_is(client: tuple[int, ...], server: tuple[in
 
 def test_a_client_whose_open_is_not_answered_is_at_rest() -> None:
     assert is_rest((5, 3, 1, 1, 1), (7, 3, 1, 100, 0, 0))
+    assert not is_rest((5, 3, 1, 2, 1), (7, 3, 1, 100, 0, 0))
 
 
 class End:

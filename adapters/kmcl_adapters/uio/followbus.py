@@ -29,6 +29,8 @@ class FollowingBus(UioBus):
         super().__init__(device, size=size, sysfs=sysfs, **options)
         self._folder = sysfs / "bus/vmbus/devices" / device.instance
         self._dead = False
+        self.opening = 0
+        """Opens that the host has not answered yet."""
         self._there = False
         self._looked = 0.0
 
@@ -65,7 +67,9 @@ class FollowingBus(UioBus):
 
     def open(self, offer: Offer, incoming: int, outgoing: int) -> Opening:
         """See ``bus``. A channel that opens for one who has died meanwhile is closed."""
+        self.opening += 1
         opening = super().open(offer, incoming, outgoing)
+        self.opening -= 1
         if self._dead and opening.link is not None:
             self.leave(opening.link)
             opening.link, opening.withdrawn = None, True

@@ -180,7 +180,7 @@ def is_rest(client: tuple[int, ...], server: tuple[int, ...]) -> bool:
     _, offered, is_asked, _, waiting, server_runs = server
     if seen != offered or not is_aware or waiting or server_runs:
         return False
-    return not client_runs or bool(client_opens and is_asked)
+    return not client_runs or bool(client_runs == client_opens and is_asked)
 
 
 class BothSession(PairSession):
