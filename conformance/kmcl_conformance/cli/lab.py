@@ -164,7 +164,10 @@ def _certify(
             )
             pace = _Pace(started)
             found = _judge(adapter, options, screen, minutes, pace)
-            path = running.write_account(pace.figures())
+            figures: dict[str, object] = {**pace.figures()}
+            if host == HostKind.PROGRAMMABLE:
+                figures["host"] = running.ask_host("figures")
+            path = running.write_account(figures)
         code = conclude(screen, found, options, {}, None)
         screen.show(f"lab      {running.choice.why}", f"         {path}")
         return code
