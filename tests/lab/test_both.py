@@ -81,19 +81,27 @@ def settled(client: End, server: End) -> list[str]:
 
 def test_what_the_server_has_seen_meanwhile_ends_its_rest() -> None:
     busy = (7, 3, 0, 101, 0, 0)
+    calm = [Answer([], at, busy) for at in (41, 51, 61)]
     server = End(
-        Answer([], 11, SERVER), Answer([(15, event("late"))], 21, busy),
-        Answer([], 31, busy), Answer([], 41, busy),
-    )  # fmt: skip
-    client = End(Answer([(12, event("first"))], 20, CLIENT), Answer([], 40, CLIENT))
+        Answer([], 11, SERVER), Answer([(15, event("late"))], 21, busy), Answer([], 31, busy), *calm
+    )
+    client = End(Answer([(12, event("first"))], 20, CLIENT), Answer([], 55, CLIENT))
 
     assert settled(client, server) == ["first", "late", "quiescence"]
+
+
+def test_a_client_that_rested_before_the_server_did_is_asked_again() -> None:
+    after = (8, 3, 0, 101, 0, 0)
+    server = End(*(Answer([], at, SERVER if at < 20 else after) for at in (11, 21, 31, 41, 51, 61)))
+    client = End(Answer([], 15, CLIENT), Answer([(45, event("woken"))], 55, CLIENT))
+
+    assert settled(client, server) == ["woken", "quiescence"]
 
 
 def test_rest_is_never_said_to_be_exact() -> None:
     both = BothSession(
         cast(Any, None),
-        cast(Any, End(Answer([], 11, SERVER), Answer([], 21, SERVER))),
+        cast(Any, End(*(Answer([], at, SERVER) for at in (11, 21, 31)))),
         cast(Any, End(Answer([], 20, CLIENT))),
     )
     both.apply(Settle("settle"))

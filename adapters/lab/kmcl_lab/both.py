@@ -194,13 +194,14 @@ class BothSession(PairSession):
         self._client = client
 
     def _ask_for_rest(self) -> bool:
-        """Whether both were at rest at the same time: the client has just been for a while, and the
-        server, which was as well, has done and seen nothing until now."""
+        """Whether both were at rest at the same time: the server has done and seen nothing since
+        before the client began to be at rest, so that all it ever did had its effect."""
+        before = self._take_from("server", "apply").traffic
         self._client.begin("settle")
-        before = self._take_from("server", "settle").traffic
+        meanwhile = self._take_from("server", "settle").traffic
         client = self._keep("client", self._client.finish()).traffic
         now = self._take_from("server", "apply").traffic
-        return now == before and is_rest(client, now)
+        return before == meanwhile == now and is_rest(client, now)
 
 
 class BothAdapter:
