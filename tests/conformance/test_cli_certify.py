@@ -234,7 +234,10 @@ def test_a_broken_waiver_file_is_refused_before_anything_runs(
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["--adapter", "nonsense"], "there are: guest, guest-mutant, guest-variant, lab, mutant, native"),
+        (
+            ["--adapter", "nonsense"],
+            "there are: guest, guest-mutant, guest-variant, lab, mutant, native",
+        ),
         (["--adapter", "mutant:nonsense"], "nonsense"),
         (["--adapter", "reference:x"], "takes no argument"),
         (["--adapter", "native:nothing.so"], "nothing.so: no such file"),
