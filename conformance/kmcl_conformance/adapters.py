@@ -30,7 +30,6 @@ OWN: Final[Mapping[str, str]] = {
     "guest-mutant": "kmcl_adapters.guest.mutants:create",
     "guest-variant": "kmcl_adapters.guest.variants:create",
     "lab": "kmcl_lab.adapter:create",
-    "lab-guest": "kmcl_lab.guestport:create",
     "ring": "kmcl_adapters.uio.pair:create",
     "host": "kmcl_lab.both:create",
     "uio": "kmcl_adapters.uio:create",

@@ -17,15 +17,13 @@ from kmcl_adapters.control import (
 )
 from kmcl_adapters.guest import GuestPort
 from kmcl_conformance.control.setup import DEVICES, SETTLE, happens, offer, post, user
-from kmcl_model.control import GUEST, HOST, USER_CALLS
+from kmcl_model.control import GUEST, HOST
 from kmcl_model.events import Call, Environment, Lost, Message, Quiescence, Return, Signal
 from kmcl_model.stimuli import Post, Stimulus
 
 
 class Scripted:
     """A port that tells what it was told to tell, and keeps what it was asked to post."""
-
-    offers = frozenset({*USER_CALLS, "reset", "busy"})
 
     def __init__(self, *seen: Seen) -> None:
         self.coming: list[Seen] = list(seen)
@@ -200,13 +198,3 @@ def test_an_offer_carries_everything_that_a_test_gives() -> None:
             "monitor_allocated": False,
         }
     ]
-
-
-def test_what_a_port_does_not_offer_is_neither_asked_for_nor_told() -> None:
-    port = Scripted()
-    session = ControlSession(port, exact=True)
-
-    session.apply(happens("spurious"))
-
-    assert session.take() == []
-    assert port.acts == []

@@ -55,14 +55,7 @@ Seen: TypeAlias = Sent | Signalled | Returned | Gone
 
 class HostPort(Protocol):
     """A host with one guest whose bus driver is not loaded. No method raises for what a guest does
-    wrong; it shows as ``Gone``.
-
-    ``offers``: the functions of ``kmcl_model.control.USER_CALLS`` and the actions that it has;
-    nothing else is asked of it.
-    """
-
-    @property
-    def offers(self) -> frozenset[str]: ...
+    wrong; it shows as ``Gone``."""
 
     def post(self, message: str, fields: Mapping[str, Field], flaw: str) -> None:
         """Send a message with exactly these fields, cut or mistyped if ``flaw`` says so."""

@@ -44,8 +44,6 @@ class ControlSession:
         if self._lost:
             return
         match stimulus:
-            case Invoke(function=name) | Environ(action=name) if name not in self._port.offers:
-                pass
             case Post():
                 self._port.post(stimulus.message, self._fields(stimulus), stimulus.flaw)
             case Invoke(endpoint=endpoint, by=by, function=function, arguments=arguments):

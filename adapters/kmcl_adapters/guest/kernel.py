@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from kmcl_adapters.control import Field, Gone, Seen, Sent
-from kmcl_model.control import HOST, USER_CALLS, VERSIONS, version
+from kmcl_model.control import HOST, VERSIONS, version
 
 from .channels import Channels
 from .connection import Connection
@@ -118,8 +118,6 @@ class Kernel:
 
 class GuestPort:
     """A reference guest with its host, in memory."""
-
-    offers = frozenset({*USER_CALLS, "reset", "busy", "spurious"})
 
     def __init__(self, parts: Parts = SOUND, habits: Habits = LINUX_6_12) -> None:
         self._parts = parts

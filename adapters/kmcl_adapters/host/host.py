@@ -13,8 +13,6 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from kmcl_adapters.control.wire import described
-
 from .channel import HostChannel, HostOffer, Listener, Rings, State
 from .control import Control, Status
 from .gpadl import GpadlTable
@@ -155,8 +153,7 @@ class VmbusHost:
             if channel.connection_id == connection and channel.state != State.WAITING:
                 self.guest_signalled(channel)
                 return Status.SUCCESS
-        nobody = {"child_relid": 0, "connection_id": connection}
-        self.note(GUEST, "SIGNAL", nobody, f"no channel has connection {connection:#x}")
+        self.note(GUEST, "SIGNAL", {"child_relid": 0}, f"no channel has connection {connection:#x}")
         return Status.INVALID_CONNECTION
 
     def guest_signalled(self, channel: HostChannel) -> None:
@@ -180,12 +177,11 @@ class VmbusHost:
             self.note(GUEST, "UNREADABLE", {"bytes": data.hex()}, str(why))
             return Status.SUCCESS
         rule = self.rules.take(message.name, message.fields)
-        told = message.fields | described(message.name, message.rest)
         if rule is not None and rule.action == "refuse":
-            self.note(GUEST, message.name, told, f"refused with {int(rule.value):#x}")
+            self.note(GUEST, message.name, message.fields, f"refused with {int(rule.value):#x}")
             return int(rule.value)
         if not self.control.is_connected(connection, message):
-            self.note(GUEST, message.name, told, f"posted to {connection:#x}")
+            self.note(GUEST, message.name, message.fields, f"posted to {connection:#x}")
             return Status.INVALID_CONNECTION
 
         def handle() -> None:
@@ -193,7 +189,7 @@ class VmbusHost:
                 self.note(HOST, "IGNORED", {"name": message.name}, why)
 
         said = "" if rule is None else rule.action
-        self.note(GUEST, message.name, told, said)
+        self.note(GUEST, message.name, message.fields, said)
         self._by_rule(rule, GUEST, message.name, message.fields, handle)
         return Status.SUCCESS
 
