@@ -24,7 +24,7 @@ from kmcl_reports.sequence import describe_event
 
 TRACE = Draft202012Validator(trace_schema())
 CASE = Draft202012Validator(case_schema())
-CONVERSATIONS = VMBUS.tours(VMBUS.ends, False)
+CONVERSATIONS = VMBUS.tours(VMBUS.ends, False, "")
 
 values = st.integers(0, 2**32 - 1) | st.booleans() | st.text(max_size=5)
 flaws = st.sampled_from(FLAWS)

@@ -17,7 +17,7 @@ from kmcl_model.book import vmbus
 from kmcl_model.spec import Automata
 
 WALKS = 250
-CONVERSATIONS = VMBUS.tours(VMBUS.ends, False)
+CONVERSATIONS = VMBUS.tours(VMBUS.ends, False, "")
 
 
 @pytest.fixture(scope="module")
