@@ -68,6 +68,7 @@ lint: setup ## Check style, format, types and the direction of imports
 .PHONY: schemas
 schemas: setup ## Write the published JSON Schemas anew
 	$(BIN)/python -m kmcl_model.schemas model/schemas
+	$(BIN)/python -m kmcl_reports.schemas reports/schemas
 
 # Besides what pyproject.toml names: the build backend, what it needs for an editable
 # install, and pip, so that set-up itself is pinned.

@@ -19,6 +19,8 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from kmcl_model.api import FUNCTIONS
+
 from .driver import ThreadedSession
 from .driver.session import ACTIONS, ENDPOINTS
 from .interface import AdapterError, Description
@@ -78,11 +80,17 @@ class ThreadedAdapter:
 
     def _make(self) -> Any:
         try:
-            return self._factory()
+            implementation = self._factory()
         except Exception as error:
             raise AdapterError(
                 f"{self._name}: the factory failed: {type(error).__name__}: {error}"
             ) from error
+        if not any(hasattr(implementation, name) for name in FUNCTIONS):
+            raise AdapterError(
+                f"{self._name}: the factory gives a {type(implementation).__name__}, which has "
+                "none of the header's functions; 'kmcl adapter --scaffold FILE' begins one"
+            )
+        return implementation
 
 
 def create(argument: str) -> ThreadedAdapter:

@@ -26,8 +26,12 @@ OWN: Final[Mapping[str, str]] = {
     "python": "kmcl_adapters.threaded:create",
     "native": "kmcl_adapters.native:create",
     "process": "kmcl_adapters.process:create",
+    "guest": "kmcl_adapters.guest:create",
+    "guest-mutant": "kmcl_adapters.guest.mutants:create",
+    "guest-variant": "kmcl_adapters.guest.variants:create",
     "lab": "kmcl_lab.adapter:create",
     "ring": "kmcl_adapters.uio.pair:create",
+    "host": "kmcl_lab.both:create",
     "uio": "kmcl_adapters.uio:create",
 }
 """The adapters of the suite: name and function. Nobody else's entry takes their place."""

@@ -19,8 +19,6 @@ from statistics import median
 from typing import Any, Final, NamedTuple
 
 import hypothesis
-from hypothesis import HealthCheck, Phase, seed, settings
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 from rich.console import Console
 from rich.table import Table
 
@@ -32,8 +30,8 @@ from kmcl_model.events import Event
 from kmcl_model.spec import Specification
 from kmcl_model.stimuli import Stimulus
 
+from .bench_machine import WARM_MACHINES, machine_rates
 from .campaign import Options, certify
-from .generate.machine import ConformanceMachine, machine
 from .oracle import judge_trace
 from .sequence import walk
 
@@ -41,9 +39,6 @@ __all__ = ["Figure", "Sizes", "figures", "main"]
 
 LENGTH: Final = 80
 """Steps of a walk, as ``kmcl certify`` takes."""
-
-WARM_MACHINES: Final = 3
-"""Repeats of each machine that are not counted."""
 
 EXAMPLE: Final = Path("build/native/libkmcl_example.so")
 """Where ``make native`` puts the example library, seen from the repository."""
@@ -62,7 +57,7 @@ class Sizes(NamedTuple):
     trips: int
 
 
-FULL: Final = Sizes(7, 1500, 300, 60, 20, True, 20_000, 2_000)
+FULL: Final = Sizes(7, 1500, 300, 100, 20, True, 20_000, 2_000)
 QUICK: Final = Sizes(5, 300, 60, 15, 4, False, 5_000, 500)
 
 
@@ -156,79 +151,6 @@ def _implementation(
     return tuple(rates)
 
 
-class _Bare(RuleBasedStateMachine):
-    """``_bare`` gives it rules."""
-
-    count = 0
-
-
-def _bare(rules: int) -> type[_Bare]:
-    """A machine with so many rules and nothing to do, not even an argument to draw."""
-
-    def make(name: str) -> Any:
-        def body(self: _Bare) -> None:
-            type(self).count += 1
-
-        body.__name__ = name
-        return rule()(body)
-
-    return type("Bare", (_Bare,), {f"rule_{n:02}": make(f"rule_{n:02}") for n in range(rules)})
-
-
-class _Counted(ConformanceMachine):
-    """Counts steps, and the rules that did something, which look around when they are done."""
-
-    steps_done = 0
-    count = 0
-
-    def steps(self, *stimuli: Stimulus) -> None:
-        type(self).count += 1
-        super().steps(*stimuli)
-
-    def teardown(self) -> None:
-        type(self).count -= 1  # the set-up, which is no rule
-        type(self).steps_done += len(self.course.stimuli)
-        super().teardown()
-
-
-class _Rates(NamedTuple):
-    """A second: rules and checked steps of our machine, rules of a bare one."""
-
-    rules: float
-    steps: float
-    bare: float
-
-
-def _machines(adapter: Adapter, specification: Specification, sizes: Sizes) -> list[_Rates]:
-    """Our machine and a bare one with as many rules, in turn. The set-up of each example takes
-    our time and is none of our rules."""
-    ours: Any = machine(lambda: adapter, specification, base=_Counted)
-    bare = _bare(len(ours.setup_state().rules))
-    chosen = settings(
-        max_examples=sizes.examples,
-        stateful_step_count=50,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-
-    def run(target: type[_Bare] | type[_Counted], number: int) -> float:
-        target.count = 0
-        began = time.process_time()
-        run_state_machine_as_test(seed(number)(target), settings=chosen)
-        return time.process_time() - began
-
-    found = []
-    for number in range(sizes.repeats + WARM_MACHINES):
-        ours.steps_done = 0
-        seconds, bare_seconds = run(ours, number), run(bare, number)
-        found.append(
-            _Rates(ours.count / seconds, ours.steps_done / seconds, bare.count / bare_seconds)
-        )
-    return found[WARM_MACHINES:]
-
-
 def _native(library: Path, sizes: Sizes) -> tuple[float, ...]:
     """Steps a second of walks against the example library, in a process of its own."""
     adapter = native(str(library))
@@ -264,11 +186,13 @@ def figures(sizes: Sizes, report: Callable[[str], None] = lambda _what: None) ->
     rates = _explorer(adapter, specification, sizes)
     add("explorer + reference + oracle", "steps/s", rates, 20_000)
     report("Hypothesis machine")
-    machines = _machines(adapter, specification, sizes)
+    machines = machine_rates(adapter, specification, sizes.examples, sizes.repeats)
+    ratios = tuple(m.steps / m.bare for m in machines)
+    add("Hypothesis machine, checked steps per rule of a bare one", "ratio", ratios, 0.6)
     ratios = tuple(m.rules / m.bare for m in machines)
-    add("Hypothesis machine, rules of a bare one's", "ratio", ratios, 0.6)
-    add("  rules", "rules/s", tuple(m.rules for m in machines))
+    add("  its rules per rule of a bare one, set-up for nothing", "ratio", ratios, 0.6)
     add("  checked steps, set-up included", "steps/s", tuple(m.steps for m in machines))
+    add("  rules", "rules/s", tuple(m.rules for m in machines))
     add("  rules of the bare machine", "rules/s", tuple(m.bare for m in machines))
     report("oracle alone")
     traces = [outcome.events for outcome in recorded]
@@ -381,7 +305,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _method(sizes: Sizes) -> str:
     return (
-        f"Warm-up, not counted: {sizes.warm_walks:,} walks, {WARM_MACHINES} repeats of each "
+        f"Warm-up, not counted: {sizes.warm_walks:,} walks, {WARM_MACHINES} runs of each "
         "machine, one pass over the traces. Rates are per second of one core's time; by the "
         "clock: the C example, the endpoint, and kmcl certify, which starts cold."
     )

@@ -8,22 +8,17 @@ a trace. The same seed, version and options give the same sequences and verdicts
 from __future__ import annotations
 
 import shlex
-import signal
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final, NamedTuple
 
 from kmcl_adapters import Adapter, Description
 from kmcl_model.api import CALLBACKS
 from kmcl_model.case import Case, CaseError, Expectation
-from kmcl_model.events import Call
-from kmcl_model.spec import Specification
+from kmcl_model.events import Call, Event
 from kmcl_model.stimuli import Invoke, Stimulus
 from kmcl_model.trace import TraceError, dump_trace
 from kmcl_reports.results import Certificate
@@ -31,11 +26,13 @@ from kmcl_reports.results import Certificate
 from .coverage import Hits, Seen, Witnesses, chart_coverage, seen
 from .generate.expected import culprits
 from .keeping import CampaignError, dump, read_state, restore, write_state
-from .oracle import Pair
-from .plan import FAULTS, LENGTH, Plan
+from .plan import LENGTH, Plan
 from .profiles import FULL, PROFILES
 from .sequence import Outcome, replay
 from .shrink import minimise
+from .stopping import stopping
+from .subjects import judge_trace
+from .track import Pair
 from .verdicts import Found, certificate
 
 __all__ = [
@@ -68,7 +65,7 @@ _CALLBACK_OF: Final = {
 class Options(NamedTuple):
     """What to run: ``sequences`` of ``length`` steps; ``out`` takes what is found, as it is found.
 
-    ``resume``: go on with what ``out`` holds. ``faults``: environment actions that walks may use.
+    ``resume``: go on with what ``out`` holds. ``faults``: what walks may do wrong, None for all.
     ``expected``: callbacks also make calls that are only expected to work in them (A147).
     """
 
@@ -79,13 +76,19 @@ class Options(NamedTuple):
     length: int = LENGTH
     out: Path | None = None
     resume: bool = False
-    faults: tuple[str, ...] = FAULTS
+    faults: tuple[str, ...] | None = None
     expected: bool = False
 
     def plan(self) -> Plan:
         """The sequences these options ask for."""
-        ends = PROFILES[self.profile]
-        return Plan(self.seed, self.length, self.faults, self.expected, ends)
+        profile = PROFILES[self.profile]
+        what = (profile.ends, profile.subject, profile.host)
+        return Plan(self.seed, self.length, self.chosen_faults, self.expected, *what)
+
+    @property
+    def chosen_faults(self) -> tuple[str, ...]:
+        """What walks may do wrong."""
+        return PROFILES[self.profile].subject.faults if self.faults is None else self.faults
 
 
 class Progress(NamedTuple):
@@ -119,8 +122,10 @@ class Campaign:
         self.options = options
         self.description: Description = adapter.describe()
         self.plan = options.plan()
-        self.ends = PROFILES[options.profile]
-        self.specification = Specification(self.ends)
+        self.profile = PROFILES[options.profile]
+        self.subject = self.profile.subject
+        self.ends = self.profile.ends
+        self.specification = self.profile.specification()
         self.pairs: set[Pair] = set()
         self.witnesses = Witnesses(self.specification)
         self.found: dict[str, Found] = {}
@@ -133,6 +138,8 @@ class Campaign:
         self.inconclusive = 0
         self.steps = self.events = self.done = 0
         self.reactions: set[str] = set()
+        self.faults: Counter[str] = Counter()
+        """What was done wrong on purpose, by the names of the faults."""
         self.asked: set[str] = set()
         self.answered: set[str] = set()
         self.version = version("kmcl-conformance")
@@ -156,7 +163,11 @@ class Campaign:
     def progress(self) -> Progress:
         """Where the campaign stands."""
         return Progress(
-            self.done, self.total, self.steps, len(self.found), self.witnesses.exercised()
+            self.done,
+            self.total,
+            self.steps,
+            len(self.found),
+            self.witnesses.exercised(self.subject.book().by_fact),
         )
 
     def _one(self, number: int) -> None:
@@ -165,6 +176,7 @@ class Campaign:
         self.events += len(outcome.events)
         self.witnesses.update(name, outcome.steps, directed=number < self.plan.directed)
         self._note_calls(outcome)
+        self.faults.update(dict(outcome.faults))
         self.inconclusive += not outcome.finished
         if outcome.failure is None or self._warn(outcome):
             return
@@ -183,7 +195,7 @@ class Campaign:
         """Whether it fails only with calls that are no more than expected to work (A147)."""
         if not self.options.expected or outcome.failure is None:
             return False
-        fresh = Specification(self.ends)
+        fresh = self.profile.specification()
         times = 1 if "schedulable" in self.description.capabilities else CONFIRMATIONS
 
         def fails(stimuli: Sequence[Stimulus]) -> bool:
@@ -204,7 +216,7 @@ class Campaign:
         if found is not None and found.outcome.failure is not None:
             shown.update(found.outcome.failure.requirements)
             self.broken.update((id, found.file) for id in shown if id not in self.broken)
-        certain = "schedulable" in self.description.capabilities or not _ends_silent(outcome)
+        certain = "schedulable" in self.description.capabilities or not self._guesses(outcome)
         for id in outcome.failure.requirements:
             if found is not None and (certain or id in shown):
                 self.broken.setdefault(id, found.file)
@@ -239,7 +251,7 @@ class Campaign:
     def coverage(self) -> dict[str, Hits]:
         """Of the charts: what was hit, and all there is."""
         moves = seen(self.specification).moves + self.earlier.moves
-        return chart_coverage(set(moves), self.pairs, self.ends)
+        return chart_coverage(set(moves), self.pairs, self.ends, self.subject.charts)
 
     def command(self) -> str:
         """The command that runs this campaign again."""
@@ -251,10 +263,10 @@ class Campaign:
 
     def _examine(self, key: str, name: str, outcome: Outcome) -> Found | None:
         """Confirm and cut down; None where the failure did not come back."""
-        fresh = Specification(self.ends)
+        fresh = self.profile.specification()
 
         def fails(stimuli: Sequence[Stimulus]) -> bool:
-            return signature(replay(self.adapter, fresh, stimuli)) == key
+            return signature(replay(self.adapter, fresh, stimuli, slowly=True)) == key
 
         stimuli: tuple[Stimulus, ...] = outcome.stimuli
         confirmed, attempts = 1, 1
@@ -266,14 +278,24 @@ class Campaign:
         if not deterministic:
             attempts += CONFIRMATIONS
             confirmed += sum(fails(stimuli) for _ in range(CONFIRMATIONS))
-            if confirmed < 2 and _ends_silent(outcome):
+            if confirmed < 2 and self._guesses(outcome):
                 return None
         if confirmed == attempts:
             stimuli, _ = minimise(stimuli, fails, attempts=1500 if deterministic else 60)
-        shortest = replay(self.adapter, fresh, stimuli)
+        shortest = replay(self.adapter, fresh, stimuli, slowly=True)
         if signature(shortest) != key:
             shortest = outcome
         return Found(self._file(key), name, shortest, confirmed, attempts)
+
+    def _guesses(self, outcome: Outcome) -> bool:
+        """Whether the failure rests on silence, its own or an earlier one that was only waited for
+        and without which the model has an explanation. Perhaps there was more to come."""
+        if outcome.events and outcome.events[-1][0] == "quiescence":
+            return True
+        heard = [event for event in outcome.events if not _is_guess(event)]
+        if len(heard) == len(outcome.events):
+            return False
+        return judge_trace(heard, self.profile.specification()).failure is None
 
     def _file(self, key: str) -> str:
         return f"{len(self.found) + 1:02d}-{_file_name(key)}"
@@ -317,8 +339,8 @@ class Campaign:
             write_state(self.options.out, dump(self))
 
 
-def _ends_silent(outcome: Outcome) -> bool:
-    return bool(outcome.events) and outcome.events[-1][0] == "quiescence"
+def _is_guess(event: Event) -> bool:
+    return event[0] == "quiescence" and not event[1]
 
 
 def _file_name(key: str) -> str:
@@ -334,29 +356,6 @@ def begin(adapter: Adapter, options: Options) -> Campaign:
         raise CampaignError(f"{options.out}: cannot be resumed: {error}; start again") from None
 
 
-@contextmanager
-def _stopping() -> Iterator[list[bool]]:
-    """While it lasts, Ctrl-C ends the campaign at the next sequence; a second one ends it at once.
-
-    A sequence that is cut short would be counted in part and run again after a resume.
-    """
-    asked = [False]
-    if threading.current_thread() is not threading.main_thread():
-        yield asked
-        return
-
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        if asked[0]:
-            raise KeyboardInterrupt
-        asked[0] = True
-
-    before = signal.signal(signal.SIGINT, ask)
-    try:
-        yield asked
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
 def certify(
     adapter: Adapter, options: Options, report: Callable[[Progress], None] = lambda _p: None
 ) -> Certificate:
@@ -369,7 +368,7 @@ def certify(
     started = time.perf_counter()
     kept_at = started
     campaign.keep()
-    with _stopping() as asked:
+    with stopping() as asked:
         for progress in campaign.run():
             report(progress)
             now = time.perf_counter()

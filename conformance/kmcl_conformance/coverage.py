@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Container
 from typing import Any, NamedTuple
 
-from kmcl_model.spec import Move, Specification
+from kmcl_model.spec import Automata, Move
 from kmcl_model.spec.charts import CHARTS, Chart, Transition, chart_moves, pairs_of
 from kmcl_model.spec.specification import ENDPOINTS
 
-from .oracle import Pair
+from .track import Pair
 
 __all__ = ["Hits", "Seen", "Witnesses", "chart_coverage", "seen"]
 
@@ -23,7 +24,7 @@ class Seen(NamedTuple):
     moves: Counter[tuple[str, str, Move]]
 
 
-def seen(specification: Specification) -> Seen:
+def seen(specification: Automata) -> Seen:
     """Everything the walked edges show."""
     requirements: Counter[str] = Counter()
     readings: Counter[str] = Counter()
@@ -49,7 +50,7 @@ class Witnesses:
     none but they show, the first one is kept.
     """
 
-    def __init__(self, specification: Specification) -> None:
+    def __init__(self, specification: Automata) -> None:
         self._specification = specification
         self.requirements: dict[str, tuple[str, int]] = {}
         self.readings: dict[str, tuple[str, int]] = {}
@@ -70,9 +71,9 @@ class Witnesses:
                             known[id] = (name, steps)
             automaton.fresh.clear()
 
-    def exercised(self) -> int:
-        """How many requirements have a witness; rules cite interpretations as well."""
-        return sum(id.startswith("F") for id in self.requirements)
+    def exercised(self, known: Container[str]) -> int:
+        """How many of the known requirements have a witness; rules cite interpretations as well."""
+        return sum(id in known for id in self.requirements)
 
     def dump(self) -> dict[str, Any]:
         """As JSON."""
@@ -92,21 +93,25 @@ class Hits(NamedTuple):
 
 
 def chart_coverage(
-    taken: set[tuple[str, str, Move]], pairs: set[Pair], ends: tuple[str, ...] = ENDPOINTS
+    taken: set[tuple[str, str, Move]],
+    pairs: set[Pair],
+    ends: tuple[str, ...] = ENDPOINTS,
+    charts: tuple[Chart, ...] = CHARTS,
 ) -> dict[str, Hits]:
     """States, transitions and transition pairs of the charts of the ends that were observed: those
-    hit, and all there are.
+    hit, and all there are; of one end alone, all that it can show.
 
     A transition is hit when an explanation of the trace takes it; a hidden one (a packet going from
     the queue into the ring) cannot be seen otherwise.
     """
+    alone = len(ends) < len(ENDPOINTS)
     states: tuple[set[str], set[str]] = (set(), set())
     transitions: tuple[set[str], set[str]] = (set(), set())
     doubles: tuple[set[str], set[str]] = (set(), set())
-    for chart in CHARTS:
+    for chart in charts:
         if chart.name.split()[0] not in ends:
             continue
-        for rule, move in chart_moves(chart):
+        for rule, move in chart_moves(chart, alone=alone):
             both = {f"{chart.name}: {move.region} {s}" for s in (move.source, move.target)}
             name = _name(chart, (rule, move))
             transitions[1].add(name)
@@ -114,7 +119,7 @@ def chart_coverage(
             if (chart.name, rule, move) in taken:
                 transitions[0].add(name)
                 states[0].update(both)
-        for first, second in pairs_of(chart):
+        for first, second in pairs_of(chart, alone=alone):
             name = f"{_name(chart, first)}, then {second[1].target} by {second[0]}"
             doubles[1].add(name)
             if (chart.name, first, second) in pairs:

@@ -1,8 +1,8 @@
-"""What would have been right instead of an event that was refused."""
+"""What would have been right instead of an event that was refused, at a library."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from kmcl_model.api import (
@@ -14,28 +14,14 @@ from kmcl_model.api import (
 )
 from kmcl_model.events import Enter, Event, Exit, Quiescence, Return
 from kmcl_model.status import STATUS_CANCELLED, STATUS_SUCCESS
-from kmcl_reports.sequence import describe_event
 
 from .oracle import Judge
 
-__all__ = ["allowed_instead"]
+__all__ = ["candidates"]
 
 
-def allowed_instead(judge: Judge, events: Iterable[Event]) -> tuple[str, ...]:
-    """In words, the outputs that the specification allows after ``events``, silence included."""
-    for event in events:
-        if judge.feed(event) is not None:
-            return ()
-    return tuple(
-        dict.fromkeys(
-            describe_event(event)
-            for event in _candidates(judge)
-            if judge.fork().feed(event) is None
-        )
-    )
-
-
-def _candidates(judge: Judge) -> Iterator[Event]:
+def candidates(judge: Judge) -> Iterator[Event]:
+    """The events that might be allowed after what the judge has seen."""
     for (endpoint, by), call in judge.calls.items():
         function = FUNCTIONS[call.function]
         if function.outputs:

@@ -64,7 +64,8 @@ _UNTOLD = frozenset(
 
 
 def _call_name(call: Any) -> str:
-    return next((part for part in call if str(part).startswith("Vmb")), str(call))
+    """The function: that of the library, or the last thing said of a call of the guest's user."""
+    return str(next((part for part in call if str(part).startswith("Vmb")), call[-1]))
 
 
 def _entry_name(entry: Any) -> str:

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kmcl_model.case import Case
-from kmcl_model.spec import Move, Specification
+from kmcl_model.spec import Move
 from kmcl_model.trace import load_trace
 
 from .coverage import Seen, seen
-from .oracle import judge_trace
 from .sequence import Outcome
+from .subjects import judge_trace
 from .verdicts import Found
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ def dump(campaign: Campaign) -> dict[str, Any]:
         "pairs": sorted([c, r1, *m1, r2, *m2] for c, (r1, m1), (r2, m2) in campaign.pairs),
         "witnesses": campaign.witnesses.dump(),
         "reactions": sorted(campaign.reactions),
+        "committed": campaign.faults,
         "asked": sorted(campaign.asked),
         "answered": sorted(campaign.answered),
         "broken": campaign.broken,
@@ -63,7 +64,7 @@ def _identity(campaign: Campaign) -> dict[str, Any]:
         "seed": o.seed,
         "sequences": o.sequences,
         "length": o.length,
-        "faults": list(o.faults),
+        "faults": list(o.chosen_faults),
         "expected": o.expected,
         "tool": campaign.version,
     }
@@ -90,6 +91,7 @@ def restore(campaign: Campaign, kept: dict[str, Any]) -> None:
     )
     campaign.witnesses.load(kept["witnesses"])
     campaign.reactions.update(kept["reactions"])
+    campaign.faults.update(kept["committed"])
     campaign.asked.update(kept["asked"])
     campaign.answered.update(kept["answered"])
     campaign.broken.update(kept["broken"])
@@ -108,7 +110,7 @@ def _reload(campaign: Campaign, file: str) -> Outcome:
     return Outcome(
         case.stimuli,
         events,
-        judge_trace(events, Specification(campaign.ends)).failure,
+        judge_trace(events, campaign.profile.specification()).failure,
         len(case.stimuli),
     )
 

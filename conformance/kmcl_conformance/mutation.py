@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from kmcl_adapters import Adapter
-from kmcl_model.spec import Specification
+from kmcl_model.spec import Automata
 
 from .campaign import BUDGETS
 from .failure import Failure
 from .plan import LENGTH, Plan
+from .profiles import profile_for
 
 __all__ = ["Hunt", "hunt"]
 
@@ -27,15 +28,22 @@ def hunt(
     seed: int = 1,
     sequences: int = BUDGETS["default"],
     length: int = LENGTH,
-    specification: Specification | None = None,
+    specification: Automata | None = None,
+    plan: Plan | None = None,
+    most: int | None = None,
 ) -> Hunt:
-    """Run the sequences of a certification until one fails.
+    """Run the sequences of a certification until one fails, ``most`` of them if that is said.
 
-    A ``specification`` that other hunts have used already makes this one faster.
+    A ``specification`` that other hunts have used already makes this one faster. ``plan``: that of
+    another profile than the full one.
     """
-    specification = specification or Specification()
-    plan = Plan(seed, length)
+    profile = profile_for(adapter.describe())
+    specification = specification or profile.specification()
+    subject = profile.subject
+    what = (profile.ends, subject, profile.host)
+    plan = plan or Plan(seed, length, subject.faults, False, *what)
     total, steps = plan.directed + sequences, 0
+    total = total if most is None else min(total, most)
     for number in range(total):
         outcome, _ = plan.run(number, adapter, specification)
         steps += outcome.steps

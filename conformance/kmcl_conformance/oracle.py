@@ -11,8 +11,8 @@ causes the other. Liveness is judged at quiescence alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 from kmcl_model.api import (
     CLOSED,
@@ -27,13 +27,15 @@ from kmcl_model.api import (
 )
 from kmcl_model.events import Event
 from kmcl_model.payload import tag_of
-from kmcl_model.spec import Broken, Edge, Move, Shadow, Specification
+from kmcl_model.spec import Shadow, Specification
 from kmcl_model.spec.configuration import SETTERS
+from kmcl_model.spec.host import Host
 from kmcl_model.spec.specification import ENDPOINTS, peer_of
 from kmcl_model.status import is_success
 
-from .failure import Failure, describe_state
+from .failure import Failure
 from .quiet import (
+    DRAINED,
     PLAIN,
     UNKNOWN,
     UNKNOWN_BUSY,
@@ -42,7 +44,7 @@ from .quiet import (
     told_to_flow,
     told_to_packets,
 )
-from .track import RefusedError, Track, shadow_of
+from .track import Follower, Pair, RefusedError, Track, shadow_of
 
 __all__ = ["Judge", "Pair", "judge_trace"]
 
@@ -50,24 +52,23 @@ _SETTERS = tuple(setter.function for setter in SETTERS)
 _SIZEOF = "VmbChannelSizeofPacket"
 _NAMES = {COMPLETION_ROUTINE: ("F133",), PROCESS_PACKET: ("F044",)}
 
-Pair: TypeAlias = tuple[str, tuple[str, Move], tuple[str, Move]]
 
-
-class Judge:
+class Judge(Follower):
     """Follows one trace. ``feed`` gives None, or the failure, after which it is spent."""
 
     def __init__(self, specification: Specification, pairs: set[Pair] | None = None) -> None:
+        super().__init__(specification.ends, pairs)
         self.specification = specification
-        self.pairs = pairs if pairs is not None else set()
-        self.events = 0
-        self.failure: Failure | None = None
         s = specification
-        self.ends = s.ends
         self.endpoint = {e: Track(f"{e} endpoint", s.endpoint[e]) for e in s.ends}
         self.flow = {e: Track(f"flow to {e}", s.flow[e]) for e in s.ends}
         self.configuration = {e: Track(f"{e} configuration", s.configuration[e]) for e in s.ends}
         self.packets: dict[str, dict[str, Track]] = {e: {} for e in ENDPOINTS}
         self.incoming: dict[str, dict[str, Track]] = {e: {} for e in ENDPOINTS}
+        self.host = specification.host() if specification.host else None
+        """What is known of the end that is not observed."""
+        self._host_open = False
+        self._asked: dict[tuple[str, str], bytes] = {}
         self._unseen = False
         """A message was sent with the default routine to an end that is not observed: whether it
         has left, nobody sees."""
@@ -79,9 +80,6 @@ class Judge:
         self._context: dict[str, dict[str, str]] = {e: {} for e in ENDPOINTS}
         # Packets that their peer has completed, in that order, and whose routine is to come.
         self._answered: dict[str, list[str]] = {e: [] for e in ENDPOINTS}
-        # The calls and the handlers that are going on.
-        self.calls: dict[tuple[str, str], Any] = {}
-        self.handlers: dict[tuple[str, str], Any] = {}
         self._make_routes()
 
     def feed(self, event: Event) -> Failure | None:
@@ -113,24 +111,33 @@ class Judge:
             elif kind == "environment":
                 self._environment(seen)
             else:
-                broken = (Broken("lost", f"the implementation is gone: {seen[1]}", ()),)
-                self.failure = Failure(self.events, event, "implementation", broken, ())
-                return self.failure
+                return self._lost(seen)
         except RefusedError as refused:
-            self.failure = Failure(
-                self.events,
-                event,
-                refused.track.name,
-                refused.edge.broken,
-                tuple(sorted(set(map(describe_state, refused.track.node.states)))),
-            )
-            return self.failure
+            return self._refused(event, refused)
         except KeyError as unknown:
-            broken = (Broken("-", f"nothing is known of {unknown}", _NAMES.get(seen[3], ())),)
-            self.failure = Failure(self.events, event, "names", broken, ())
-            return self.failure
+            return self._unknown(event, unknown, _NAMES.get(seen[3], ()))
         self.events += 1
         return None
+
+    def feed_silence(self, event: Event) -> Failure | None:
+        """Judge a quiescence. If it is refused, the judge is as it was before, so that the
+        implementation can be given more time."""
+        if self.failure is not None:
+            return self.failure
+        before = [(track, track.node) for track in self._tracks()]
+        failure = self.feed(event)
+        if failure is not None:
+            self.failure = None
+            for track, node in before:
+                track.node = node
+        return failure
+
+    def _tracks(self) -> Iterator[Track]:
+        for group in (self.endpoint, self.flow, self.configuration):
+            yield from group.values()
+        for groups in (self.packets, self.incoming):
+            for tracks in groups.values():
+                yield from tracks.values()
 
     def fork(self) -> Judge:
         """An independent judge that has seen the same events."""
@@ -155,6 +162,9 @@ class Judge:
             other._order[name].extend(self._order[name])
             other._answered[name].extend(self._answered[name])
         other._unseen = self._unseen
+        other.host = self.host.copy() if self.host else None
+        other._host_open = self._host_open
+        other._asked.update(self._asked)
         other.calls.update(self.calls)
         other.handlers.update(self.handlers)
         return other
@@ -202,33 +212,6 @@ class Judge:
         exits[COMPLETION_ROUTINE] = self._lifecycle_returned
         self._calls, self._returns, self._enters, self._exits = calls, returns, enters, exits
 
-    def _take(self, track: Track, event: Any) -> None:
-        node = track.node
-        edge = node.edges.get(event)
-        if edge is None:
-            edge = track.automaton.step(node, event)
-        edge.hits += 1
-        target = edge.target
-        if target is None:
-            raise RefusedError(track, edge)
-        track.node = target
-        if edge.moves:
-            self._follow(track, edge)
-
-    def _follow(self, track: Track, edge: Edge) -> None:
-        """Note which chart transition came after which."""
-        last = track.last
-        now: dict[str, list[tuple[str, Move]]] = {}
-        for step in edge.moves:
-            now.setdefault(step[1].region, []).append(step)
-        for region, steps in now.items():
-            earlier = [*last.get(region, ()), *steps]
-            for before in earlier:
-                for step in steps:
-                    if before[1].target == step[1].source:
-                        self.pairs.add((track.chart, before, step))
-            last[region] = steps
-
     def _lifecycle(self, event: Any) -> None:
         self._endpoint(event[1], event)
 
@@ -245,6 +228,14 @@ class Judge:
     def _spread(self, name: str) -> None:
         """Tell the others of a change of phase."""
         shadow = shadow_of("phase", name, self.endpoint[name].node)
+        if self.host is not None:
+            states: Any = self.endpoint[name].node.states
+            was_open, self._host_open = (
+                self._host_open,
+                all(s.connection in ("opening", "open") for s in states),
+            )
+            if self._host_open and not was_open:
+                self.host.opened()
         for packet in self.packets[name].values():
             self._take(packet, shadow)
         for flow in self.flow.values():
@@ -326,6 +317,8 @@ class Judge:
             del carrier[tag]
         carrier[tag_of(buffer)] = name
         self._buffer[endpoint][name] = buffer
+        if self.host is not None:
+            self._tell_host(self.host, endpoint, event[2], buffer)
 
     def _sent(self, event: Any, call: Any) -> None:
         endpoint, name, buffer = event[1], call[4][0], call[4][1]
@@ -334,6 +327,30 @@ class Judge:
         if all(s.status == "none" for s in self.packets[endpoint][name].node.states):
             self._unseen = self._unseen or peer_of(endpoint) not in self.flow
             self._flow(peer_of(endpoint), Shadow("silent", endpoint, (buffer,)))
+        answer = self._asked.pop((endpoint, event[2]), None)
+        if answer is not None and is_success(event[4]) and self._is_surely_open(endpoint):
+            self._flow(endpoint, Shadow("owed", peer_of(endpoint), (answer,)))
+
+    def _tell_host(self, host: Host, endpoint: str, by: str, buffer: bytes) -> None:
+        """A packet is sent to a known host. It surely gets it where the channel is surely open;
+        what it owes then may come from now on, and must come when the call has returned."""
+        if not self._is_surely_open(endpoint):
+            host.may_hear(buffer)
+            return
+        answer = host.hears(buffer)
+        if answer is not None:
+            self._asked[endpoint, by] = answer
+            self._flow(endpoint, Shadow("asked", peer_of(endpoint), (answer,)))
+
+    def _is_surely_open(self, endpoint: str) -> bool:
+        """Whether what is sent now gets into the ring: nobody has asked to close the channel. What
+        a driver sends while it is being opened gets there when it is open."""
+        states: Any = self.endpoint[endpoint].node.states
+        return all(
+            s.connection in ("opening", "open")
+            and all(c.function == "VmbChannelEnable" for c in s.calls)
+            for s in states
+        )
 
     def _completion(self, event: Any) -> None:
         endpoint, (name, status, _) = event[1], event[4]
@@ -450,6 +467,8 @@ class Judge:
         track = self.flow.get(receiver)
         if track is not None:
             return track.node.summary
+        if self.host is not None and self.host.drains:
+            return DRAINED
         sent = self.packets[peer_of(receiver)].values()
         under_way = self._unseen or not all(packet.node.idle for packet in sent)
         return UNKNOWN_BUSY if under_way else UNKNOWN

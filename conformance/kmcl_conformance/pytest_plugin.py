@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 if TYPE_CHECKING:
+    from kmcl_model.book import Book
     from kmcl_reports.results import Certificate, Failure, RequirementResult
 
 __all__ = ["RequirementItem", "Requirements", "pytest_addoption", "pytest_collect_file"]
@@ -60,9 +61,7 @@ class Requirements(pytest.File):
     """Every requirement that the specification models."""
 
     def collect(self) -> Iterator[RequirementItem]:
-        from kmcl_model.catalogue import requirements
-
-        for requirement in requirements().values():
+        for requirement in _book(self.config).requirements.values():
             if requirement.status == "modelled":
                 yield RequirementItem.from_parent(
                     self, name=requirement.id, statement=requirement.statement
@@ -118,6 +117,22 @@ class RequirementItem(pytest.Item):
         return "\n".join([f"{self.name} is broken: {self.statement}", f"({result.source})", *shown])
 
 
+def _book(config: pytest.Config) -> Book:
+    """The book of what the adapter implements; of the library where there is no such adapter."""
+    from kmcl_adapters import AdapterError
+    from kmcl_conformance.adapters import find
+    from kmcl_conformance.profiles import FULL, PROFILES, profile_for
+
+    try:
+        adapter = find(config.getoption("--kmcl-adapter"))
+        try:
+            return profile_for(adapter.describe()).subject.book()
+        finally:
+            adapter.close()
+    except AdapterError:
+        return PROFILES[FULL].subject.book()  # the campaign tells what is wrong
+
+
 def _failure_text(failure: Failure, out: Path | None) -> str:
     from kmcl_reports.chart_text import render_rows
     from kmcl_reports.text import printable
@@ -140,6 +155,7 @@ def _run(config: pytest.Config) -> Certificate:
     from kmcl_conformance.campaign import CampaignError, Options, certify
     from kmcl_conformance.cli.budget import sequences_of
     from kmcl_conformance.cli.output import Problem
+    from kmcl_conformance.profiles import profile_for
 
     name: str = config.getoption("--kmcl-adapter")
     try:
@@ -147,6 +163,7 @@ def _run(config: pytest.Config) -> Certificate:
         try:
             options = Options(
                 adapter=name,
+                profile=profile_for(adapter.describe()).name,
                 seed=config.getoption("--kmcl-seed"),
                 sequences=sequences_of(config.getoption("--kmcl-budget"), adapter.describe()),
                 out=config.getoption("--kmcl-out"),

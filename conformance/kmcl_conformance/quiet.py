@@ -10,6 +10,7 @@ from kmcl_model.spec import Node, Quiet
 from kmcl_model.spec.endpoint import phase
 
 __all__ = [
+    "DRAINED",
     "PLAIN",
     "UNKNOWN",
     "UNKNOWN_BUSY",
@@ -31,6 +32,10 @@ UNKNOWN: Final = ((False, True, False, False, False, False),)
 
 UNKNOWN_BUSY: Final = ((False, True, False, False, False, True),)
 """The same, but for packets on their way, perhaps."""
+
+
+DRAINED: Final = ((True, True, False, False, False, True),)
+"""Of a direction whose receiver is not observed, and known to take what there is."""
 
 
 def facts_of(endpoint: Node, arriving: Summary) -> frozenset[str]:

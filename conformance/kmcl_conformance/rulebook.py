@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from kmcl_model.spec import OBSERVERS
+from .subjects import SUBJECTS
 
 __all__ = ["cited", "rules_of"]
 
@@ -18,7 +18,7 @@ def cited() -> dict[str, tuple[str, ...]]:
         for id in ids:
             found.setdefault(id, {})[rule] = None
 
-    for rules in OBSERVERS:
+    for rules in (rules for subject in SUBJECTS for rules in subject.observers):
         for rule in rules.rules:
             note(rule.id, rule.shows)
             for need in rule.needs:

@@ -13,14 +13,14 @@ from random import Random
 from typing import Final, NamedTuple
 
 from kmcl_adapters import Adapter, AdapterError, Schedulable
-from kmcl_model.spec import Specification
+from kmcl_model.spec import Automata, Specification
 from kmcl_model.stimuli import Settle, Stimulus
 
-from .generate.driver import is_enabled
 from .generate.priorities import Priorities
 from .generate.setup import RUNS
-from .oracle import Judge, Pair
 from .sequence import Outcome, SequenceRun
+from .subjects import subject_of
+from .track import Pair
 
 __all__ = ["MOST", "Schedules", "by_priorities", "run_schedules", "sample_schedules", "set_up"]
 
@@ -92,7 +92,7 @@ def run_schedules(
     preemptions: int = 1,
     most: int = MOST,
     free: int = 0,
-    specification: Specification | None = None,
+    specification: Automata | None = None,
 ) -> Schedules:
     """Run a case under every schedule with at most so many preemptions.
 
@@ -119,7 +119,7 @@ def sample_schedules(
     seed: int = 1,
     most: int = MOST,
     free: int = 0,
-    specification: Specification | None = None,
+    specification: Automata | None = None,
 ) -> Schedules:
     """Run a case under random schedules: by priorities (``pct``), or any thread that can go on
     (``uniform``). Otherwise as ``run_schedules``; never complete."""
@@ -134,7 +134,7 @@ def sample_schedules(
 
 def by_priorities(
     adapter: Adapter,
-    specification: Specification,
+    specification: Automata,
     stimuli: Sequence[Stimulus],
     seed: int,
     *,
@@ -161,7 +161,7 @@ def set_up(stimuli: Sequence[Stimulus]) -> int:
 
 def _run(
     adapter: Adapter,
-    specification: Specification,
+    specification: Automata,
     stimuli: Sequence[Stimulus],
     pick: Callable[[Sequence[int], int], int],
     free: int,
@@ -171,11 +171,13 @@ def _run(
     nothing is under way that could."""
     session = adapter.open()
     try:
+        subject = subject_of(specification)
+        judge = subject.judge(specification, pairs)
         if not isinstance(session, Schedulable):
             raise AdapterError("the implementation cannot be scheduled: its order is its own")
-        run = SequenceRun(session, Judge(specification, pairs))
+        run = SequenceRun(session, judge, subject.course(judge))
         for stimulus in stimuli[:free]:
-            if is_enabled(run.judge, run.names, stimulus) and run.step(stimulus) is not None:
+            if run.course.is_enabled(stimulus) and run.step(stimulus) is not None:
                 return run.outcome(run.judge.failure)
         place, current = free, TESTER
         for _ in range(TURNS):
@@ -183,7 +185,7 @@ def _run(
             able = list(ready)
             if place < len(stimuli):
                 wanted = stimuli[place]
-                enabled = is_enabled(run.judge, run.names, wanted)
+                enabled = run.course.is_enabled(wanted)
                 if not ready or (enabled and not isinstance(wanted, Settle)):
                     able.insert(0, TESTER)
             if not able:

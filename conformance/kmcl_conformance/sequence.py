@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from random import Random
 from typing import Final, NamedTuple
 
 from kmcl_adapters import Adapter, Schedulable, Session
 from kmcl_model.events import Event
-from kmcl_model.spec import Specification
-from kmcl_model.stimuli import Stimulus
+from kmcl_model.spec import Automata
+from kmcl_model.spec.configuration import SETTERS
+from kmcl_model.stimuli import Arm, Invoke, Settle, Stimulus
 
 from .failure import Failure
-from .generate.driver import is_enabled
-from .generate.explorer import Chooser, epilogue
-from .generate.names import Names
+from .generate.course import Course
 from .generate.priorities import Priorities
-from .generate.setup import RUNS, SETTLE, prelude
-from .oracle import Judge, Pair
+from .generate.setup import RUNS, SETTLE
+from .subjects import subject_of
+from .track import Follower, Pair
 
-__all__ = ["Outcome", "SequenceRun", "replay", "walk"]
+__all__ = ["RESTS", "Outcome", "SequenceRun", "replay", "walk"]
+
+RESTS: Final = 10
+"""So many idle times in a row must be silent until silence that was only waited for breaks
+anything."""
+
+MOST_ASKED: Final = 5 * RESTS
+"""So often a rest is asked for; whoever never rests is not waited for for ever."""
 
 MOST_ROUNDS: Final = 100
 """So many things may be left to do at the end of a walk."""
@@ -28,6 +36,9 @@ MOST_ROUNDS: Final = 100
 MOST_TURNS: Final = 500
 """So many turns go by priority before a rest; threads that wake each other must not go on for
 ever."""
+
+
+_SETTINGS: Final = frozenset(setter.function for setter in SETTERS)
 
 
 class Outcome(NamedTuple):
@@ -39,38 +50,63 @@ class Outcome(NamedTuple):
     steps: int
     finished: bool = True
     """False: the tester gave up before both ends came to rest, so nothing is known of the end."""
+    faults: tuple[tuple[str, int], ...] = ()
+    """What the test did wrong on purpose, and how often."""
 
 
 class SequenceRun:
-    """A session and its judge; ``step`` applies a stimulus and judges what it shows."""
+    """A session and its judge; ``step`` applies a stimulus and judges what it shows.
 
-    def __init__(self, session: Session, judge: Judge) -> None:
+    An implementation that cannot tell when it is at rest is given an idle time. Where nothing is
+    due that is believed at once. Where something is, it is given ``RESTS`` of them before its
+    silence is a failure: a short idle time costs time only where something is missing.
+    ``slowly``: every rest takes that long.
+    """
+
+    def __init__(
+        self, session: Session, judge: Follower, course: Course, *, slowly: bool = False
+    ) -> None:
+        self._slowly = slowly
         self.session = session
         self.judge = judge
+        self.course = course
         self.stimuli: list[Stimulus] = []
         self.events: list[Event] = []
-        self.names = Names()
         self.priorities: Priorities | None = None
 
-    def step(self, stimulus: Stimulus) -> Failure | None:
+    def step(self, stimulus: Stimulus, *, listen: bool = True) -> Failure | None:
+        """``listen``: whether to judge at once what it shows, or with the next stimulus."""
         self.stimuli.append(stimulus)
-        if stimulus[0] == "arm":
-            self.names.arm(stimulus)
-        elif stimulus[0] == "invoke":
-            self.names.ask(stimulus)
+        self.course.note(stimulus)
         self.session.apply(stimulus)
-        feed = self.judge.feed
-        for event in self.session.take():
-            self.events.append(event)
-            failure = feed(event)
-            if failure is not None:
-                return failure
-            if event[0] == "call":
-                self.names.call(event[1], event[2])
-            elif event[0] == "enter":
-                self.names.enter(event[1], event[2], event[3])
-            elif event[0] == "exit":
-                self.names.exit(event[1], event[2])
+        return self._listen() if listen else None
+
+    def _listen(self) -> Failure | None:
+        """Judge what there is to see. A rest is believed, or asked for again."""
+        feed, see, silent = self.judge.feed, self.course.see, 0
+        for _ in range(MOST_ASKED):
+            rest: Event | None = None
+            early = False
+            for event in self.session.take():
+                if event[0] == "quiescence" and not event[1]:
+                    rest, silent = event, silent + 1
+                    continue
+                if rest is not None:  # what comes after it belies a rest
+                    rest, early = None, True
+                silent = 0
+                self.events.append(event)
+                failure = feed(event)
+                if failure is not None:
+                    return failure
+                see(event)
+            if rest is None and not early:
+                return None
+            if rest is not None and not (self._slowly and silent < RESTS):
+                failure = self.judge.feed_silence(rest)
+                if failure is None or silent >= RESTS:
+                    self.events.append(rest)
+                    return failure
+            self.session.apply(SETTLE)
         return None
 
     def scheduled(self, stimulus: Stimulus) -> Failure | None:
@@ -91,12 +127,14 @@ class SequenceRun:
         return self.step(stimulus)
 
     def outcome(self, failure: Failure | None) -> Outcome:
-        return Outcome(tuple(self.stimuli), tuple(self.events), failure, len(self.stimuli))
+        faults = tuple(sorted(self.judge.faults.items()))
+        done = len(self.stimuli)
+        return Outcome(tuple(self.stimuli), tuple(self.events), failure, done, faults=faults)
 
 
 def walk(
     adapter: Adapter,
-    specification: Specification,
+    specification: Automata,
     seed: int,
     length: int,
     *,
@@ -112,29 +150,28 @@ def walk(
     is not asked who goes next.
     """
     rng = Random(seed)
-    judge = Judge(specification, pairs)
+    subject = subject_of(specification)
+    judge = subject.judge(specification, pairs)
+    course = subject.course(judge)
     session = adapter.open()
-    run = SequenceRun(session, judge)
+    run = SequenceRun(session, judge, course)
     try:
-        for stimulus in prelude(rng):
-            if stimulus.endpoint not in judge.ends:
-                continue
+        for stimulus in course.prelude(rng):
             failure = run.step(stimulus)
             if failure is not None:
                 return run.outcome(failure)
-        chooser = Chooser(
-            judge,
-            run.names,
-            rng,
-            holds=holds,
-            faults=faults,
-            expected=expected,
-            strategy=strategy,
+        chooser = course.chooser(
+            rng, holds=holds, faults=faults, expected=expected, strategy=strategy
         )
         if strategy == "pct" and isinstance(session, Schedulable):
             run.priorities = Priorities(rng, length)
+        far = not adapter.describe().exact_quiescence
         for _ in range(length):
-            failure = run.scheduled(chooser.choose(session.runnable()))
+            chosen = chooser.choose(0 if far else session.runnable())
+            if far and isinstance(chosen, Arm):
+                run.step(chosen, listen=False)  # it shows nothing itself
+                continue
+            failure = run.scheduled(chosen)
             if failure is not None:
                 return run.outcome(failure)
         return _finish(run)
@@ -147,7 +184,7 @@ def _finish(run: SequenceRun) -> Outcome:
         failure = run.scheduled(SETTLE)
         if failure is not None:
             return run.outcome(failure)
-        stimulus = epilogue(run.judge)
+        stimulus = run.course.epilogue()
         if stimulus is None:
             return run.outcome(None)
         failure = run.step(stimulus)
@@ -158,26 +195,47 @@ def _finish(run: SequenceRun) -> Outcome:
 
 def replay(
     adapter: Adapter,
-    specification: Specification,
+    specification: Automata,
     stimuli: Iterable[Stimulus],
     *,
     pairs: set[Pair] | None = None,
+    slowly: bool = False,
 ) -> Outcome:
     """Run given stimuli on a fresh implementation, leaving out those a driver may not do.
 
     What made a stimulus legal may be gone, because the case was cut down or the
     implementation has changed; an illegal one would blame the implementation for the test.
+    ``slowly``: see ``SequenceRun``.
     """
-    judge = Judge(specification, pairs)
+    subject = subject_of(specification)
+    judge = subject.judge(specification, pairs)
+    course = subject.course(judge)
     session = adapter.open()
-    run = SequenceRun(session, judge)
+    run = SequenceRun(session, judge, course, slowly=slowly)
     try:
-        for stimulus in stimuli:
-            if not is_enabled(judge, run.names, stimulus):
+        far = not adapter.describe().exact_quiescence
+        follows = False
+        for stimulus, after in pairwise((*stimuli, None)):
+            assert stimulus is not None
+            if not follows and not course.is_enabled(stimulus):
                 continue
-            failure = run.step(stimulus)
+            follows = together = False
+            if far and after is not None:
+                follows = course.follows_freely(stimulus, after)
+                together = follows or _go_together(stimulus, after)
+            failure = run.step(stimulus, listen=not together)
             if failure is not None:
                 return run.outcome(failure)
         return run.outcome(None)
     finally:
         session.close()
+
+
+def _go_together(stimulus: Stimulus, after: Stimulus) -> bool:
+    """Whether what the first one shows has no say in the second. To look costs a round trip, and
+    implementations that cannot tell when they are at rest may be far away."""
+    if isinstance(stimulus, Settle):
+        return False
+    if isinstance(stimulus, Arm) or isinstance(after, Settle):
+        return True
+    return all(isinstance(s, Invoke) and s.function in _SETTINGS for s in (stimulus, after))

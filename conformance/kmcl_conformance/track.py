@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, TypeAlias
 
-from kmcl_model.spec import Automaton, Edge, Move, Node, Shadow
+from kmcl_model.events import Event
+from kmcl_model.spec import Automaton, Broken, Edge, Move, Node, Shadow
 
-__all__ = ["RefusedError", "Track", "shadow_of"]
+from .failure import Failure, describe_state
+
+__all__ = ["Follower", "Pair", "RefusedError", "Track", "shadow_of"]
+
+
+Pair: TypeAlias = tuple[str, tuple[str, Move], tuple[str, Move]]
+"""Two transitions of a chart, one after the other."""
 
 
 class Track:
@@ -36,3 +45,92 @@ def shadow_of(kind: str, name: str, node: Node) -> Shadow:
     if shadow is None:
         shadow = node.notes[kind] = Shadow(kind, name, node.summary)
     return shadow
+
+
+class Follower:
+    """What every judge does: it hands events to tracks, and tells what a refusal means.
+
+    ``pairs`` takes the pairs of transitions that were seen; ``faults`` counts what the test did
+    wrong on purpose; ``events`` those that were accepted.
+    """
+
+    def __init__(self, ends: tuple[str, ...], pairs: set[Pair] | None) -> None:
+        self.ends = ends
+        self.pairs = pairs if pairs is not None else set()
+        self.events = 0
+        self.failure: Failure | None = None
+        self.faults: Counter[str] = Counter()
+        self.calls: dict[tuple[str, str], Any] = {}
+        """The calls that are going on, by end and caller."""
+        self.handlers: dict[tuple[str, str], Any] = {}
+        """The handlers that are going on, by end and activation."""
+
+    def feed(self, event: Event) -> Failure | None:
+        """Judge one event: None, or the failure, after which the judge is spent."""
+        raise NotImplementedError
+
+    def feed_silence(self, event: Event) -> Failure | None:
+        """Judge a quiescence. If it is refused, the judge is as it was before, so that the
+        implementation can be given more time."""
+        if self.failure is not None:
+            return self.failure
+        failure = self.fork().feed(event)
+        return self.feed(event) if failure is None else failure
+
+    def fork(self) -> Follower:
+        """An independent judge that has seen the same events."""
+        raise NotImplementedError
+
+    def _take(self, track: Track, event: Any) -> None:
+        node = track.node
+        edge = node.edges.get(event)
+        if edge is None:
+            edge = track.automaton.step(node, event)
+        edge.hits += 1
+        target = edge.target
+        if target is None:
+            raise RefusedError(track, edge)
+        track.node = target
+        if edge.moves:
+            self._follow(track, edge)
+
+    def _follow(self, track: Track, edge: Edge) -> None:
+        """Note which chart transition came after which."""
+        last = track.last
+        now: dict[str, list[tuple[str, Move]]] = {}
+        for step in edge.moves:
+            now.setdefault(step[1].region, []).append(step)
+        for region, steps in now.items():
+            earlier = [*last.get(region, ()), *steps]
+            for before in earlier:
+                for step in steps:
+                    if before[1].target == step[1].source:
+                        self.pairs.add((track.chart, before, step))
+            last[region] = steps
+
+    def _lost(self, event: Any, requirements: tuple[str, ...] = ()) -> Failure:
+        words = f"the implementation is gone: {event[1]}"
+        return self._fail(event, "implementation", words, requirements)
+
+    def _unknown(self, event: Event, what: object, requirements: tuple[str, ...]) -> Failure:
+        return self._fail(event, "names", f"nothing is known of {what}", requirements)
+
+    def _fail(
+        self, event: Any, observer: str, words: str, requirements: tuple[str, ...]
+    ) -> Failure:
+        rule = "lost" if observer == "implementation" else "-"
+        self.failure = Failure(
+            self.events, event, observer, (Broken(rule, words, requirements),), ()
+        )
+        return self.failure
+
+    def _refused(self, event: Event, refused: RefusedError) -> Failure:
+        states: Iterable[Any] = refused.track.node.states
+        self.failure = Failure(
+            self.events,
+            event,
+            refused.track.name,
+            refused.edge.broken,
+            tuple(sorted(set(map(describe_state, states)))),
+        )
+        return self.failure

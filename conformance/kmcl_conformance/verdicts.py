@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kmcl_adapters import Description
-from kmcl_model.catalogue import (
-    Requirement,
-    catalogue_digest,
-    interpretations,
-    requirement_of,
-    requirements,
-)
-from kmcl_model.spec import Specification
+from kmcl_model import book
+from kmcl_model.book import Book
+from kmcl_model.catalogue import Requirement
 from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_reports.results import (
     Certificate,
@@ -34,12 +28,9 @@ from kmcl_reports.results import (
 from kmcl_reports.sequence import describe_event, sequence_rows
 
 from .coverage import Hits
-from .explain import allowed_instead
-from .generate.driver import ENABLED_ACTS
-from .generate.expected import EXPECTED_ACTS
-from .oracle import Judge
 from .rulebook import rules_of
 from .sequence import Outcome
+from .subjects import allowed_instead
 
 if TYPE_CHECKING:
     from .campaign import Campaign
@@ -81,16 +72,19 @@ def requirement_verdicts(
     lost: str | None = None,
     not_offered: frozenset[str] = frozenset(),
     unsure: frozenset[str] = frozenset(),
+    of: Book | None = None,
+    ends: tuple[str, ...] = ENDPOINTS,
 ) -> tuple[RequirementResult, ...]:
-    """One result for every requirement of the catalogue, in the order of their ids.
+    """One result for every requirement of a book (of the library unless said), in the order of
+    their ids. ``ends`` are those there are.
 
     ``witnesses`` counts by id, ``broken`` gives the case that broke an id; ``lost`` tells why the
     implementation was gone before more could be seen, ``not_offered`` which functions it lacks,
     ``unsure`` which ids a sequence broke without that being confirmed.
     """
     return tuple(
-        _result(requirement, description, witnesses, broken, shown, lost, not_offered, unsure)
-        for requirement in requirements().values()
+        _result(requirement, description, witnesses, broken, shown, lost, not_offered, unsure, ends)
+        for requirement in (of or book.kmcl()).requirements.values()
     )
 
 
@@ -103,10 +97,11 @@ def _result(
     lost: str | None,
     not_offered: frozenset[str],
     unsure: frozenset[str],
+    ends: tuple[str, ...],
 ) -> RequirementResult:
     exercised = witnesses.get(requirement.id, 0)
     verdict, reason = _verdict(
-        requirement, description, exercised, broken, lost, not_offered, unsure
+        requirement, description, exercised, broken, lost, not_offered, unsure, ends
     )
     if verdict is RequirementVerdict.NOT_APPLICABLE:
         exercised = 0  # a rule of both roles has counted what it saw at the other end
@@ -136,6 +131,7 @@ def _verdict(
     lost: str | None,
     not_offered: frozenset[str],
     unsure: frozenset[str],
+    ends: tuple[str, ...],
 ) -> tuple[RequirementVerdict, str | None]:
     if requirement.id in broken:
         return RequirementVerdict.FAIL, None
@@ -160,7 +156,7 @@ def _verdict(
         return RequirementVerdict.PASS, None
     if lost:
         return RequirementVerdict.INCONCLUSIVE, lost
-    both = description.capabilities.issuperset(ENDPOINTS)
+    both = description.capabilities.issuperset(ends)
     return RequirementVerdict.NOT_EXERCISED, _NEVER_AROSE if both else _NOT_FROM_ONE_END
 
 
@@ -176,10 +172,11 @@ def _missing_capability(requirement: Requirement, description: Description) -> s
 def certificate(campaign: Campaign, seconds: float) -> Certificate:
     """The certificate of a campaign that has come to its end."""
     broken: dict[str, str] = {}
+    of = campaign.subject.book()
     for id, file in campaign.broken.items():
-        if id.startswith("F"):
-            broken.setdefault(requirement_of(id).id, file)
-    unsure = frozenset(requirement_of(id).id for id in campaign.unsure if id.startswith("F"))
+        if id in of.by_fact:
+            broken.setdefault(of.by_fact[id].id, file)
+    unsure = frozenset(of.by_fact[id].id for id in campaign.unsure if id in of.by_fact)
     lost = "sequences did not come to an end" if campaign.inconclusive else None
     results = requirement_verdicts(
         campaign.description,
@@ -189,11 +186,13 @@ def certificate(campaign: Campaign, seconds: float) -> Certificate:
         lost,
         campaign.not_offered(),
         unsure,
+        of,
+        campaign.subject.ends,
     )
     verdict = _overall(campaign, results)
     return Certificate(
         schema="kmcl-certificate/1",
-        tool=Tool(version=campaign.version, model_digest=catalogue_digest()),
+        tool=Tool(version=campaign.version, model_digest=of.digest),
         implementation=Implementation(
             name=campaign.description.name,
             version=campaign.description.version,
@@ -203,6 +202,7 @@ def certificate(campaign: Campaign, seconds: float) -> Certificate:
         profile=campaign.options.profile,
         seed=campaign.options.seed,
         verdict=verdict,
+        not_offered=tuple(sorted(campaign.not_offered())),
         counts=Counts(
             sequences=campaign.done,
             planned=campaign.total if campaign.done < campaign.total < ENDLESS else None,
@@ -236,12 +236,12 @@ def _failure(campaign: Campaign, found: Found) -> Failure:
     return Failure(
         case=f"cases/{found.file}.json",
         trace=f"traces/{found.file}.jsonl",
-        requirements=tuple(id for id in failure.requirements if id.startswith("F")),
+        requirements=tuple(
+            id for id in failure.requirements if id in campaign.subject.book().by_fact
+        ),
         summary=f"{describe_event(failure.event)}, but {what}",
         event_index=failure.number,
-        allowed=allowed_instead(
-            Judge(Specification(campaign.ends)), outcome.events[: failure.number]
-        ),
+        allowed=allowed_instead(campaign.profile.specification(), outcome.events[: failure.number]),
         last_state="; ".join(failure.state[:3]),
         chart=sequence_rows(outcome.events),
     )
@@ -256,7 +256,7 @@ def _interpretations(campaign: Campaign) -> tuple[InterpretationResult, ...]:
         id, _, question = place.partition("/")
         found.setdefault((id, question or "reading"), Counter())[reading] += count
     results = []
-    for item in interpretations().values():
+    for item in campaign.subject.book().interpretations.values():
         for point in item.points:
             readings = found.get((item.id, point.name))
             if not readings:
@@ -280,10 +280,10 @@ def _interpretations(campaign: Campaign) -> tuple[InterpretationResult, ...]:
 
 def _inside_callbacks(campaign: Campaign) -> tuple[InterpretationResult, ...]:
     """What became of the calls that are only expected to work where they were made (A147)."""
-    made = campaign.reactions & _reactions(campaign, EXPECTED_ACTS)
+    made = campaign.reactions & campaign.subject.reactions(campaign.ends, True)
     if not made:
         return ()
-    item = interpretations()["A147"]
+    item = campaign.subject.book().interpretations["A147"]
     reading = "R2" if campaign.warnings else "R1"
     failing = "; ".join(f"{cell}: {words}" for cell, words in sorted(campaign.warnings.items()))
     return (
@@ -299,30 +299,23 @@ def _inside_callbacks(campaign: Campaign) -> tuple[InterpretationResult, ...]:
     )
 
 
-def _reactions(campaign: Campaign, acts: Mapping[str, Iterable[str]]) -> frozenset[str]:
-    return frozenset(
-        f"{endpoint}: {act} in {callback}"
-        for endpoint in campaign.ends
-        for callback, functions in acts.items()
-        for act in functions
-    )
-
-
 def _label(id: str, point: str, reading: str) -> str:
     return f"{id}:{reading}" if point == "reading" else f"{id}/{point}:{reading}"
 
 
 def _coverage(campaign: Campaign) -> Coverage:
     hits = campaign.coverage()
-    every = _reactions(campaign, ENABLED_ACTS)
+    every = campaign.subject.reactions(campaign.ends, False)
     if campaign.options.expected:
-        every |= _reactions(campaign, EXPECTED_ACTS)
+        every |= campaign.subject.reactions(campaign.ends, True)
+    faults = frozenset(campaign.subject.book().faults)
     reactions = Hits(frozenset(campaign.reactions) & every, every)
     return Coverage(
         states=_item(hits["states"]),
         transitions=_item(hits["transitions"]),
         transition_pairs=_item(hits["transition_pairs"]),
         reactions=_item(reactions),
+        faults=_item(Hits(faults & campaign.faults.keys(), faults)) if faults else None,
     )
 
 

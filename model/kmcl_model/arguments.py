@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from . import status
-from .api import CALLBACKS, FUNCTIONS
+from .api import CALLBACKS
+from .control import CALLABLE, FLAWS, MESSAGES, Flaw
 from .events import Argument
 from .payload import Payload, payload_bytes, written
 
@@ -26,7 +27,9 @@ __all__ = [
     "arguments_to_json",
     "callback_name",
     "function_name",
+    "given_flaw",
     "given_status",
+    "message_name",
     "optional_status",
     "read_buffer",
     "shown",
@@ -133,7 +136,7 @@ def shown(value: object) -> str:
 
 def function_name(value: object) -> str:
     """The name of a function of the interface; ValueError for anything else."""
-    if isinstance(value, str) and value in FUNCTIONS:
+    if isinstance(value, str) and value in CALLABLE:
         return value
     raise ValueError(f"no function of the interface is called {shown(value)}")
 
@@ -143,3 +146,18 @@ def callback_name(value: object) -> str:
     if isinstance(value, str) and value in CALLBACKS:
         return value
     raise ValueError(f"no callback of the interface is called {shown(value)}")
+
+
+def message_name(value: object) -> str:
+    """The name of a control message; ValueError for anything else."""
+    if isinstance(value, str) and value in MESSAGES:
+        return value
+    raise ValueError(f"no control message is called {shown(value)}")
+
+
+def given_flaw(value: object) -> Flaw:
+    """What is wrong with a message; ValueError for what we have no word for."""
+    for flaw in FLAWS:
+        if value == flaw:
+            return flaw
+    raise ValueError(f"{shown(value)} is none of {', '.join(repr(f) for f in FLAWS)}")

@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic.config import JsonDict
 
-from .api import CALLBACKS, FUNCTIONS
+from .api import CALLBACKS
 from .arguments import (
     BUFFER_TEXT,
     BUFFERS,
@@ -33,11 +33,14 @@ from .arguments import (
     arguments_to_json,
     callback_name,
     function_name,
+    given_flaw,
     given_status,
+    message_name,
     optional_status,
     read_buffer,
     shown,
 )
+from .control import CALLABLE, FLAWS, MESSAGES
 
 __all__ = [
     "BUFFERS",
@@ -46,10 +49,12 @@ __all__ = [
     "STATUSES",
     "STATUS_SCHEMA",
     "CallbackName",
+    "Flawed",
     "FunctionName",
     "GivenStatus",
     "JsonArguments",
     "Line",
+    "MessageName",
     "Status",
     "arguments_from_json",
     "arguments_to_json",
@@ -59,6 +64,7 @@ __all__ = [
 
 _TAGS: Final = frozenset(
     {"call", "return", "enter", "exit", "environment", "quiescence", "lost"}
+    | {"message", "signal", "post"}
     | {"invoke", "arm", "release", "run", "settle", "an act", "a hold"}
 )
 """What tells the members of our unions apart; pydantic puts it into the place of an error."""
@@ -87,7 +93,7 @@ Status: TypeAlias = Annotated[
 """An NTSTATUS, or None for a function or callback that returns nothing."""
 
 FunctionName: TypeAlias = Annotated[
-    str, PlainValidator(function_name), WithJsonSchema({"enum": sorted(FUNCTIONS)})
+    str, PlainValidator(function_name), WithJsonSchema({"enum": sorted(CALLABLE)})
 ]
 """The name of a function of the interface."""
 
@@ -95,6 +101,14 @@ CallbackName: TypeAlias = Annotated[
     str, PlainValidator(callback_name), WithJsonSchema({"enum": sorted(CALLBACKS)})
 ]
 """The name of a callback of the interface."""
+
+MessageName: TypeAlias = Annotated[
+    str, PlainValidator(message_name), WithJsonSchema({"enum": sorted(MESSAGES)})
+]
+"""The name of a control message."""
+
+Flawed: TypeAlias = Annotated[str, PlainValidator(given_flaw), WithJsonSchema({"enum": [*FLAWS]})]
+"""What is wrong with a message of the host; empty for nothing."""
 
 JsonArguments: TypeAlias = Annotated[dict[str, Any], Field(default_factory=dict)]
 """Read by ``arguments_from_json`` when the name of the function is known."""

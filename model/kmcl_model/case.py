@@ -27,17 +27,19 @@ from pydantic import (
     ValidationError,
 )
 
-from .api import FUNCTIONS
 from .boundary import (
     CallbackName,
+    Flawed,
     FunctionName,
     GivenStatus,
     JsonArguments,
     Line,
+    MessageName,
     arguments_from_json,
     arguments_to_json,
     explain,
 )
+from .control import CALLABLE, MESSAGES
 from .stimuli import (
     HOLD,
     Act,
@@ -45,6 +47,7 @@ from .stimuli import (
     Environ,
     Hold,
     Invoke,
+    Post,
     Reaction,
     Release,
     Run,
@@ -66,7 +69,7 @@ __all__ = [
 CASE_SCHEMA: Final = "kmcl-case/1"
 """Name and version of the format."""
 
-_PARAMETERS: Final = {name: f.parameters for name, f in FUNCTIONS.items()}
+_PARAMETERS: Final = {name: f.parameters for name, f in CALLABLE.items()}
 
 
 class CaseError(Exception):
@@ -161,6 +164,19 @@ class EnvironLine(Line):
         return Environ("environment", self.endpoint, self.action)
 
 
+class PostLine(Line):
+    """Let the host send a control message; what is not given is taken from the request."""
+
+    stimulus: Literal["post"]
+    message: MessageName
+    fields: JsonArguments
+    flaw: Flawed = ""
+
+    def to_stimulus(self) -> Stimulus:
+        values = arguments_from_json(self.message, MESSAGES[self.message].given, self.fields)
+        return Post("post", self.message, values, self.flaw)
+
+
 class RunLine(Line):
     """Let a schedulable implementation take one internal step."""
 
@@ -181,7 +197,7 @@ class SettleLine(Line):
 
 
 StimulusLine: TypeAlias = Annotated[
-    InvokeLine | ArmLine | ReleaseLine | EnvironLine | RunLine | SettleLine,
+    InvokeLine | ArmLine | ReleaseLine | EnvironLine | PostLine | RunLine | SettleLine,
     Field(discriminator="stimulus"),
 ]
 _STIMULUS: Final[TypeAdapter[StimulusLine]] = TypeAdapter(StimulusLine)
@@ -211,6 +227,14 @@ def stimulus_to_json(stimulus: Stimulus) -> dict[str, Any]:
                         "sticky": stimulus.reaction.sticky,
                     },
                 }
+            case Post():
+                names = MESSAGES[stimulus.message].given
+                return {
+                    "stimulus": stimulus.kind,
+                    "message": stimulus.message,
+                    "fields": arguments_to_json(names, stimulus.fields),
+                    **({"flaw": stimulus.flaw} if stimulus.flaw else {}),
+                }
             case Release() | Environ() | Run() | Settle():
                 kind, *rest = stimulus
                 return {"stimulus": kind, **dict(zip(stimulus._fields[1:], rest, strict=True))}
@@ -239,7 +263,7 @@ def stimulus_from_json(record: Mapping[str, Any]) -> Stimulus:
 
 
 def _read_stimulus(value: object) -> Stimulus:
-    if isinstance(value, Invoke | Arm | Release | Environ | Run | Settle):
+    if isinstance(value, Invoke | Arm | Release | Environ | Post | Run | Settle):
         return value
     try:
         return stimulus_from_json(value)  # type: ignore[arg-type]

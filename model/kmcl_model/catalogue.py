@@ -34,13 +34,16 @@ __all__ = [
     "INTERPRETATIONS",
     "NOT_YET",
     "PAGES",
+    "Capability",
     "CatalogueError",
     "Cell",
+    "FactId",
     "Interpretation",
     "Point",
     "Reentrancy",
     "ReentrancyRow",
     "Requirement",
+    "Text",
     "catalogue_digest",
     "data_folder",
     "interpretations",
@@ -78,25 +81,35 @@ NOT_YET: Final = frozenset(
 
 _INTERPRETATION_FILE: Final = "interpretations.toml"
 _REENTRANCY_FILE: Final = "reentrancy.toml"
+_FAULT_FILE: Final = "faults.toml"
+_OTHER_FILES: Final = (_INTERPRETATION_FILE, _REENTRANCY_FILE, _FAULT_FILE)
 
 Capability: TypeAlias = Literal[
+    "busy",
     "client",
     "core",
     "external-data",
     "gpadl",
+    "guest",
     "identity",
     "interface-query",
     "interrupt-latency",
     "irql",
+    "load",
     "mmio",
+    "modify",
+    "reset",
     "save-restore",
     "server",
+    "spurious",
     "synchronous-request",
     "vtl",
 ]
 Category: TypeAlias = Literal[
+    "answers",
     "blocking",
     "callback-order",
+    "channel-life",
     "configuration",
     "external-data",
     "flow-control",
@@ -104,24 +117,36 @@ Category: TypeAlias = Literal[
     "identity",
     "irql",
     "lifecycle-state",
+    "malformed",
     "mmio-vtl",
+    "modify",
+    "negotiation",
     "ownership",
     "packet-transaction",
     "parameter",
+    "rescind",
     "return-status",
     "save-restore",
+    "signal",
     "struct",
+    "unload",
 ]
-Role: TypeAlias = Literal["both", "client", "server"]
+Role: TypeAlias = Literal["both", "client", "guest", "server"]
 Cell: TypeAlias = Literal["ok", "e", "q", "D", "X", "?", "n/a"]
 """What a call inside a callback is: ``ok`` documented, must work; ``e`` expected to work; ``q``
 accepted and queued; ``D`` deadlocks; ``X`` not allowed or senseless; ``?`` open; ``n/a`` cannot
 arise. Only ``ok`` and ``q`` are driven without being asked for."""
 
-FactId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^F\d{3}$")]
-InterpretationId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^A\d{2,3}$")]
-PagePattern: TypeAlias = Annotated[str, StringConstraints(pattern=r"^n[a-z0-9_*-]+\.md$")]
-PageName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^n[cfs]-[a-z0-9_]+\.md$")]
+FactId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[FV]\d{3}$")]
+InterpretationId: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[AW]\d{2,3}$")]
+_ELSEWHERE = r"(Linux|OpenVMM) [A-Za-z][\w./-]*, .+"
+"""A file of a public source tree, and what in it."""
+PagePattern: TypeAlias = Annotated[
+    str, StringConstraints(pattern=rf"^(n[a-z0-9_*-]+\.md|{_ELSEWHERE})$")
+]
+PageName: TypeAlias = Annotated[
+    str, StringConstraints(pattern=rf"^(n[cfs]-[a-z0-9_]+\.md|{_ELSEWHERE})$")
+]
 Text: TypeAlias = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 Readings: TypeAlias = Mapping[Annotated[str, StringConstraints(pattern=r"^R\d$")], Text]
 
@@ -327,35 +352,43 @@ def data_folder() -> Path:
     raise CatalogueError(f"no requirements found beside {here}: reinstall the package")
 
 
-def load_requirements(folder: Path) -> Mapping[str, Requirement]:
+def load_requirements(
+    folder: Path,
+    facts: tuple[str, ...] = FACTS,
+    readings: tuple[str, ...] = INTERPRETATIONS,
+) -> Mapping[str, Requirement]:
     """The requirements in ``folder``, by id, in the order of the facts.
 
-    Raises CatalogueError unless every fact is covered exactly once and every entry is sound.
+    Raises CatalogueError unless every one of ``facts`` is covered exactly once and every entry is
+    sound and refers to none but ``readings``.
     """
     found: list[Requirement] = []
     for path in sorted(folder.glob("*.toml")):
-        if path.name in (_INTERPRETATION_FILE, _REENTRANCY_FILE):
+        if path.name in _OTHER_FILES:
             continue
         try:
             found += _Page.model_validate(_read(path)).requirements()
         except ValidationError as error:
             raise CatalogueError(f"{path}: {_first_error(error)}") from error
-    _must_be([fact for one in found for fact in one.facts], FACTS, "fact")
+    _must_be([fact for one in found for fact in one.facts], facts, "fact")
     cited = {name for one in found for name in one.interpretations}
-    if unknown := sorted(cited - set(INTERPRETATIONS)):
+    if unknown := sorted(cited - set(readings)):
         raise CatalogueError(f"interpretation unknown: {', '.join(unknown)}")
     found.sort(key=lambda one: one.id)
     return MappingProxyType({one.id: one for one in found})
 
 
-def load_interpretations(folder: Path) -> Mapping[str, Interpretation]:
-    """The interpretations in ``folder``, by id; raises CatalogueError unless all are there."""
+def load_interpretations(
+    folder: Path, expected: tuple[str, ...] = INTERPRETATIONS
+) -> Mapping[str, Interpretation]:
+    """The interpretations in ``folder``, by id; raises CatalogueError unless all ``expected`` are
+    there."""
     path = folder / _INTERPRETATION_FILE
     try:
         found = _INTERPRETATIONS.validate_python(_read(path).get("interpretation", []))
     except ValidationError as error:
         raise CatalogueError(f"{path}: {_first_error(error)}") from error
-    _must_be([one.id for one in found], INTERPRETATIONS, "interpretation")
+    _must_be([one.id for one in found], expected, "interpretation")
     return MappingProxyType({one.id: one for one in found})
 
 

@@ -22,8 +22,10 @@ __all__ = [
     "Event",
     "Exit",
     "Lost",
+    "Message",
     "Quiescence",
     "Return",
+    "Signal",
 ]
 
 Argument: TypeAlias = int | str | bytes | bool | tuple[str, ...] | None
@@ -35,7 +37,7 @@ class Call(NamedTuple):
     ``by`` tells who calls: a driver thread (``t0``, ``t1`` …) or the activation of the
     callback in which the call is made (``Started``, ``ProcessPacket.2`` …). Neither has two
     calls in progress, so ``endpoint`` and ``by`` find the return. ``arguments`` stand in the
-    order of ``kmcl_model.api.FUNCTIONS[function].parameters``.
+    order of ``kmcl_model.control.CALLABLE[function].parameters``.
     """
 
     kind: Literal["call"]
@@ -90,6 +92,28 @@ class Environment(NamedTuple):
     action: str
 
 
+class Message(NamedTuple):
+    """An end of the bus (``guest`` or ``host``) has sent a control message.
+
+    ``fields`` stand in the order of ``kmcl_model.control.MESSAGES[message].fields``. ``flaw`` says
+    what a test made wrong with a message of the host.
+    """
+
+    kind: Literal["message"]
+    endpoint: str
+    message: str
+    fields: tuple[Argument, ...]
+    flaw: str = ""
+
+
+class Signal(NamedTuple):
+    """An end of the bus has signalled a channel."""
+
+    kind: Literal["signal"]
+    endpoint: str
+    child_relid: int
+
+
 class Quiescence(NamedTuple):
     """Nothing more will happen without a new stimulus.
 
@@ -108,4 +132,4 @@ class Lost(NamedTuple):
     detail: str
 
 
-Event: TypeAlias = Call | Return | Enter | Exit | Environment | Quiescence | Lost
+Event: TypeAlias = Call | Return | Enter | Exit | Environment | Message | Signal | Quiescence | Lost

@@ -10,22 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from .api import CALLBACKS, FUNCTIONS
+from .api import CALLBACKS
 from .arguments import (
     arguments_from_json,
     arguments_to_json,
     callback_name,
     function_name,
+    given_flaw,
     given_status,
+    message_name,
     shown,
 )
-from .events import Call, Enter, Event, Exit, Return
+from .control import CALLABLE, MESSAGES
+from .events import Call, Enter, Event, Exit, Message, Return
 from .stimuli import (
     HOLD,
     Act,
     Arm,
     Environ,
     Invoke,
+    Post,
     Reaction,
     Release,
     Run,
@@ -51,7 +55,7 @@ def _call(event: Call) -> dict[str, Any]:
         "endpoint": event.endpoint,
         "by": event.by,
         "function": event.function,
-        "arguments": arguments_to_json(FUNCTIONS[event.function].parameters, event.arguments),
+        "arguments": arguments_to_json(CALLABLE[event.function].parameters, event.arguments),
     }
 
 
@@ -63,7 +67,7 @@ def _return(event: Return) -> dict[str, Any]:
         "function": event.function,
         "status": event.status,
     }
-    if outputs := arguments_to_json(FUNCTIONS[event.function].outputs, event.outputs):
+    if outputs := arguments_to_json(CALLABLE[event.function].outputs, event.outputs):
         record["outputs"] = outputs
     return record
 
@@ -91,12 +95,30 @@ def _exit(event: Exit) -> dict[str, Any]:
     }
 
 
+def _message(event: Message) -> dict[str, Any]:
+    record: dict[str, Any] = {
+        "event": "message",
+        "endpoint": event.endpoint,
+        "message": event.message,
+        "fields": arguments_to_json(MESSAGES[event.message].fields, event.fields),
+    }
+    if event.flaw:
+        record["flaw"] = event.flaw
+    return record
+
+
 _WRITERS: Final[dict[str, Callable[[Any], dict[str, Any]]]] = {
     "call": _call,
     "return": _return,
     "enter": _enter,
     "exit": _exit,
     "environment": lambda e: {"event": e.kind, "endpoint": e.endpoint, "action": e.action},
+    "message": _message,
+    "signal": lambda e: {
+        "event": e.kind,
+        "endpoint": e.endpoint,
+        "child_relid": e.child_relid,
+    },
     "quiescence": lambda e: {"event": e.kind, "exact": e.exact},
     "lost": lambda e: {"event": e.kind, "reason": e.reason, "detail": e.detail},
 }
@@ -144,7 +166,7 @@ def _invoke(fields: dict[str, Any]) -> Stimulus:
 def _act(fields: dict[str, Any], name: str) -> Act:
     function = function_name(fields.pop(name))
     given = _fields(fields.pop("arguments", {}), "arguments")
-    return Act(function, arguments_from_json(function, FUNCTIONS[function].parameters, given))
+    return Act(function, arguments_from_json(function, CALLABLE[function].parameters, given))
 
 
 def _step(value: object) -> Step:
@@ -171,6 +193,13 @@ def _arm(fields: dict[str, Any]) -> Stimulus:
     return Arm("arm", endpoint, callback, made)
 
 
+def _post(fields: dict[str, Any]) -> Stimulus:
+    name = message_name(fields.pop("message"))
+    given = _fields(fields.pop("fields", {}), "fields")
+    values = arguments_from_json(name, MESSAGES[name].given, given)
+    return Post("post", name, values, given_flaw(fields.pop("flaw", "")))
+
+
 def _run(fields: dict[str, Any]) -> Stimulus:
     choice = fields.pop("choice")
     if type(choice) is not int or choice < 0:
@@ -183,6 +212,7 @@ _READERS: Final[dict[str, Callable[[dict[str, Any]], Stimulus]]] = {
     "arm": _arm,
     "release": lambda f: Release("release", _text(f, "endpoint"), _text(f, "activation")),
     "environment": lambda f: Environ("environment", _text(f, "endpoint"), _text(f, "action")),
+    "post": _post,
     "run": _run,
     "settle": lambda _: Settle("settle"),
 }

@@ -16,9 +16,10 @@ from typing import Any, Final
 
 from pydantic import TypeAdapter
 
-from .api import CALLBACKS, FUNCTIONS
+from .api import CALLBACKS
 from .boundary import BUFFER_SCHEMA, BUFFERS, STATUS_SCHEMA, STATUSES
 from .case import Case
+from .control import CALLABLE, MESSAGES
 from .trace import EventLine, HeaderLine
 
 __all__ = ["DIALECT", "PUBLISHED", "case_schema", "render_schema", "trace_schema"]
@@ -28,9 +29,11 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 _Signatures = Mapping[str, tuple[str, ...]]
 
-_CALLED: Final[_Signatures] = {name: f.parameters for name, f in FUNCTIONS.items()}
-_RETURNED: Final[_Signatures] = {name: f.outputs for name, f in FUNCTIONS.items()}
+_CALLED: Final[_Signatures] = {name: f.parameters for name, f in CALLABLE.items()}
+_RETURNED: Final[_Signatures] = {name: f.outputs for name, f in CALLABLE.items()}
 _ENTERED: Final[_Signatures] = {name: c.parameters for name, c in CALLBACKS.items()}
+_SENT: Final[_Signatures] = {name: m.fields for name, m in MESSAGES.items()}
+_GIVEN: Final[_Signatures] = {name: m.given for name, m in MESSAGES.items()}
 
 _VALUES: Final[dict[str, Any]] = {
     "Buffer": {"description": "Bytes; null stands for a null pointer.", **BUFFER_SCHEMA},
@@ -52,6 +55,7 @@ def trace_schema() -> dict[str, Any]:
     _say_which_arguments(schema, "CallLine", "function", "arguments", _CALLED)
     _say_which_arguments(schema, "ReturnLine", "function", "outputs", _RETURNED)
     _say_which_arguments(schema, "EnterLine", "callback", "arguments", _ENTERED)
+    _say_which_arguments(schema, "MessageLine", "message", "fields", _SENT)
     return {
         "$schema": DIALECT,
         "$id": "urn:kmcl:trace:1",
@@ -65,6 +69,7 @@ def case_schema() -> dict[str, Any]:
     schema = Case.model_json_schema()
     _say_which_arguments(schema, "InvokeLine", "function", "arguments", _CALLED)
     _say_which_arguments(schema, "ActLine", "act", "arguments", _CALLED)
+    _say_which_arguments(schema, "PostLine", "message", "fields", _GIVEN)
     schema["required"].insert(0, "schema")  # has a default in a program, not in a file
     return {"$schema": DIALECT, "$id": "urn:kmcl:case:1", **schema}
 

@@ -16,6 +16,7 @@ __all__ = [
     "Environ",
     "Hold",
     "Invoke",
+    "Post",
     "Reaction",
     "Release",
     "Run",
@@ -85,11 +86,25 @@ class Release(NamedTuple):
 class Environ(NamedTuple):
     """Let the world act on an endpoint: ``crash`` (the end dies without a word), ``malformed``
     (the end writes a broken packet into its outgoing ring), ``spurious`` (a signal that
-    announces nothing)."""
+    announces nothing). Of the bus: ``reset`` (the guest's machine starts anew), ``busy`` (the host
+    has no room for the guest's next message)."""
 
     kind: Literal["environment"]
     endpoint: str
     action: str
+
+
+class Post(NamedTuple):
+    """Let the host send a control message.
+
+    ``fields`` stand in the order of ``kmcl_model.control.MESSAGES[message].given``; the others are
+    taken from the oldest request that waits for this answer, or from the last one answered.
+    """
+
+    kind: Literal["post"]
+    message: str
+    fields: tuple[Argument, ...] = ()
+    flaw: str = ""
 
 
 class Run(NamedTuple):
@@ -106,4 +121,4 @@ class Settle(NamedTuple):
     kind: Literal["settle"]
 
 
-Stimulus: TypeAlias = Invoke | Arm | Release | Environ | Run | Settle
+Stimulus: TypeAlias = Invoke | Arm | Release | Environ | Post | Run | Settle

@@ -18,17 +18,31 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from .api import CALLBACKS, FUNCTIONS
+from .api import CALLBACKS
 from .boundary import (
     CallbackName,
+    Flawed,
     FunctionName,
     JsonArguments,
     Line,
+    MessageName,
     Status,
     arguments_from_json,
     explain,
 )
-from .events import Call, Enter, Environment, Event, Exit, Lost, Quiescence, Return
+from .control import CALLABLE, MESSAGES
+from .events import (
+    Call,
+    Enter,
+    Environment,
+    Event,
+    Exit,
+    Lost,
+    Message,
+    Quiescence,
+    Return,
+    Signal,
+)
 from .plain import event_record
 
 __all__ = [
@@ -45,8 +59,8 @@ __all__ = [
 TRACE_SCHEMA: Final = "kmcl-trace/1"
 """Name and version of the format, in the header line."""
 
-_CALL_PARAMETERS: Final = {name: f.parameters for name, f in FUNCTIONS.items()}
-_OUTPUTS: Final = {name: f.outputs for name, f in FUNCTIONS.items()}
+_CALL_PARAMETERS: Final = {name: f.parameters for name, f in CALLABLE.items()}
+_OUTPUTS: Final = {name: f.outputs for name, f in CALLABLE.items()}
 _CALLBACK_PARAMETERS: Final = {name: c.parameters for name, c in CALLBACKS.items()}
 
 
@@ -130,6 +144,31 @@ class EnvironmentLine(Line):
         return Environment("environment", self.endpoint, self.action)
 
 
+class MessageLine(Line):
+    """An end of the bus has sent a control message."""
+
+    event: Literal["message"]
+    endpoint: str
+    message: MessageName
+    fields: JsonArguments
+    flaw: Flawed = ""
+
+    def to_event(self) -> Event:
+        values = arguments_from_json(self.message, MESSAGES[self.message].fields, self.fields)
+        return Message("message", self.endpoint, self.message, values, self.flaw)
+
+
+class SignalLine(Line):
+    """An end of the bus has signalled a channel."""
+
+    event: Literal["signal"]
+    endpoint: str
+    child_relid: int
+
+    def to_event(self) -> Event:
+        return Signal("signal", self.endpoint, self.child_relid)
+
+
 class QuiescenceLine(Line):
     """Nothing more will happen without a new stimulus."""
 
@@ -152,7 +191,15 @@ class LostLine(Line):
 
 
 EventLine: TypeAlias = Annotated[
-    CallLine | ReturnLine | EnterLine | ExitLine | EnvironmentLine | QuiescenceLine | LostLine,
+    CallLine
+    | ReturnLine
+    | EnterLine
+    | ExitLine
+    | EnvironmentLine
+    | MessageLine
+    | SignalLine
+    | QuiescenceLine
+    | LostLine,
     Field(discriminator="event"),
 ]
 _EVENT: Final[TypeAdapter[EventLine]] = TypeAdapter(EventLine)

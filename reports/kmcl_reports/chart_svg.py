@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 from xml.etree import ElementTree as ET
 
-from .sequence import ChartRow
+from .sequence import ChartRow, laned
 from .svg import arrow_head, draw, drawing, serialise, write
 
 __all__ = ["render_rows_svg"]
@@ -135,9 +135,9 @@ class _Sheet:
         style = "mono" if row.endpoint == "client" else "mono end"
         self._lines(group, _wrapped(row.label, abs(library - label_at) - 8), label_at, style)
         self.y += 3
-        goes_in = row.kind in ("call", "exit")
+        goes_in = row.kind in ("call", "exit", "sent")
         start, end = (driver, library) if goes_in else (library, driver)
-        line = "invoke" if row.kind in ("call", "enter") else "back"
+        line = "back" if row.kind in ("return", "exit") else "invoke"
         draw(group, "line", line, x1=start, x2=end, y1=self.y, y2=self.y)
         tip = "tip" if line == "invoke" else "back-tip"
         arrow_head(group, (end, self.y), (end - start, 0.0), tip)
@@ -161,6 +161,7 @@ def render_rows_svg(
     for the silence. A ``standalone`` drawing carries its own style sheet.
     """
     sheet = _Sheet(failure_index)
+    rows, lanes = laned(rows)
     seen = 0
     for row in rows:
         sheet.row(row)
@@ -169,11 +170,14 @@ def render_rows_svg(
         sheet.silence(failure_index)
     sheet.finish()
     root = drawing(WIDTH, sheet.y + 12, title)
-    for endpoint in ("client", "server"):
+    for endpoint, title, outer, inner in (
+        ("client", lanes.left, *lanes.left_lines),
+        ("server", lanes.right, *reversed(lanes.right_lines)),
+    ):
         driver, library = DRIVER[endpoint], LIBRARY[endpoint]
-        write(root, (driver + library) / 2, 14, endpoint, "head middle")
-        outer = "" if endpoint == "client" else "end"
-        write(root, driver, 32, "driver", f"soft {outer}".strip())
-        write(root, library, 32, "library", "soft middle")
+        write(root, (driver + library) / 2, 14, title, "head middle")
+        side = "" if endpoint == "client" else "end"
+        write(root, driver, 32, outer, f"soft {side}".strip())
+        write(root, library, 32, inner, "soft middle")
     root.extend((sheet.back, sheet.bars, sheet.front))
     return serialise(root, standalone=standalone)

@@ -8,9 +8,11 @@
         1 │◀─ EvtVmbChannelOpened() ─┤   │               │
         2 │ ├─ VmbChannelStart() ───▶│   │               │
 
-Solid arrows invoke, dashed ones return. A bar beside the driver's line is a callback that is
-going on; what a driver does inside it starts at that bar. The server's half is the mirror
-image.
+A guest and its host are drawn in the same way, their user and their test as the drivers.
+
+Solid arrows invoke or carry a message, dashed ones return. A bar beside the driver's line is a
+callback that is going on; what a driver does inside it starts at that bar. The server's half is the
+mirror image.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from typing import Final
 
 from kmcl_model.events import Event
 
-from .sequence import ChartRow, sequence_rows
+from .sequence import ChartRow, laned, sequence_rows
 from .text import inline
 
 __all__ = ["render_rows", "render_sequence"]
@@ -81,10 +83,10 @@ class _Half:
 
     def arrow(self, row: ChartRow) -> list[str]:
         """The lines of a call, return, enter or exit."""
-        fill = "─" if row.kind in ("call", "enter") else "╌"
+        fill = "─" if row.kind in ("call", "enter", "sent", "received") else "╌"
         column = 2 * row.depth + (2 if row.kind == "exit" else 0)
-        if row.kind in ("call", "exit"):
-            head = self._bars(column) + ("├" if row.kind == "call" else "╰") + fill
+        if row.kind in ("call", "exit", "sent"):
+            head = self._bars(column) + ("╰" if row.kind == "exit" else "├") + fill
             tail = "▶│"
         else:
             head = self._bars(column + 1) + "◀" + fill
@@ -138,10 +140,13 @@ def render_rows(
     inner = max(width, MINIMUM_WIDTH) - MARGIN
     half = (inner - len(GAP)) // 2
     client, server = _Half(half, mirrored=False), _Half(half, mirrored=True)
-    lanes = "driver".ljust(half - 7) + "library"
+    rows, titles = laned(rows)
+    outer, inner_ = titles.left_lines
+    lanes = outer.ljust(half - len(inner_)) + inner_
+    inner_, outer = titles.right_lines
     lines = [
-        " " * MARGIN + "client".ljust(half + len(GAP)) + "server".rjust(half),
-        " " * MARGIN + lanes + GAP + "library" + "driver".rjust(half - 7),
+        " " * MARGIN + titles.left.ljust(half + len(GAP)) + titles.right.rjust(half),
+        " " * MARGIN + lanes + GAP + inner_ + outer.rjust(half - len(inner_)),
     ]
     seen = 0
     for row in rows:

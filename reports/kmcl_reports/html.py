@@ -24,17 +24,18 @@ from .results import (
 from .sequence import setup_length
 from .shared import (
     PAGES_URL,
-    VERDICT_SENTENCES,
     amount_text,
     by_api,
     confirmation_text,
     coverage_items,
+    left_out_text,
     percent,
     replay_command,
     tally,
+    verdict_text,
 )
 from .svg import asset
-from .text import inline
+from .text import inline, printable
 
 __all__ = ["render_html"]
 
@@ -63,7 +64,7 @@ def _head(certificate: Certificate) -> Iterator[str]:
     verdict = certificate.verdict.value
     yield f'<header class="card verdict {verdict}"><div class="word">{verdict}</div>'
     yield f"<h1>{_e(implementation.name)} {_e(implementation.version)}</h1>"
-    yield f"<p>{VERDICT_SENTENCES[certificate.verdict]}</p><dl>"
+    yield f"<p>{_e(verdict_text(certificate))}</p><dl>"
     speed = f" in {counts.wall_seconds:,.1f} s, {counts.steps_per_second:,.0f} steps/s"
     tool = certificate.tool
     for term, described in (
@@ -241,6 +242,28 @@ def _requirements(certificate: Certificate) -> Iterator[str]:
     yield "</table></div>"
 
 
+def _surroundings(certificate: Certificate) -> Iterator[str]:
+    around = certificate.surroundings
+    if around is None:
+        return
+    yield '<h2 id="surroundings">Where it ran</h2><div class="card"><dl>'
+    retries = "".join(f"<li>{_e(why)}</li>" for why in around.retries)
+    for term, described in (
+        ("way", _e(around.way)),
+        ("kernel", _e(around.kernel)),
+        ("host", _e(around.host)),
+        ("starts", f"{around.starts:,}"),
+        ("tried again", f"<ol>{retries}</ol>" if retries else "never"),
+    ):
+        yield f"<dt>{term}</dt><dd>{described}</dd>"
+    yield "</dl>"
+    for log in around.logs:
+        cut = f' <span class="soft">{left_out_text(log)}</span>' if log.left_out else ""
+        yield f"<details><summary><code>{_e(log.name)}</code>{cut}</summary>"
+        yield f'<div class="scroll"><pre>{escape(printable(log.text))}</pre></div></details>'
+    yield "</div>"
+
+
 def _charts(charts: Iterable[Chart]) -> Iterator[str]:
     drawn = [(chart.name, render_diagram_svg(chart)) for chart in charts]
     if not drawn:
@@ -275,6 +298,7 @@ def render_html(certificate: Certificate, charts: Iterable[Chart] = ()) -> str:
         *_coverage(certificate),
         *_interpretations(certificate),
         *_requirements(certificate),
+        *_surroundings(certificate),
         *_charts(charts),
         *_footer(certificate),
         f"</main><script>{asset('report.js')}</script></body></html>",

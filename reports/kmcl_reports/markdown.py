@@ -8,15 +8,16 @@ from typing import Final
 
 from .results import Certificate, Failure, RequirementResult, RequirementVerdict
 from .shared import (
-    VERDICT_SENTENCES,
     by_api,
     chart_text,
     confirmation_text,
     counts_text,
     coverage_items,
+    left_out_text,
     percent,
     replay_command,
     tally,
+    verdict_text,
 )
 from .text import inline, printable
 
@@ -52,7 +53,7 @@ def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 def _head(certificate: Certificate) -> Iterator[str]:
     implementation = certificate.implementation
     yield f"# {_plain(implementation.name)} {_plain(implementation.version)}"
-    yield f"**{certificate.verdict.value}.** {VERDICT_SENTENCES[certificate.verdict]}"
+    yield f"**{certificate.verdict.value}.** {verdict_text(certificate)}"
     capabilities = ", ".join(_code(name) for name in implementation.capabilities) or "none"
     tool = certificate.tool
     yield _table(
@@ -100,6 +101,26 @@ def _requirement_row(requirement: RequirementResult) -> tuple[str, ...]:
     )
 
 
+def _surroundings(certificate: Certificate) -> Iterator[str]:
+    around = certificate.surroundings
+    if around is None:
+        return
+    yield "## Where it ran"
+    yield _table(
+        ("", ""),
+        (
+            ("way", _plain(around.way)),
+            ("kernel", _plain(around.kernel)),
+            ("host", _plain(around.host)),
+            ("starts", f"{around.starts:,}"),
+            *((f"tried again, {n}", _plain(why)) for n, why in enumerate(around.retries, 1)),
+        ),
+    )
+    for log in around.logs:
+        cut = f" ({left_out_text(log)})" if log.left_out else ""
+        yield f"{_code(log.name)}{cut}:\n\n{_block(log.text)}"
+
+
 def _sections(certificate: Certificate) -> Iterator[str]:
     yield from _head(certificate)
     counted = tally(certificate.requirements)
@@ -135,6 +156,7 @@ def _sections(certificate: Certificate) -> Iterator[str]:
                 for entry in certificate.interpretations
             ),
         )
+    yield from _surroundings(certificate)
     yield "## Requirements"
     for api, requirements in by_api(certificate.requirements).items():
         yield f"### {_plain(api)}"

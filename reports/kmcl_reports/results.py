@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -20,6 +20,8 @@ from pydantic import (
     NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
+    SerializerFunctionWrapHandler,
+    model_serializer,
     model_validator,
 )
 
@@ -27,6 +29,7 @@ from .sequence import ChartRow
 from .text import well_formed
 
 __all__ = [
+    "LOG_LIMIT",
     "Certificate",
     "Confirmation",
     "Counts",
@@ -35,9 +38,11 @@ __all__ = [
     "Failure",
     "Implementation",
     "InterpretationResult",
+    "Log",
     "MutantResult",
     "RequirementResult",
     "RequirementVerdict",
+    "Surroundings",
     "Tool",
     "Verdict",
     "Witness",
@@ -148,7 +153,7 @@ class RequirementResult(_Result):
     statement: str
     statement_sha256: Digest
     source: str
-    role: Literal["both", "client", "server"] = "both"
+    role: Literal["both", "client", "guest", "server"] = "both"
     rules: tuple[str, ...] = ()
     verdict: RequirementVerdict
     exercised: NonNegativeInt = 0
@@ -208,6 +213,15 @@ class Coverage(_Result):
     transitions: CoverageItem
     transition_pairs: CoverageItem
     reactions: CoverageItem
+    faults: CoverageItem | None = None
+    """What was done wrong on purpose, where a profile has words for it."""
+
+    @model_serializer(mode="wrap")
+    def _without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = handler(self)
+        if written.get("faults") is None:
+            written.pop("faults", None)
+        return written
 
 
 class Confirmation(_Result):
@@ -245,8 +259,45 @@ class Failure(_Result):
     chart: tuple[ChartRow, ...] = ()
 
 
+LOG_LIMIT: Final = 16_384
+"""Characters of a log that a certificate holds at most: its end."""
+
+
+class Log(_Result):
+    """The end of a log; ``left_out`` counts the bytes before it."""
+
+    name: Text
+    text: Text = Field(max_length=LOG_LIMIT)
+    left_out: NonNegativeInt = 0
+
+    @classmethod
+    def of(cls, name: str, data: bytes) -> Self:
+        """The end of these bytes, from the beginning of a line where there is one."""
+        kept = data[-LOG_LIMIT:]
+        if len(kept) < len(data):
+            kept = kept[kept.find(b"\n") + 1 :]
+        text = kept.decode("utf-8", "replace").replace("\r", "")
+        return cls(name=name, text=text, left_out=len(data) - len(kept))
+
+
+class Surroundings(_Result):
+    """What an implementation ran in, where that was set up for the run: ``way`` says how and why
+    so, ``kernel`` and ``host`` what it met there. ``retries`` are the starts that were tried again,
+    each with its reason; the logs of all starts are shown."""
+
+    way: Text
+    kernel: Text
+    host: Text
+    starts: PositiveInt
+    retries: tuple[Text, ...] = ()
+    logs: tuple[Log, ...] = ()
+
+
 class Certificate(_Result):
-    """Everything one run of ``kmcl certify`` found; see ``kmcl_reports.certificate``."""
+    """Everything one run of ``kmcl certify`` found; see ``kmcl_reports.certificate``.
+
+    ``not_offered`` are the functions that the implementation was asked for and does not have.
+    """
 
     format: Literal["kmcl-certificate/1"] = Field(default="kmcl-certificate/1", alias="schema")
     tool: Tool
@@ -254,12 +305,14 @@ class Certificate(_Result):
     profile: str
     seed: int
     verdict: Verdict
+    not_offered: tuple[str, ...] = ()
     counts: Counts
     requirements: tuple[RequirementResult, ...]
     interpretations: tuple[InterpretationResult, ...] = ()
     coverage: Coverage
     failures: tuple[Failure, ...] = ()
     reproduce: Text
+    surroundings: Surroundings | None = Field(default=None, exclude_if=lambda it: it is None)
     digest: Digest | None = None
     signature: str | None = None
 

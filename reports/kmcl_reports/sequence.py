@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Final, Literal
+from errno import errorcode
+from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
 
-from kmcl_model.api import CALLBACKS, FUNCTIONS
+from kmcl_model.api import CALLBACKS
+from kmcl_model.control import CALLABLE, GUEST, HOST, MESSAGES
 from kmcl_model.events import (
     Argument,
     Call,
@@ -21,15 +23,27 @@ from kmcl_model.events import (
     Event,
     Exit,
     Lost,
+    Message,
     Quiescence,
     Return,
+    Signal,
 )
 from kmcl_model.payload import written
 from kmcl_model.status import status_name
 
 from .text import inline, shortened
 
-__all__ = ["ChartRow", "argument_text", "describe_event", "sequence_rows", "setup_length"]
+__all__ = [
+    "BUS",
+    "LIBRARY",
+    "ChartRow",
+    "Lanes",
+    "argument_text",
+    "describe_event",
+    "laned",
+    "sequence_rows",
+    "setup_length",
+]
 
 LABEL_LIMIT: Final = 240
 """Characters of a label; an implementation may send arguments of any length."""
@@ -39,8 +53,28 @@ _SETUP: Final = re.compile(r"\bVmb(Client|Server)?Channel(Allocate|InitSet\w+)\b
 _DISPATCH_LEVEL: Final = 2
 
 
+_Kind = Literal[
+    "call", "return", "enter", "exit", "environment", "sent", "received", "quiescence", "lost"
+]
+
+
+class Lanes(NamedTuple):
+    """The words above a chart: those of the two halves, and of the two lines of each."""
+
+    left: str
+    right: str
+    left_lines: tuple[str, str]
+    right_lines: tuple[str, str]
+
+
+LIBRARY: Final = Lanes("client", "server", ("driver", "library"), ("library", "driver"))
+BUS: Final = Lanes(GUEST, HOST, ("user", "kernel"), ("wire", "test"))
+
+
 class ChartRow(BaseModel):
     """One line of a sequence chart.
+
+    What goes over a bus is a row of the host: ``sent`` by it, or ``received``.
 
     ``number`` is the event's place in the trace. ``depth`` counts the callbacks it is nested
     in; an ``enter`` opens the level ``depth`` that its ``exit`` closes. ``endpoint`` is empty
@@ -51,7 +85,7 @@ class ChartRow(BaseModel):
 
     number: NonNegativeInt
     endpoint: str
-    kind: Literal["call", "return", "enter", "exit", "environment", "quiescence", "lost"]
+    kind: _Kind
     depth: NonNegativeInt = 0
     label: str
 
@@ -104,15 +138,36 @@ def _entered(event: Enter) -> str:
     return label + (" at DISPATCH_LEVEL" if event.irql == _DISPATCH_LEVEL else "")
 
 
+def _errno(status: int | None) -> str:
+    """An error of a system call by its name."""
+    return errorcode.get(status or 0, str(status)) if status else "0"
+
+
+def _message(event: Message) -> str:
+    """A control message; versions as people write them."""
+    kind = MESSAGES.get(event.message)
+    names = kind.fields if kind else ()
+    values: tuple[Argument, ...] = tuple(
+        f"{value >> 16}.{value & 0xFFFF}"
+        if name == "vmbus_version_requested" and isinstance(value, int)
+        else value
+        for name, value in zip(names, event.fields, strict=False)
+    )
+    flaw = f" [{event.flaw}]" if event.flaw else ""
+    return f"{_word(event.message)}({_arguments(names, values)}){flaw}"
+
+
 def _label(event: Event) -> str:
     match event:
         case Call():
-            function = FUNCTIONS.get(event.function)
+            function = CALLABLE.get(event.function)
             names = function.parameters if function else ()
             return f"{_word(event.function)}({_arguments(names, event.arguments)})"
         case Return():
-            function = FUNCTIONS.get(event.function)
+            function = CALLABLE.get(event.function)
             names = function.outputs if function else ()
+            if event.endpoint == GUEST:
+                return f"{_word(event.function)} = {_errno(event.status)}"
             outputs = ", ".join(map(argument_text, event.outputs))
             if len(names) == len(event.outputs):
                 outputs = ", ".join(
@@ -126,6 +181,10 @@ def _label(event: Event) -> str:
             return _outcome(_word(event.callback), event.status)
         case Environment():
             return _word(event.action)
+        case Message():
+            return _message(event)
+        case Signal():
+            return f"signal({event.child_relid})"
         case Quiescence():
             return "quiet" if event.exact else "idle"
         case Lost():
@@ -145,8 +204,28 @@ def describe_event(event: Event) -> str:
             return f"{_word(event.endpoint)}: exit {label}"
         case Environment():
             return f"{_word(event.endpoint)}: environment {label}"
+        case Message() | Signal():
+            return f"{_word(event.endpoint)}: {label}"
         case _:
             return label
+
+
+def _kind(event: Event) -> _Kind:
+    """How an event is drawn."""
+    if isinstance(event, Message | Signal):
+        return "sent" if event.endpoint == HOST else "received"
+    return event.kind
+
+
+def laned(rows: Iterable[ChartRow]) -> tuple[list[ChartRow], Lanes]:
+    """The rows with their ends called client and server, and what they are really called."""
+    found = list(rows)
+    places = {GUEST: LIBRARY.left, HOST: LIBRARY.right}
+    if not any(row.endpoint in places for row in found):
+        return found, LIBRARY
+    return [
+        row.model_copy(update={"endpoint": places.get(row.endpoint, row.endpoint)}) for row in found
+    ], BUS
 
 
 class _Levels:
@@ -174,6 +253,7 @@ def sequence_rows(events: Iterable[Event]) -> tuple[ChartRow, ...]:
     rows = []
     for number, event in enumerate(events):
         label, endpoint, depth = _label(event), "", 0
+        kind = _kind(event)
         match event:
             case Call() | Return():
                 endpoint = event.endpoint
@@ -188,13 +268,15 @@ def sequence_rows(events: Iterable[Event]) -> tuple[ChartRow, ...]:
                 depth = levels.setdefault(endpoint, _Levels()).exit(event.activation)
             case Environment():
                 endpoint = event.endpoint
+            case Message() | Signal():
+                endpoint = HOST
             case Quiescence() | Lost():
                 pass
         rows.append(
             ChartRow(
                 number=number,
                 endpoint=_word(endpoint) if endpoint else "",
-                kind=event.kind,
+                kind=kind,
                 depth=depth,
                 label=shortened(label, LABEL_LIMIT),
             )

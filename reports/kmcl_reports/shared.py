@@ -13,6 +13,7 @@ from .results import (
     Coverage,
     CoverageItem,
     Failure,
+    Log,
     RequirementResult,
     RequirementVerdict,
     Verdict,
@@ -22,19 +23,20 @@ from .sequence import setup_length
 __all__ = [
     "COVERAGE_NAMES",
     "PAGES_URL",
-    "VERDICT_SENTENCES",
     "amount_text",
     "by_api",
     "chart_text",
     "confirmation_text",
     "counts_text",
     "coverage_items",
+    "left_out_text",
     "percent",
     "replay_command",
     "tally",
+    "verdict_text",
 ]
 
-VERDICT_SENTENCES: Final = {
+_SENTENCES: Final = {
     Verdict.CONFORMING: "Every requirement that was exercised holds.",
     Verdict.VIOLATIONS: "At least one requirement is broken; each failure below can be replayed.",
     Verdict.INCONCLUSIVE: "The run could not judge: too little was shown, or too much was lost.",
@@ -45,6 +47,7 @@ COVERAGE_NAMES: Final = {
     "transitions": "transitions",
     "transition_pairs": "transition pairs",
     "reactions": "reactions",
+    "faults": "faults",
 }
 
 PAGES_URL: Final = (
@@ -52,6 +55,19 @@ PAGES_URL: Final = (
     "wdk-ddi-src/content/vmbuskernelmodeclientlibapi/"
 )
 """Where the source page of a requirement is published."""
+
+
+def verdict_text(certificate: Certificate) -> str:
+    """What the verdict means, and what it says nothing about."""
+    text = _SENTENCES[certificate.verdict]
+    if certificate.not_offered:
+        text += f" Not offered, and so not judged: {', '.join(certificate.not_offered)}."
+    return text
+
+
+def left_out_text(log: Log) -> str:
+    """How much of a log is not shown."""
+    return f"{log.left_out:,} bytes before it are left out"
 
 
 def tally(requirements: Iterable[RequirementResult]) -> dict[RequirementVerdict, int]:
@@ -70,7 +86,8 @@ def by_api(requirements: Iterable[RequirementResult]) -> dict[str, list[Requirem
 
 def coverage_items(coverage: Coverage) -> dict[str, CoverageItem]:
     """The kinds of coverage under the names that reports give them."""
-    return {title: getattr(coverage, name) for name, title in COVERAGE_NAMES.items()}
+    found = {title: getattr(coverage, name) for name, title in COVERAGE_NAMES.items()}
+    return {title: item for title, item in found.items() if item is not None and item.total}
 
 
 def percent(item: CoverageItem) -> str:

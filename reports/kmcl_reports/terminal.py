@@ -13,13 +13,13 @@ from rich.text import Text
 from .chart_text import render_rows
 from .results import Certificate, Failure, MutantResult, RequirementVerdict, Verdict
 from .shared import (
-    VERDICT_SENTENCES,
     confirmation_text,
     counts_text,
     coverage_items,
     percent,
     replay_command,
     tally,
+    verdict_text,
 )
 from .text import inline, printable
 
@@ -107,7 +107,7 @@ def print_summary(certificate: Certificate, console: Console) -> None:
     colour = _COLOURS[certificate.verdict]
     body = Group(
         Text(certificate.verdict.value.upper(), style=f"bold {colour}"),
-        Text(VERDICT_SENTENCES[certificate.verdict]),
+        Text(verdict_text(certificate)),
         _text(counts_text(certificate.counts), "dim"),
         _text(certificate.reproduce, "cyan"),
     )

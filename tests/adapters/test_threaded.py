@@ -571,3 +571,46 @@ def test_a_factory_that_cannot_be_had(argument: str, message: str) -> None:
 def test_a_factory_that_fails() -> None:
     with pytest.raises(AdapterError, match="the factory failed: TypeError"):
         create("json:loads").open()
+
+
+def test_a_factory_whose_result_is_no_library() -> None:
+    with pytest.raises(AdapterError, match="gives a Counter, which has none of"):
+        create("collections:Counter").describe()
+
+
+def test_no_time_is_idle_while_the_implementations_threads_have_something_to_do() -> None:
+    """Ours have something to do when asked for the first three times; then a handler runs."""
+    library = Library()
+    answers = [False, False, False]
+
+    def at_rest() -> bool:
+        if answers:
+            answers.pop()
+            return False
+        if not shown:
+            shown.append(1)
+            library.handlers[STARTED]("client")
+        return True
+
+    shown: list[int] = []
+    library.AtRest = at_rest  # type: ignore[attr-defined]
+    session = session_over(library, idle_seconds=0.001)
+    after(session, invoke("VmbChannelAllocate", False))
+    events = after(session, SETTLE)
+
+    assert answers == []
+    assert [event.kind for event in events] == ["enter", "exit", "quiescence"]
+    assert events[-1] == Quiescence("quiescence", False)
+    session.close()
+
+
+def test_threads_that_cannot_be_asked_are_a_crash() -> None:
+    library = Library()
+    library.AtRest = lambda: 1 // 0  # type: ignore[attr-defined]
+    session = session_over(library, idle_seconds=0.001)
+
+    (lost,) = after(session, SETTLE)
+    assert lost == Lost(
+        "lost", "crash", "AtRest: ZeroDivisionError: integer division or modulo by zero"
+    )
+    session.close()

@@ -143,7 +143,7 @@ class SpoiltSession:
         ("calls", "a call is recorded before its return"),
         ("silent", "settle ends with quiescence"),
         ("inexact", "quiescence is exact as described"),
-        ("status", "allocating, configuring and enabling conforms"),
+        ("status", "beginning conforms"),
         ("closes", "close may be called again"),
         ("status", "the next session is a fresh implementation"),
     ],

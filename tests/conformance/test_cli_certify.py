@@ -15,7 +15,7 @@ import pytest
 from kmcl_adapters import Adapter, Session
 from kmcl_adapters.interface import Description
 from kmcl_adapters.reference import ReferenceAdapter
-from kmcl_conformance import plan
+from kmcl_conformance import subjects
 from kmcl_conformance.adapters import find
 from kmcl_conformance.cli import campaigns, main
 from kmcl_conformance.generate.tours import TOURS
@@ -46,7 +46,7 @@ SHORT = tuple(t for n, t in enumerate(TOURS) if n < 3 or "rejected" in t.name)
 @pytest.fixture(autouse=True)
 def few_tours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Campaigns that are over soon."""
-    monkeypatch.setattr(plan, "TOURS", SHORT)
+    monkeypatch.setattr(subjects, "TOURS", SHORT)
 
 
 @pytest.fixture
@@ -234,7 +234,7 @@ def test_a_broken_waiver_file_is_refused_before_anything_runs(
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["--adapter", "nonsense"], "there are: lab, mutant, native, process, python, reference"),
+        (["--adapter", "nonsense"], "there are: guest, guest-mutant, guest-variant, host, lab"),
         (["--adapter", "mutant:nonsense"], "nonsense"),
         (["--adapter", "reference:x"], "takes no argument"),
         (["--adapter", "native:nothing.so"], "nothing.so: no such file"),

@@ -162,3 +162,11 @@ def test_the_pace_is_that_of_the_sequences(monkeypatch: pytest.MonkeyPatch) -> N
         pace(Progress(0, 0, 0, 0, 0))
 
     assert pace.figures() == {"first_sequence_judged_after": 20.0, "sequences_per_second": 1.0}
+
+
+def test_what_memory_grows_by_once_is_no_leak_in_few_cycles() -> None:
+    grown = BEFORE | {"process_kib": BEFORE["process_kib"] + 208}
+    leaking = BEFORE | {"process_kib": BEFORE["process_kib"] + 800}
+
+    assert not has_leaked({"cycles": 200, "before": BEFORE, "after": grown})
+    assert has_leaked({"cycles": 200, "before": BEFORE, "after": leaking})

@@ -163,7 +163,9 @@ def test_a_case_without_stimuli_or_of_a_third_end_is_refused(kmcl: Kmcl) -> None
 def test_a_case_that_needs_more_than_the_adapter_offers_is_an_error(
     kmcl: Kmcl, stimulus: object, capability: str
 ) -> None:
-    Path("small_library.py").write_text("class Library:\n    Capabilities = 'server client'\n")
+    Path("small_library.py").write_text(
+        "class Library:\n    Capabilities = 'server client'\n    VmbPacketFree = print\n"
+    )
     case = save("case.json", allocate("client"), stimulus)
 
     result = kmcl("replay", case, "--adapter", "python:small_library:Library")

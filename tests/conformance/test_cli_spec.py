@@ -8,8 +8,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from kmcl_conformance.cli import main
+from kmcl_model.book import vmbus
 from kmcl_model.catalogue import requirements
 from kmcl_model.spec.charts import CHARTS, chart_moves
+from kmcl_model.spec.control import CONTROL_CHARTS
 
 Captured = pytest.CaptureFixture[str]
 
@@ -27,15 +29,42 @@ def ids(data: dict[str, Any], kind: str = "requirements") -> list[str]:
 def test_the_overview_counts_every_requirement(capsys: Captured) -> None:
     assert main(["spec"]) == 0
 
-    numbers = [int(n) for n in capsys.readouterr().out.split(" all ")[1].split()[:3]]
+    library, bus = capsys.readouterr().out.split(" all ")[1:]
+    numbers = [int(n) for n in library.split()[:3]]
     assert sum(numbers) == len(requirements())
+    assert bus.split()[0] == str(len(vmbus().requirements))
 
 
 def test_without_words_json_has_everything(capsys: Captured) -> None:
     data = found(capsys)
 
-    assert len(data["requirements"]) == len(requirements())
-    assert len(data["interpretations"]) == 156
+    assert len(data["requirements"]) == len(requirements()) + len(vmbus().requirements)
+    assert len(data["interpretations"]) == 156 + len(vmbus().interpretations)
+
+
+def test_a_profile_limits_what_is_shown(capsys: Captured) -> None:
+    data = found(capsys, "--profile", "linux-vmbus")
+
+    assert [r["id"] for r in data["requirements"]] == list(vmbus().requirements)
+    assert data["digest"] == vmbus().digest
+
+
+def test_the_faults_are_shown_with_what_they_endanger(capsys: Captured) -> None:
+    data = found(capsys, "faults")
+
+    assert {f["name"]: f["endangers"] for f in data["faults"]} == {
+        fault.name: list(fault.endangers) for fault in vmbus().faults.values()
+    }
+    assert main(["spec", "rescind-opening"]) == 0
+    assert "OPENCHANNEL has no answer" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_requirement_of_the_bus_names_its_source_and_its_faults(capsys: Captured) -> None:
+    assert main(["spec", "V018"]) == 0
+
+    shown = " ".join(capsys.readouterr().out.split())
+    for text in ("exactly once", "drivers/hv/channel_mgmt.c", "CH-release", "rescind-again"):
+        assert text in shown
 
 
 def test_a_requirement_is_shown_in_full(capsys: Captured) -> None:
@@ -99,8 +128,9 @@ def test_every_chart_is_drawn_with_all_its_transitions(capsys: Captured, tmp_pat
     assert main(["spec", "--charts", "mermaid", str(tmp_path)]) == 0
 
     files = capsys.readouterr().out.split()
-    assert len(files) == len(CHARTS)
-    for chart in CHARTS:
+    charts = (*CHARTS, *CONTROL_CHARTS)
+    assert len(files) == len(charts)
+    for chart in charts:
         text = (tmp_path / f"{chart.name.replace(' ', '-')}.mmd").read_text()
         for _, move in chart_moves(chart):
             assert f'"{move.target}"' in text

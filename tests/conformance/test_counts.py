@@ -1,12 +1,18 @@
-"""A certificate says how much was run, and of how much."""
+"""A certificate says how much was run, of how much, and what could not be asked."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from kmcl_adapters import Adapter, Description, Session
 from kmcl_adapters.reference import create
 from kmcl_conformance.campaign import Campaign, Options
 from kmcl_conformance.verdicts import ENDLESS, certificate
+from kmcl_model.events import Event
+from kmcl_model.stimuli import Invoke, Stimulus
 from kmcl_reports.html import render_html
-from kmcl_reports.results import Counts
+from kmcl_reports.markdown import render_markdown
+from kmcl_reports.results import Counts, Verdict
 from kmcl_reports.shared import counts_text
 
 
@@ -39,3 +45,61 @@ def test_a_whole_run_does_not() -> None:
 
 def test_a_run_without_end_is_never_short() -> None:
     assert counted(Options(sequences=ENDLESS), 3).planned is None
+
+
+LACKING = ("VmbChannelPause", "VmbChannelSetTransactionQuota")
+
+
+class Lacking:
+    """The reference without some functions: whoever asks for one hears nothing."""
+
+    def __init__(self, functions: Iterable[str]) -> None:
+        self.functions = frozenset(functions)
+        self.whole: Adapter = create("")
+
+    def describe(self) -> Description:
+        return self.whole.describe()
+
+    def open(self) -> Session:
+        return LackingSession(self.whole.open(), self.functions)
+
+    def close(self) -> None:
+        self.whole.close()
+
+
+class LackingSession:
+    def __init__(self, session: Session, functions: frozenset[str]) -> None:
+        self.session = session
+        self.functions = functions
+
+    def apply(self, stimulus: Stimulus) -> None:
+        if not (isinstance(stimulus, Invoke) and stimulus.function in self.functions):
+            self.session.apply(stimulus)
+
+    def runnable(self) -> int:
+        return self.session.runnable()
+
+    def take(self) -> list[Event]:
+        return self.session.take()
+
+    def close(self) -> None:
+        self.session.close()
+
+
+def test_what_an_implementation_lacks_stands_beside_the_verdict() -> None:
+    campaign = Campaign(Lacking(LACKING), Options(sequences=20))
+    for _ in campaign.run():
+        pass
+    found = certificate(campaign, 1.0)
+    assert found.verdict is Verdict.CONFORMING
+    assert found.not_offered == LACKING
+    words = "Not offered, and so not judged: VmbChannelPause, VmbChannelSetTransactionQuota."
+    assert words in render_html(found)
+    assert words in render_markdown(found)
+
+
+def test_who_has_everything_lacks_nothing() -> None:
+    campaign = Campaign(create(""), Options(sequences=1))
+    for _ in campaign.run():
+        pass
+    assert certificate(campaign, 1.0).not_offered == ()

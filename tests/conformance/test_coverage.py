@@ -36,6 +36,22 @@ def test_the_whole_is_what_the_charts_draw() -> None:
     assert "client endpoint: connection open" in coverage["states"].all
 
 
+def test_of_one_end_nothing_is_counted_that_only_the_other_one_shows() -> None:
+    """What the receiver does with a packet is seen at the receiver."""
+    name = "client packet: in ring -> awaiting completion by PK-delivered"
+    both, alone = (
+        chart_coverage(set(), set(), ends) for ends in (("client", "server"), ("client",))
+    )
+    mine = {n for n in both["transitions"].all if n.startswith("client")}
+    pairs = {n for n in both["transition_pairs"].all if n.startswith("client")}
+
+    assert mine - alone["transitions"].all == {name}
+    unseen = {n for n in pairs if "PK-delivered" in n}
+    assert pairs - alone["transition_pairs"].all == unseen
+    assert unseen
+    assert {n for n in both["states"].all if n.startswith("client")} == alone["states"].all
+
+
 def test_what_is_hit_is_part_of_the_whole(walked: tuple[Specification, set[Pair]]) -> None:
     specification, pairs = walked
     for kind, hits in chart_coverage(set(seen(specification).moves), pairs).items():

@@ -20,8 +20,8 @@ from kmcl_lab.machine import inner_command, outer_command
 from kmcl_lab.probe import Choice
 from kmcl_lab.problem import GuestLost, LabProblem
 from kmcl_lab.watch import Limits
-from kmcl_model.events import Event, Lost, Quiescence
-from kmcl_model.stimuli import Settle, Stimulus
+from kmcl_model.events import Environment, Event, Lost, Quiescence
+from kmcl_model.stimuli import Environ, Settle, Stimulus
 
 LIMITS = Limits(outer_boot=20.0, inner_boot=20.0, silence=20.0)
 NESTED = Choice(True, "nested under emulation: the test wants it")
@@ -106,6 +106,26 @@ def test_a_lab_runs_commands_and_keeps_an_account(make: Make, tmp_path: Path) ->
     assert told == [NESTED.why]
     assert json.loads(path.read_text())["figures"] == {"figure": 1}
     assert (tmp_path / "out/boot-1/host.log").read_bytes().startswith(b"kmcl-lab: outer guest")
+
+
+def test_the_logs_of_all_starts_are_at_hand_for_a_report(make: Make) -> None:
+    with make("hang boot", None, LIMITS._replace(outer_boot=0.5)) as lab:
+        logs = dict(lab.logs())
+
+    assert {"boot-1/emulator-state.log", "boot-2/host.log"} <= {*logs}
+    assert b"# info lapic" in logs["boot-1/emulator-state.log"]
+    assert logs["boot-2/host.log"].startswith(b"kmcl-lab: outer guest ready")
+
+
+def test_a_host_that_is_gone_does_not_keep_the_account_from_being_given(make: Make) -> None:
+    with make("boot") as lab:
+        lab.guest.start(["sh", "-c", "kill -KILL $PPID"])
+        a_moment = threading.Event()
+        while lab.lost is None:
+            a_moment.wait(0.01)
+        account = lab.account()
+
+    assert (account.starts, account.qemu) == (1, "unknown")
 
 
 def test_a_boot_that_hangs_is_tried_again_and_counted(make: Make, tmp_path: Path) -> None:
@@ -320,3 +340,76 @@ def test_what_came_before_a_hang_is_shown() -> None:
     quiet: list[Event] = [Quiescence("quiescence", True)]
 
     assert a_session(quiet, GuestLost("silent", is_hang=True)).take() == quiet
+
+
+class Resetting:
+    """A lab whose guest can be reset, or hangs when it is."""
+
+    lost = None
+
+    def __init__(self, problem: LabProblem | None = None) -> None:
+        self.resets = 0
+        self.problem = problem
+
+    def reset(self) -> None:
+        self.resets += 1
+        if self.problem:
+            raise self.problem
+
+
+CRASHED = Environment("environment", "client", "crash")
+CRASH_IT = Environ("environment", "client", "crash")
+
+
+class Applied(Scripted):
+    def __init__(self, events: list[Event]) -> None:
+        super().__init__(events)
+        self.applied: list[Stimulus] = []
+        self.closed = False
+
+    def apply(self, stimulus: Stimulus) -> None:
+        self.applied.append(stimulus)
+
+    def take(self) -> list[Event]:
+        events, self.events = self.events, []
+        return events
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_an_end_dies_by_a_reset_and_shows_nothing_any_more() -> None:
+    lab: Any = Resetting()
+    before: list[Event] = [Quiescence("quiescence", False)]
+    inner = Applied(list(before))
+    session = LabSession(lab, inner, resets=True)
+    for stimulus in (CRASH_IT, CRASH_IT, Settle("settle")):
+        session.apply(stimulus)
+
+    assert session.take() == [*before, CRASHED, *before]
+    assert (lab.resets, inner.applied, inner.closed) == (1, [], True)
+
+
+def test_a_guest_that_is_lost_by_itself_is_not_reset_as_well() -> None:
+    lab: Any = Resetting()
+    session = LabSession(lab, Applied(list(CRASH)), resets=True)
+    session.apply(CRASH_IT)
+
+    assert session.take() == CRASH
+    assert lab.resets == 0
+
+
+def test_a_guest_that_does_not_come_back_from_a_reset_is_no_verdict() -> None:
+    lab: Any = Resetting(GuestLost("not done within 150 s", is_hang=True))
+    session = LabSession(lab, Applied([]), resets=True)
+
+    with pytest.raises(Hang, match="not done within 150 s"):
+        session.apply(CRASH_IT)
+
+
+def test_without_resets_the_implementation_is_asked_to_die() -> None:
+    lab: Any = Resetting()
+    inner = Applied([])
+    LabSession(lab, inner).apply(CRASH_IT)
+
+    assert (lab.resets, inner.applied) == (0, [CRASH_IT])

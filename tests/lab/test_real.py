@@ -6,9 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from kmcl_conformance.cli.lab_check import check_defects, in_the_lab
+from kmcl_conformance.plan import Plan
+from kmcl_conformance.profiles import PROFILES
+from kmcl_conformance.sequence import replay
+from kmcl_lab.adapter import LabAdapter
+from kmcl_lab.carry import carry
 from kmcl_lab.images import Images
 from kmcl_lab.lab import Lab
 from kmcl_lab.problem import GuestLost
+from kmcl_model.case import Case, Expectation
+from kmcl_model.events import Environment
+from kmcl_model.stimuli import Environ
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
 
@@ -87,6 +96,55 @@ def test_what_was_used_is_in_the_account(lab: Lab) -> None:
     assert account["kernel"] == account["images"]["kernel"]
     assert account["qemu"]
     assert Path(account["logs"], "boot-1").is_dir()
+
+
+def test_defects_of_the_endpoint_are_found_over_the_real_device(lab: Lab) -> None:
+    """The sound endpoint passes the same sequences, or this raises."""
+    results = check_defects(in_the_lab(lab), ("no-trailer", "counts-one-more", "forgets-sent"))
+
+    assert [result.killed for result in results] == [True, True, True]
+    assert lab.guest.run(["true"]).code == 0
+
+
+def test_a_guest_that_is_reset_in_the_middle_of_a_conversation_is_fresh_for_the_next(
+    lab: Lab,
+) -> None:
+    profile = PROFILES["client-uio-dynmem"]
+    judged = profile.specification()
+    tours = {t.name: t.stimuli for t in Plan(1, ends=profile.ends, host=profile.host).tours}
+    row = tours["questions in a row, to a host"]
+    crash = Environ("environment", "client", "crash")
+    adapter = LabAdapter(lab, is_guest=True, resets=True)
+    try:
+        cut = replay(adapter, judged, [*row[: len(row) // 2], crash, *row[len(row) // 2 :]])
+        whole = replay(adapter, judged, row)
+    finally:
+        adapter.close()
+
+    assert (cut.failure, whole.failure) == (None, None)
+    assert Environment("environment", "client", "crash") in cut.events
+    assert len(whole.events) > len(cut.events)
+
+
+def test_the_whole_command_line_runs_in_the_guest(lab: Lab) -> None:
+    """A saved case is replayed there, from the case file to the verdict."""
+    bound = lab.bind()
+    carry(lab.guest)
+    profile = PROFILES["client-uio-dynmem"]
+    tour = Plan(1, ends=profile.ends, host=profile.host).tours[0]
+    case = Case(
+        name="carried",
+        adapter=f"uio:{bound}",
+        profile="client-uio-dynmem",
+        seed=1,
+        tool="0",
+        expect=Expectation(verdict="violation", requirements=("F042",), event="0"),
+        stimuli=tour.stimuli,
+    )
+    script = "cat > /tmp/case.json; kmcl replay /tmp/case.json"
+    done = lab.guest.run(["sh", "-c", script], case.dumps().encode(), limit=200.0)
+
+    assert done.output.decode().rstrip().endswith("FIXED"), done
 
 
 def test_a_panic_is_recognised_and_told_in_one_line(lab: Lab) -> None:

@@ -170,8 +170,8 @@ CORRECT_IT = "correct it; the format is kmcl-case/1, described in case.schema.js
         (
             '"invoke"',
             '"provoke"',
-            "stimuli[0]: 'provoke' is none of 'invoke', 'arm', 'release', 'environment', 'run', "
-            f"'settle'; {CORRECT_IT}",
+            "stimuli[0]: 'provoke' is none of 'invoke', 'arm', 'release', 'environment', 'post', "
+            f"'run', 'settle'; {CORRECT_IT}",
         ),
         (
             '"Flags": 1',

@@ -13,8 +13,10 @@ from kmcl_reports.results import (
     Failure,
     Implementation,
     InterpretationResult,
+    Log,
     RequirementResult,
     RequirementVerdict,
+    Surroundings,
     Tool,
     Verdict,
     statement_digest,
@@ -86,4 +88,14 @@ def hostile_certificate(hostile_events: tuple[Event, ...]) -> Certificate:
             Failure(case="cases/2.json", summary=HOSTILE, event_index=0),
         ),
         reproduce=HOSTILE,
+        surroundings=Surroundings(
+            way=HOSTILE,
+            kernel=HOSTILE,
+            host=HOSTILE,
+            starts=2,
+            retries=(HOSTILE,),
+            logs=(
+                Log.of(HOSTILE, (HOSTILE + "\r\n```\n</pre>" + HOSTILE).encode("utf-8", "replace")),
+            ),
+        ),
     )

@@ -16,10 +16,12 @@ from kmcl_reports.certificate import (
     verify,
 )
 from kmcl_reports.results import (
+    LOG_LIMIT,
     Certificate,
     Confirmation,
     CoverageItem,
     Implementation,
+    Log,
     RequirementResult,
     RequirementVerdict,
     Verdict,
@@ -161,3 +163,21 @@ def test_a_changed_certificate_is_not_verified() -> None:
 )
 def test_only_everything_is_a_hundred_per_cent(hit: int, total: int, shown: str) -> None:
     assert percent(CoverageItem(hit=hit, total=total)) == shown
+
+
+def test_of_a_long_log_the_end_is_kept_from_the_beginning_of_a_line() -> None:
+    data = b"".join(b"line %d\r\n" % n for n in range(10_000))
+    log = Log.of("host.log", data)
+
+    assert len(log.text) <= LOG_LIMIT
+    assert log.text.endswith("line 9998\nline 9999\n")
+    first = log.text.split("\n")[0]
+    assert data[log.left_out :].startswith(first.encode() + b"\r\n")
+    assert data[: log.left_out].endswith(b"\r\n")
+
+
+def test_a_log_without_lines_and_a_short_one_are_kept_as_far_as_they_fit() -> None:
+    assert Log.of("a", b"\xff" * (LOG_LIMIT + 1)).left_out == 1
+    assert Log.of("a", b"few\n") == Log(name="a", text="few\n", left_out=0)
+    with pytest.raises(ValueError, match="at most 16384 characters"):
+        Log(name="a", text="x" * (LOG_LIMIT + 1))

@@ -22,6 +22,7 @@ from kmcl_adapters.uio.parts import SOUND, Parts
 from kmcl_adapters.uio.ring import (
     HEADER_BYTES,
     INTERRUPT_MASK,
+    READ_INDEX,
     WRITE_INDEX,
     Incoming,
     Outgoing,
@@ -227,8 +228,9 @@ def test_a_kernel_that_masks_at_the_open_is_recognised(host: Host, talk: Talk) -
 def test_closing_unmaps_before_it_closes_and_opening_starts_afresh(host: Host, talk: Talk) -> None:
     talk.open()
     talk.send("p0", b"question")
+    assert talk.handlers() == ["CompletionRoutine"]
     talk.invoke("VmbChannelDisable")
-    assert talk.handlers() == ["CompletionRoutine", "Suspend", "Closed"]
+    assert talk.handlers() == ["Suspend", "Closed"]
     talk.invoke("VmbChannelEnable")
     assert talk.handlers() == ["Opened", "Started", "PostStarted"]
     assert host.opened == 2
@@ -320,6 +322,22 @@ def test_a_hostile_index_stops_the_channel_and_no_more(host: Host, talk: Talk, i
     assert talk.handlers() == ["Suspend", "Closed"]
     talk.invoke("VmbChannelEnable")
     assert talk.handlers() == ["Opened", "Started", "PostStarted"]
+
+
+def test_what_meets_a_hostile_index_when_it_is_sent_is_cancelled_like_the_rest(
+    host: Host, talk: Talk
+) -> None:
+    talk.open()
+    host.heads[0][INTERRUPT_MASK] = 1  # nobody looks at the index before the ring is full
+    host.heads[0][READ_INDEX] = 4
+    for number in range(9):
+        talk.send(f"p{number}", bytes([number]) * 1024, WAIT)
+    assert talk.handlers() == []
+    assert talk.library.channel is not None
+    assert "read index" in talk.library.channel.error
+
+    talk.invoke("VmbChannelDisable")
+    assert talk.handlers() == ["Suspend", *["CompletionRoutine"] * 9, "Closed"]
 
 
 def test_an_open_that_the_host_refuses_is_a_pnp_failure(host: Host, talk: Talk) -> None:

@@ -73,7 +73,7 @@ def received(events: list[Event], callback: str, place: int) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def adapter() -> Iterator[PairAdapter]:
-    adapter = create("")
+    adapter = PairAdapter()
     yield adapter
     adapter.close()
 

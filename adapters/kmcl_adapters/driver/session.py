@@ -34,8 +34,7 @@ ACTIONS: Final = frozenset({"crash", "malformed", "spurious"})
 
 _BLOCKING_PATIENCE = 0.002
 _PATIENCE = 0.1
-"""Seconds to wait for a call to return before the next stimulus may come; a call that is allowed
-to block gets the first."""
+"""Seconds for a call to return before the next stimulus comes; one that may block: the first."""
 _WORLD = ("", "world")
 _WAIT_IDLE_MILLISECONDS = 100
 _CLOSING_SECONDS = 1.0
@@ -56,7 +55,8 @@ class ThreadedSession:
     """One fresh implementation with the driver around it.
 
     ``on_event`` gets each event as it is recorded, under the lock; events are then not kept
-    for ``take``. ``idle_seconds`` counts where the implementation has no ``WaitIdle``.
+    for ``take``. ``idle_seconds`` counts where the implementation has no ``WaitIdle``, but no
+    time does while one that has ``AtRest() -> bool`` says that its own threads work.
     ``limit`` is the longest time ``Settle`` may take, in seconds, before the implementation
     counts as hanging. ``on_close`` ends what the implementation runs.
     """
@@ -75,6 +75,7 @@ class ThreadedSession:
         self._idle_seconds = idle_seconds
         self._limit = limit
         self._wait_idle = getattr(implementation, "WaitIdle", None)
+        self._at_rest: Callable[[], bool] = getattr(implementation, "AtRest", lambda: True)
         self._events: list[Event] = []
         self._emit = on_event or self._keep
         self._lock = threading.Condition(threading.Lock())
@@ -342,13 +343,13 @@ class ThreadedSession:
                     self._lose("hang", f"no rest within {self._limit:g} s")
 
     def _settled(self) -> bool:
-        if self._wait_idle is None:
-            return self._settled_idle()
+        wait_idle = self._wait_idle
         try:
-            return self._settled_exactly(self._wait_idle)
+            return self._settled_idle() if wait_idle is None else self._settled_exactly(wait_idle)
         except Exception as error:
+            asked = "AtRest" if wait_idle is None else "WaitIdle"
             with self._lock:
-                self._lose("crash", f"WaitIdle: {type(error).__name__}: {error}")
+                self._lose("crash", f"{asked}: {type(error).__name__}: {error}")
             return True
 
     def _settled_exactly(self, wait_idle: Callable[[int], tuple[int, int] | None]) -> bool:
@@ -379,15 +380,19 @@ class ThreadedSession:
         """Whether the idle time passes without anything happening."""
         with self._lock:
             before = self._changes
-            if self._over:
-                return True
             moved = self._lock.wait_for(
                 lambda: self._over or self._changes != before, self._idle_seconds
             )
             if moved or self._running:
                 return self._over
-            self._record(Quiescence("quiescence", False))
-            return True
+        resting = self._at_rest()
+        with self._lock:
+            if resting and before == self._changes and not self._over:
+                self._record(Quiescence("quiescence", False))
+                return True
+            if not resting and before == self._changes:
+                self._lock.wait(0.005)
+            return self._over
 
 
 def _quietly(call: Callable[[], object]) -> None:

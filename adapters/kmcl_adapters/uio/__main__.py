@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from kmcl_adapters.interface import AdapterError
 from kmcl_adapters.lines import PROTOCOL, encode, serve
 
+from .mutants import MUTANTS, parts_of
 from .serving import IDLE_SECONDS, UioAdapter
 from .uiobus import SAFETY_NET
 
@@ -70,6 +71,13 @@ def main(arguments: list[str]) -> int:
         action="store_true",
         help="clear the feature bit by which we ask to be signalled when there is room",
     )
+    parser.add_argument(
+        "--defect",
+        default="",
+        choices=["", *MUTANTS],
+        metavar="NAME",
+        help=f"build one in, to see that it is found: {', '.join(MUTANTS)}",
+    )
     chosen = parser.parse_args(arguments)
     requests, answers = _descriptors(chosen.io)
     write = _writer(answers)
@@ -81,6 +89,7 @@ def main(arguments: list[str]) -> int:
             idle_seconds=chosen.idle,
             safety_net=chosen.safety_net,
             pending_send=not chosen.poll_for_room,
+            parts=parts_of(chosen.defect),
         )
     except AdapterError as error:
         write(encode({"protocol": PROTOCOL, "error": str(error)}))

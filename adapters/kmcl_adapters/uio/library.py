@@ -47,6 +47,10 @@ class Library:
         """What the world does."""
         self._inside(channel.act, action)
 
+    def AtRest(self) -> bool:
+        """Whether no thread of ours has anything to do. What the other end will do is its own."""
+        return not self.monitor.running
+
     def Reset(self) -> None:
         """End the threads and give the device back."""
         self.monitor.end()

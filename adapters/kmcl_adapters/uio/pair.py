@@ -17,12 +17,14 @@ from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
 from typing import Any, Final, Protocol
 
-from kmcl_adapters.interface import AdapterError, Description
+from kmcl_adapters.interface import Adapter, AdapterError, Description
 from kmcl_model.events import Event, Lost, Quiescence
-from kmcl_model.stimuli import Run, Settle, Stimulus
+from kmcl_model.stimuli import Post, Run, Settle, Stimulus
 
+from .imitation import HostedAdapter
 from .library import VERSION
-from .mutants import MUTANTS
+from .mutants import MUTANTS, parts_of
+from .peers import DynamicMemory
 from .stamps import Answer
 
 __all__ = [
@@ -145,7 +147,7 @@ class PairSession:
         try:
             if isinstance(stimulus, Settle):
                 self._settle()
-            elif stimulus.endpoint in self._ends:
+            elif not isinstance(stimulus, Post) and stimulus.endpoint in self._ends:
                 self._take_from(stimulus.endpoint, "apply", stimulus)
         except Gone as gone:
             self._lose(gone)
@@ -285,8 +287,13 @@ class PairAdapter:
         self.kill()
 
 
-def create(argument: str) -> PairAdapter:
-    """``ring`` or ``ring:MUTANT``. Raises AdapterError for a mutant that there is not."""
-    if argument and argument not in MUTANTS:
+def create(argument: str) -> Adapter:
+    """``ring`` or ``ring:MUTANT``; ``ring:dynmem`` and ``ring:dynmem:MUTANT`` for a client alone
+    with an imitated host. Raises AdapterError for a mutant that there is not."""
+    host, _, rest = argument.partition(":")
+    mutant = rest if host == DynamicMemory.name else argument
+    if mutant and mutant not in MUTANTS:
         raise AdapterError(f"ring:{argument}: no such defect; there are: {', '.join(MUTANTS)}")
+    if host == DynamicMemory.name:
+        return HostedAdapter(parts_of(mutant), mutant)
     return PairAdapter(argument)

@@ -61,17 +61,17 @@ class Sender:
         link = channel.live_link()
         if link is None or channel.disabling:
             return False
-        ring, transaction = link.outgoing, self.transactions + 1
+        ring, transaction, in_ring = link.outgoing, self.transactions + 1, False
         try:
-            if not ring.put(self.frame(packet, transaction)):
-                return False
-            self.transactions = transaction
-            self.placed(packet, transaction)
-            if ring.publish():
-                channel.signal()
+            in_ring = ring.put(self.frame(packet, transaction))
+            if in_ring:
+                self.transactions = transaction
+                self.placed(packet, transaction)
+                if ring.publish():
+                    channel.signal()
         except RingError as error:
             channel.stop_link(f"outgoing ring: {error}")
-        return True
+        return in_ring
 
     def refusal(self, packet: Packet, length: int, flags: int) -> int:
         """Why a send is refused; success where it is not."""

@@ -12,13 +12,16 @@ from kmcl_model.events import Event
 
 from .device import Device, DeviceError, bind, find
 from .library import VERSION, Library
+from .parts import SOUND, Parts
+from .peers import peer
 from .uiobus import SAFETY_NET, UioBus
 
 __all__ = ["CAPABILITIES", "IDLE_SECONDS", "UioAdapter"]
 
 CAPABILITIES: Final = frozenset({"client", "hold"})
-IDLE_SECONDS: Final = 0.25
-"""A host takes some milliseconds to answer, under emulation many."""
+IDLE_SECONDS: Final = 0.03
+"""Only the host has to be waited for, which takes some milliseconds, under emulation many.
+Silence that would break something is asked for again by whoever judges."""
 LIMIT: Final = 8.0
 """Seconds that a settling may take; less than the time the other side gives a request."""
 
@@ -26,7 +29,8 @@ LIMIT: Final = 8.0
 class UioAdapter:
     """A device found by ``wanted`` (see ``device.find``); ``take`` it from another driver.
 
-    ``pending_send``: whether the host is told that we wait to be signalled when there is room.
+    ``pending_send``: whether the host is told that we wait to be signalled when there is room;
+    ``parts``: what the endpoint is made of.
     Raises AdapterError where the device cannot be used.
     """
 
@@ -41,6 +45,7 @@ class UioAdapter:
         sysfs: Path = Path("/sys"),
         dev: Path = Path("/dev"),
         make_bus: Callable[..., UioBus] = UioBus,
+        parts: Parts = SOUND,
     ) -> None:
         self._wanted = wanted
         self._idle_seconds = idle_seconds
@@ -49,6 +54,7 @@ class UioAdapter:
         self._sysfs = sysfs
         self._dev = dev
         self._make_bus = make_bus
+        self._parts = parts
         try:
             self.device: Device = bind(find(wanted, sysfs), sysfs, take=take)
             self._bus().close()
@@ -56,12 +62,14 @@ class UioAdapter:
             raise AdapterError(f"uio:{error}") from None
 
     def describe(self) -> Description:
-        """A client's end, and no more."""
+        """A client's end, and the kind of host at the other one where it is known."""
+        host = peer(self.device.class_id)
+        known = {host.name} if host.class_id else set()
         return Description(
             "kmcl endpoint over uio_hv_generic",
             VERSION,
             f"uio:{self._wanted}",
-            CAPABILITIES,
+            CAPABILITIES | known,
             exact_quiescence=False,
             idle_seconds=self._idle_seconds,
         )
@@ -69,7 +77,7 @@ class UioAdapter:
     def open(self, record: Callable[[Event], None] | None = None) -> ThreadedSession:
         """A fresh endpoint; the channel itself is opened by VmbChannelEnable."""
         try:
-            library = Library(self._bus())
+            library = Library(self._bus(), self._parts)
         except DeviceError as error:
             raise AdapterError(f"uio:{error}") from None
         return ThreadedSession(
@@ -90,4 +98,5 @@ class UioAdapter:
             dev=self._dev,
             safety_net=self._safety_net,
             pending_send=self._pending_send,
+            parts=self._parts,
         )

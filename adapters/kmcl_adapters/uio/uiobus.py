@@ -110,13 +110,18 @@ class UioBus(Watch):
         self._parts = parts
         self._make = link
         self._size = size or ring_size(device.uio, sysfs)
-        whole = self._size - HEADER_BYTES - 8 - DESCRIPTOR_BYTES - TRAILER_BYTES
-        self.payload_limit = min(MAXIMUM_PAYLOAD, whole)
+        self.payload_limit = self.limit(self._size)
         self._offer = Offer(1, self.payload_limit, None)
         self._there = self.node.exists()
         self._looked = time.monotonic()
         self._link: UioLink | None = None
         self._closed = False
+
+    @staticmethod
+    def limit(size: int) -> int:
+        """Bytes of the longest payload that a ring of ``size`` bytes can take."""
+        whole = size - HEADER_BYTES - 8 - DESCRIPTOR_BYTES - TRAILER_BYTES
+        return min(MAXIMUM_PAYLOAD, whole)
 
     # Waiting
 

@@ -16,8 +16,8 @@ from typing import Final
 
 from kmcl_adapters import AdapterError, Description, Session
 from kmcl_adapters.process import ProcessAdapter
-from kmcl_model.events import Event, Lost
-from kmcl_model.stimuli import Stimulus
+from kmcl_model.events import Environment, Event, Lost, Quiescence
+from kmcl_model.stimuli import Environ, Settle, Stimulus
 
 from .door import Door
 from .images import build, default_cache
@@ -38,15 +38,42 @@ class Hang(AdapterError):
 
 class LabSession:
     """A session in the guest. Where its process is lost because the machines hang, ``take`` raises
-    Hang instead of showing the loss as the implementation's."""
+    Hang instead of showing the loss as the implementation's.
 
-    def __init__(self, lab: Lab, session: Session) -> None:
+    ``resets``: an end that is to die without a word does so by a reset of the guest, which costs
+    a boot; whoever plays the next session finds the guest fresh.
+    """
+
+    def __init__(self, lab: Lab, session: Session, *, resets: bool = False) -> None:
         self._lab = lab
         self._session = session
+        self._resets = resets
+        self._is_reset = False
+        self._shown: list[Event] = []
 
     def apply(self, stimulus: Stimulus) -> None:
         """See ``kmcl_adapters.interface``."""
-        self._session.apply(stimulus)
+        if self._is_reset:
+            if isinstance(stimulus, Settle):
+                self._shown.append(Quiescence("quiescence", False))
+        elif self._resets and isinstance(stimulus, Environ) and stimulus.action == "crash":
+            self._reset(stimulus.endpoint)
+        else:
+            self._session.apply(stimulus)
+
+    def _reset(self, endpoint: str) -> None:
+        """The host resets the guest. Raises Hang where it does not come back."""
+        self._shown = self.take()
+        if self._shown and isinstance(self._shown[-1], Lost):
+            return
+        self._shown.append(Environment("environment", endpoint, "crash"))
+        self._is_reset = True
+        try:
+            self._lab.reset()
+        except LabProblem as problem:
+            raise Hang(f"lab: {problem}") from None
+        finally:
+            self._session.close()
 
     def runnable(self) -> int:
         """See ``kmcl_adapters.interface``."""
@@ -54,7 +81,9 @@ class LabSession:
 
     def take(self) -> list[Event]:
         """The events since the last call. Raises Hang."""
-        events = self._session.take()
+        events, self._shown = self._shown, []
+        if not self._is_reset:
+            events += self._session.take()
         if events and isinstance(events[-1], Lost):
             lost = self._lab.lost
             if lost is not None and lost.is_hang:
@@ -67,13 +96,23 @@ class LabSession:
 
 
 class LabAdapter:
-    """``command`` in the guest of ``lab``, which is running; both end with ``close``.
+    """``command`` in the guest of ``lab``, which is running; both end with ``close``, the command
+    alone if somebody else has the lab (``is_guest``). ``resets``: see ``LabSession``.
 
     A guest that was lost is replaced before the next session.
     """
 
-    def __init__(self, lab: Lab, command: tuple[str, ...] = UIO_COMMAND) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        command: tuple[str, ...] = UIO_COMMAND,
+        *,
+        is_guest: bool = False,
+        resets: bool = False,
+    ) -> None:
         self.lab = lab
+        self._resets = resets
+        self._is_guest = is_guest
         self._door = Door(lambda: lab.guest)
         path = os.pathsep.join(p for p in sys.path if p)
         self._process = ProcessAdapter(
@@ -84,20 +123,23 @@ class LabAdapter:
         )
 
     def describe(self) -> Description:
-        """What the implementation in the guest said in its hello."""
+        """What the implementation in the guest said in its hello, and that an end can die."""
         self._revive()
-        return self._process.describe()
+        described = self._process.describe()
+        more = {"crash"} if self._resets else set()
+        return described._replace(capabilities=described.capabilities | more)
 
     def open(self) -> Session:
         """A session with a fresh implementation. Raises AdapterError."""
         self._revive()
-        return LabSession(self.lab, self._process.open())
+        return LabSession(self.lab, self._process.open(), resets=self._resets)
 
     def close(self) -> None:
-        """End the implementation and the lab."""
+        """End the implementation and, if it is ours, the lab."""
         self._process.close()
         self._door.close()
-        self.lab.close()
+        if not self._is_guest:
+            self.lab.close()
 
     def _revive(self) -> None:
         if (lost := self.lab.lost) is not None:

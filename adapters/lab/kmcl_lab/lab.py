@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Mapping
@@ -201,28 +202,43 @@ class Lab:
     def account(self) -> Account:
         """What a report says about this lab."""
         boot = self._running
-        if not self._qemu:
-            found = self.ask_host("query-version")
-            self._qemu = _version_of(found)
+        with contextlib.suppress(LabProblem):  # a host that is gone has no version any more
+            self._qemu = self._qemu or self._ask_version()
         kernel = str(boot.hello.get("kernel", "unknown"))
         seconds = round(boot.ready_after, 1)
         logs = str(self._out)
         return Account(
-            self.choice.why, kernel, self._qemu, seconds, self._starts, tuple(self.retries), logs
+            self.choice.why,
+            kernel,
+            self._qemu or "unknown",
+            seconds,
+            self._starts,
+            tuple(self.retries),
+            logs,
         )
+
+    def _ask_version(self) -> str:
+        return _version_of(self.ask_host("query-version"))
 
     def close(self) -> None:
         """Keep the guest's kernel log, then end the machines; idempotent, never raises."""
         boot, self._boot = self._boot, None
         if boot is None:
             return
-        if boot.lost is None:
-            try:
-                log = boot.guest.run(["dmesg"], limit=5.0).output
-                (boot.folder / "guest-kernel.log").write_bytes(log)
-            except (LabProblem, OSError):
-                pass
+        _keep_kernel_log(boot)
         boot.close()
+
+    def logs(self) -> list[tuple[str, bytes]]:
+        """The logs of all starts so far, each with its name below ``out``; the guest's kernel log
+        is asked for now."""
+        if self._boot is not None:
+            _keep_kernel_log(self._boot)
+        found = []
+        for start in range(1, self._starts + 1):
+            for path in sorted((self._out / f"boot-{start}").glob("*.log")):
+                with contextlib.suppress(OSError):
+                    found.append((f"{path.parent.name}/{path.name}", path.read_bytes()))
+        return found
 
     def write_account(self, figures: Mapping[str, Any] | None = None) -> Path:
         """Write ``lab.json`` into the folder of the logs, with ``figures`` if there are any."""
@@ -240,3 +256,10 @@ def _version_of(found: Mapping[str, Any]) -> str:
         return str(found.get("host", "unknown"))
     text = ".".join(str(found["qemu"][n]) for n in ("major", "minor", "micro"))
     return text + f" ({found['package']})" * bool(found["package"])
+
+
+def _keep_kernel_log(boot: Boot) -> None:
+    if boot.lost is None:
+        with contextlib.suppress(LabProblem, OSError):
+            log = boot.guest.run(["dmesg"], limit=5.0).output
+            (boot.folder / "guest-kernel.log").write_bytes(log)

@@ -20,6 +20,7 @@ __all__ = [
     "PYTHON_PACKAGES",
     "hosting_tree",
     "inner_tree",
+    "libraries_of",
     "outer_tree",
     "sources",
 ]
@@ -51,6 +52,8 @@ _FIRMWARE_FOLDERS: Final = (
     Path("/usr/lib/ipxe/qemu"),
 )
 _FOLDERS: Final = ("bin", "dev", "mod", "proc", "sys", "tmp", "usr/bin")
+
+_LIBRARY: Final = r"(?:=> |^\s+)(/\S+)"
 
 INNER_INIT: Final = """\
 #!/bin/busybox sh
@@ -176,13 +179,19 @@ def _copy_program(root: Path, program: Path, otherwise: str) -> None:
     shutil.copy(program, target)
 
 
+def libraries_of(programs: Iterable[Path]) -> list[Path]:
+    """The shared libraries that ``ldd`` names, sorted; none for no program."""
+    names = [str(program) for program in programs]
+    text = run("ldd", *names) if names else ""
+    return [Path(name) for name in sorted(set(re.findall(_LIBRARY, text, re.MULTILINE)))]
+
+
 def _copy_libraries(root: Path, programs: Iterable[Path]) -> None:
-    """The shared libraries that ``ldd`` names, where the loader will look for them."""
-    text = run("ldd", *map(str, programs))
-    for name in sorted(set(re.findall(r"(?:=> |^\s+)(/\S+)", text, re.MULTILINE))):
-        target = root / name.lstrip("/")
+    """The shared libraries of programs, where the loader will look for them."""
+    for library in libraries_of(programs):
+        target = root / library.relative_to("/")
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(name, target)
+        shutil.copy(library, target)
 
 
 def _compile(root: Path, *folders: Path) -> None:

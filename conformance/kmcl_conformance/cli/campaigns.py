@@ -29,7 +29,6 @@ from .waivers import read_waivers, unneeded, waive
 __all__ = ["certify", "conclude", "fuzz", "profile_of", "run_for"]
 
 DEFAULT_OUT: Final = Path("kmcl-out")
-FAULTS: Final = Options().faults
 CODES: Final[Mapping[Verdict, Code]] = {
     Verdict.CONFORMING: Code.CONFORMING,
     Verdict.VIOLATIONS: Code.VIOLATIONS,
@@ -117,7 +116,7 @@ def fuzz(
         typer.Option(
             "--faults",
             metavar="NAME,...",
-            help=f"What the world may do: {', '.join(FAULTS)}, all, or none.",
+            help="What the world may do: all, none, or names as in 'kmcl spec faults'.",
         ),
     ] = "all",
     out: OutFolder = None,
@@ -128,19 +127,19 @@ def fuzz(
 ) -> int:
     """Search for failures until Ctrl-C or the budget ends it, then report as certify does."""
     screen = Screen(quiet=quiet, as_json=as_json)
-    chosen = _faults(faults)
     implementation = _usable(adapter)
     try:
+        chosen_profile = profile_of(profile, implementation)
         options = Options(
             adapter=adapter,
-            profile=profile_of(profile, implementation),
+            profile=chosen_profile,
             seed=seed,
             sequences=ENDLESS
             if budget is None
             else sequences_of(budget, implementation.describe()),
             out=_folder(out, resume),
             resume=resume is not None,
-            faults=chosen,
+            faults=_faults(faults, PROFILES[chosen_profile].subject.faults),
             expected=expected_calls,
         )
         _make_room(options)
@@ -234,12 +233,12 @@ def _folder(out: Path | None, resume: Path | None) -> Path:
     return resume or out or DEFAULT_OUT
 
 
-def _faults(wanted: str) -> tuple[str, ...]:
+def _faults(wanted: str, known: tuple[str, ...]) -> tuple[str, ...]:
     if wanted in ("all", "none"):
-        return FAULTS if wanted == "all" else ()
+        return known if wanted == "all" else ()
     chosen = tuple(name.strip() for name in wanted.split(","))
-    if unknown := [name for name in chosen if name not in FAULTS]:
-        raise Problem(f"--faults {unknown[0]}: choose from {', '.join(FAULTS)}, all, none")
+    if unknown := [name for name in chosen if name not in known]:
+        raise Problem(f"--faults {unknown[0]}: choose from {', '.join(known)}, all, none")
     return chosen
 
 

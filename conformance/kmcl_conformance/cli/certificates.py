@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from kmcl_model.spec.charts import CHARTS
+from kmcl_conformance.profiles import FULL, PROFILES
+from kmcl_model.spec.charts import Chart
 from kmcl_reports.certificate import certificate_json, parse_certificate
 from kmcl_reports.html import render_html
 from kmcl_reports.junit import render_junit
@@ -21,8 +22,13 @@ from .verdict import configuration_rows
 
 __all__ = ["FORMS", "remove_earlier", "show_certificate", "write_certificate"]
 
+
+def _charts(found: Certificate) -> tuple[Chart, ...]:
+    return PROFILES.get(found.profile, PROFILES[FULL]).subject.charts
+
+
 FORMS: Final[Mapping[str, Callable[[Certificate], str]]] = {
-    "report.html": lambda found: render_html(found, map(drawable, CHARTS)),
+    "report.html": lambda found: render_html(found, map(drawable, _charts(found))),
     "report.md": render_markdown,
     "junit.xml": render_junit,
     "certificate.json": certificate_json,

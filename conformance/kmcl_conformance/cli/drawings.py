@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
-from kmcl_model.spec.charts import CHARTS, chart_moves
+from kmcl_conformance.subjects import SUBJECTS
 from kmcl_model.spec.charts import Chart as ModelChart
+from kmcl_model.spec.charts import chart_moves
 from kmcl_model.spec.observer import Rule
 from kmcl_reports.diagram import Chart, ChartRegion, ChartState, ChartTransition, mermaid
 from kmcl_reports.diagram_svg import render_diagram_svg
@@ -24,7 +25,8 @@ def draw_charts(form: str, folder: Path) -> list[Path]:
     make, ending = _FORMS[form]
     return [
         save(folder, f"{chart.name.replace(' ', '-')}.{ending}", make(drawable(chart)))
-        for chart in CHARTS
+        for subject in SUBJECTS
+        for chart in subject.charts
     ]
 
 
@@ -60,6 +62,7 @@ _KINDS: Final[Mapping[str, str]] = {
     "enter": "entered",
     "exit": "left",
     "environment": "in the world",
+    "message": "sent",
 }
 
 _FORMS: Final[Mapping[str, tuple[Callable[[Chart], str], str]]] = {

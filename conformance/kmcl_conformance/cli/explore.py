@@ -12,11 +12,12 @@ from rich.text import Text
 from kmcl_adapters import AdapterError
 from kmcl_conformance.adapters import find
 from kmcl_conformance.coverage import Hits, Seen, chart_coverage, seen
-from kmcl_conformance.oracle import Pair
+from kmcl_conformance.profiles import Profile, profile_for
 from kmcl_conformance.schedules import MOST
 from kmcl_conformance.sequence import Outcome, walk
-from kmcl_model.spec import Specification
-from kmcl_model.spec.charts import CHARTS, Chart, chart_moves
+from kmcl_conformance.track import Pair
+from kmcl_model.spec import Automata
+from kmcl_model.spec.charts import Chart, chart_moves
 
 from .options import AdapterName, Json, OutFolder, Quiet, Seed
 from .output import Code, Problem, Screen
@@ -75,11 +76,13 @@ def explore(
             most=most,
             seed=seed,
         )
-    chosen = _chosen(chart)
-    specification, pairs = Specification(), set[Pair]()
+    profile = _profile(adapter)
+    charts = profile.subject.charts
+    chosen = _chosen(chart, charts)
+    specification, pairs = profile.specification(), set[Pair]()
     outcomes = _walk(adapter, specification, pairs, seed, sequences, length)
     found = seen(specification)
-    coverage = chart_coverage(set(found.moves), pairs)
+    coverage = chart_coverage(set(found.moves), pairs, profile.ends, charts)
     screen.give(
         {
             "seed": seed,
@@ -96,14 +99,16 @@ def explore(
     )
     if trace:
         first = outcomes[0]
-        show_chart(screen, first.events, finding_of(first.events, first.failure), whole=False)
+        show_chart(
+            screen, first.events, finding_of(first.events, first.failure, profile), whole=False
+        )
     if chart is not None:
         screen.show(*(_table(one, found) for one in chosen))
-    screen.show(_summary(coverage))
+    screen.show(_summary(coverage, charts))
     failed = next((one for one in outcomes if one.failure is not None), None)
     if failed is None:
         return Code.CONFORMING
-    finding = finding_of(failed.events, failed.failure)
+    finding = finding_of(failed.events, failed.failure, profile)
     assert finding is not None
     if not trace or failed is not outcomes[0]:
         show_chart(screen, failed.events, finding, whole=False, last=LAST)
@@ -111,17 +116,24 @@ def explore(
     return Code.VIOLATIONS
 
 
-def _chosen(name: str | None) -> tuple[Chart, ...]:
-    chosen = tuple(c for c in CHARTS if name is None or name.lower() in c.name)
+def _profile(adapter: str) -> Profile:
+    try:
+        return profile_for(find(adapter).describe())
+    except AdapterError as error:
+        raise Problem(str(error)) from error
+
+
+def _chosen(name: str | None, charts: tuple[Chart, ...]) -> tuple[Chart, ...]:
+    chosen = tuple(c for c in charts if name is None or name.lower() in c.name)
     if not chosen:
-        names = ", ".join(c.name for c in CHARTS)
+        names = ", ".join(c.name for c in charts)
         raise Problem(f"there is no chart {name!r}; there are: {names}")
     return chosen
 
 
 def _walk(
     adapter: str,
-    specification: Specification,
+    specification: Automata,
     pairs: set[Pair],
     seed: int,
     sequences: int,
@@ -169,12 +181,12 @@ def _table(chart: Chart, found: Seen) -> Table:
     return table
 
 
-def _summary(coverage: dict[str, Hits]) -> Table:
+def _summary(coverage: dict[str, Hits], charts: tuple[Chart, ...]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     table.add_column("chart")
     for kind in coverage:
         table.add_column(kind.replace("_", " "), justify="right")
-    for chart in CHARTS:
+    for chart in charts:
         cells = []
         for hits in coverage.values():
             mine = {name for name in hits.all if name.startswith(f"{chart.name}:")}

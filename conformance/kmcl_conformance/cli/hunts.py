@@ -11,7 +11,8 @@ from typing import NamedTuple
 from kmcl_conformance.adapters import find
 from kmcl_conformance.coverage import seen
 from kmcl_conformance.mutation import hunt
-from kmcl_model.spec import Specification
+from kmcl_conformance.profiles import PROFILES, profile_for
+from kmcl_model.spec import Automata
 from kmcl_reports.sequence import describe_event
 
 __all__ = ["Hunted", "Target", "hunt_all", "hunt_in"]
@@ -45,7 +46,9 @@ class Hunted(NamedTuple):
 def hunt_in(target: Target) -> Hunted:
     """Run the sequences of a campaign up to the first failure."""
     adapter = find(target.adapter)
-    specification = Specification() if target.tell_readings else _shared_specification()
+    profile = profile_for(adapter.describe())
+    fresh = target.tell_readings
+    specification = profile.specification() if fresh else _shared_specification(profile.name)
     try:
         found = hunt(adapter, target.seed, target.sequences, specification=specification)
     finally:
@@ -60,9 +63,9 @@ def hunt_in(target: Target) -> Hunted:
 
 
 @cache
-def _shared_specification() -> Specification:
+def _shared_specification(profile: str) -> Automata:
     """One for all hunts of this process: what one has computed the next looks up."""
-    return Specification()
+    return PROFILES[profile].specification()
 
 
 def hunt_all(targets: Sequence[Target], jobs: int) -> Iterator[Hunted]:

@@ -9,15 +9,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 
 from kmcl_adapters import Adapter
 from kmcl_conformance.campaign import CampaignError, Options, Progress
+from kmcl_conformance.plan import Plan
+from kmcl_conformance.profiles import PROFILES, choose
 from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
 from kmcl_lab.both import BothAdapter
 from kmcl_lab.bridge import bridge
+from kmcl_lab.carry import carry
 from kmcl_lab.door import Door
 from kmcl_lab.hostcheck import check_host, offer_again
 from kmcl_lab.images import build, default_cache
@@ -26,16 +29,20 @@ from kmcl_lab.lab import Lab
 from kmcl_lab.machine import HostKind
 from kmcl_lab.measure import measure
 from kmcl_lab.problem import LabProblem
-from kmcl_reports.results import Certificate
+from kmcl_reports.results import Certificate, Log, Surroundings
+from kmcl_reports.terminal import kill_matrix
 
 from .budget import sequences_of
 from .campaigns import conclude, profile_of, run_for
+from .lab_check import check_defects, in_the_lab
 from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
 
 __all__ = ["lab"]
 
 DEFAULT_OUT: Final = Path("kmcl-lab-out")
+JUDGED: Final = 20
+"""Sequences whose speed is measured."""
 HANGS: Final = 5
 """A campaign that the machines' hanging has interrupted so often is given up."""
 
@@ -60,6 +67,9 @@ Host = Annotated[
         "--host",
         help="Who is the VMBus host: QEMU, or ours, whose every message a test can steer.",
     ),
+]
+Carried = Annotated[
+    bool, typer.Option("--carry", help="First put this kmcl, as a command, into the guest.")
 ]
 Words = Annotated[list[str], typer.Argument(metavar="CMD...", help="The command and its words.")]
 
@@ -86,6 +96,7 @@ def _build(
 @lab.command("run", context_settings={"ignore_unknown_options": True})
 def _run(
     words: Words,
+    carried: Carried = False,
     cache: Cache = None,
     kernel: Kernel = None,
     host: Host = HostKind.QEMU,
@@ -93,11 +104,13 @@ def _run(
     quiet: Quiet = False,
 ) -> int:
     """Run a command in the guest: its output, its exit code. kmcl lab run -- uname -a"""
-    return _inside(words, _lab(cache, kernel, host, out, quiet), terminal=False)
+    lab = _lab(cache, kernel, host, out, quiet)
+    return _inside(words, lab, terminal=False, carried=carried)
 
 
 @lab.command("shell")
 def _shell(
+    carried: Carried = False,
     cache: Cache = None,
     kernel: Kernel = None,
     host: Host = HostKind.QEMU,
@@ -105,7 +118,8 @@ def _shell(
     quiet: Quiet = False,
 ) -> int:
     """Open a shell in the guest."""
-    return _inside(["sh", "-i"], _lab(cache, kernel, host, out, quiet), terminal=True)
+    lab = _lab(cache, kernel, host, out, quiet)
+    return _inside(["sh", "-i"], lab, terminal=True, carried=carried)
 
 
 @lab.command("certify")
@@ -123,6 +137,10 @@ def _certify(
         float | None,
         typer.Option("--minutes", min=0, help="Stop after this time; the certificate tells."),
     ] = None,
+    resets: Annotated[
+        bool,
+        typer.Option("--resets", help="Where an end is to die, the host resets the guest: slow."),
+    ] = False,
     cache: Cache = None,
     kernel: Kernel = None,
     host: Host = HostKind.QEMU,
@@ -152,7 +170,7 @@ def _certify(
     if host == HostKind.PROGRAMMABLE:
         adapter, name = BothAdapter(running), "host:"
     else:
-        adapter, name = LabAdapter(running, argv), f"lab:{command}"
+        adapter, name = LabAdapter(running, argv, resets=resets), f"lab:{command}"
     try:
         with _as_problem():
             options = Options(
@@ -164,17 +182,36 @@ def _certify(
             )
             pace = _Pace(started)
             found = _judge(adapter, options, screen, minutes, pace)
-            figures: dict[str, object] = {**pace.figures()}
+            found = found.model_copy(update={"surroundings": _surroundings(running)})
+            figures: dict[str, Any] = {**pace.figures()}
             if host == HostKind.PROGRAMMABLE:
                 figures["host"] = running.ask_host("figures")
             path = running.write_account(figures)
         code = conclude(screen, found, options, {}, None)
-        screen.show(f"lab      {running.choice.why}", f"         {path}")
+        first, speed = pace.figures().values()
+        screen.show(
+            f"lab      {running.choice.why}",
+            f"         first sequence judged after {first:g} s, then {speed:g} a second",
+            f"         {path}",
+        )
         return code
     except CampaignError as error:
         raise Problem(str(error)) from error
     finally:
         adapter.close()
+
+
+def _surroundings(running: Lab) -> Surroundings:
+    """What the report tells of the lab."""
+    account = running.account()
+    return Surroundings(
+        way=account.way,
+        kernel=f"Linux {account.kernel}",
+        host=f"QEMU {account.qemu}" if running.host == HostKind.QEMU else account.qemu,
+        starts=account.starts,
+        retries=account.retries,
+        logs=tuple(Log.of(name, data) for name, data in running.logs()),
+    )
 
 
 def _judge(
@@ -205,7 +242,7 @@ class _Pace:
         self._first = self._last = 0.0
         self._done = 0
 
-    def __call__(self, progress: Progress) -> None:
+    def __call__(self, _progress: Progress | None) -> None:
         self._last = time.monotonic() - self._started
         self._first = self._first or self._last
         self._done += 1
@@ -216,6 +253,26 @@ class _Pace:
             "first_sequence_judged_after": round(self._first, 1),
             "sequences_per_second": round((self._done - 1) / between, 2) if between else 0.0,
         }
+
+
+@lab.command("self-check")
+def _self_check(
+    cache: Cache = None, kernel: Kernel = None, out: OutFolder = None, quiet: Quiet = False
+) -> int:
+    """Build defects into the endpoint in the guest: does a certification find them?
+
+    Exit codes: 0 all were found, 1 one was not.
+    """
+    screen = Screen(quiet=quiet, as_json=False)
+    tell = _teller(quiet)
+    with _as_problem(), _lab(cache, kernel, HostKind.QEMU, out, quiet) as running:
+        results = check_defects(
+            in_the_lab(running),
+            report=lambda r: tell(f"{r.name}: {'found' if r.killed else 'missed'}"),
+        )
+        running.write_account()
+    screen.console.print(kill_matrix(results))
+    return Code.CONFORMING if all(r.killed for r in results) else Code.VIOLATIONS
 
 
 @lab.command("bench")
@@ -235,21 +292,39 @@ def _bench(
     out: OutFolder = None,
     quiet: Quiet = False,
 ) -> int:
-    """Measure in the guest: opening and closing without a leak, conversations a second.
+    """Measure: time to the first judged sequence, conversations a second, raw and judged, and
+    opening and closing without a leak.
 
     With --host programmable: what our host can do, step by step, and how long each takes.
     """
+    pace = _Pace(time.monotonic())
     screen = Screen(quiet=quiet, as_json=False)
+    figures: dict[str, Any]
     with _as_problem(), _lab(cache, kernel, host, out, quiet) as it:
         if host == HostKind.PROGRAMMABLE:
             figures = check_host(it)
             it.rewind("bound")
             figures |= offer_again(it, cycles)
         else:
-            figures = measure(it, cycles)
+            _judge_some(it, pace)
+            figures = measure(it, cycles) | pace.figures()
         it.write_account(figures)
     screen.show(json.dumps(figures, indent=2))
     return Code.VIOLATIONS if figures.get("leaks") else Code.CONFORMING
+
+
+def _judge_some(running: Lab, pace: _Pace) -> None:
+    """The first sequences of a certification, for their speed alone."""
+    adapter = in_the_lab(running)("")
+    try:
+        profile = PROFILES[choose(adapter.describe())]
+        plan = Plan(1, ends=profile.ends, host=profile.host)
+        specification = profile.specification()
+        for number in range(JUDGED):
+            plan.run(number, adapter, specification)
+            pace(None)
+    finally:
+        adapter.close()
 
 
 def _inside(
@@ -257,10 +332,13 @@ def _inside(
     lab: Lab,
     *,
     terminal: bool,
+    carried: bool,
 ) -> int:
     """A command in a guest of its own, with our streams; its exit code."""
     with _as_problem(), lab as running:
         running.bind()
+        if carried:
+            carry(running.guest)
         door = Door(lambda: running.guest)
         try:
             return bridge(str(door.path), words, terminal=terminal)

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from random import Random
 from statistics import median
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from kmcl_adapters.guest import GUEST_MUTANTS, GUEST_VARIANTS
+from kmcl_adapters.guest.variants import compatible as guest_compatible
 from kmcl_adapters.mutants import MUTANTS
-from kmcl_adapters.variants import VARIANTS, compatible
+from kmcl_adapters.variants import VARIANTS, Variant, compatible
 from kmcl_conformance.adapters import find
+from kmcl_conformance.profiles import FULL
 from kmcl_reports.results import MutantResult
 from kmcl_reports.terminal import kill_matrix
 
@@ -29,11 +32,39 @@ from .progress import Meter
 
 __all__ = ["mutants", "variants"]
 
+
+class Zoo(NamedTuple):
+    """The defective and the legal copies of a reference: their adapters, and who they are."""
+
+    mutant: str
+    mutants: Mapping[str, str]
+    variant: str
+    variants: Mapping[str, Variant]
+    compatible: Callable[[tuple[str, ...]], bool]
+
+
+ZOOS: Final[dict[str, Zoo]] = {
+    FULL: Zoo(
+        "mutant", {m.name: m.stands_for for m in MUTANTS.values()}, "variant", VARIANTS, compatible
+    ),
+    "linux-vmbus": Zoo(
+        "guest-mutant",
+        {m.name: m.stands_for for m in GUEST_MUTANTS.values()},
+        "guest-variant",
+        GUEST_VARIANTS,
+        guest_compatible,
+    ),
+}
+"""By the profile that they are about."""
+
 JOINED: Final = 3
 """Variants in a random combination."""
 
 Only = Annotated[
     str | None, typer.Option("--only", metavar="GLOB", help="Only the names that match.")
+]
+Whose = Annotated[
+    str, typer.Option("--profile", help=f"Whose copies: {', '.join(ZOOS)}.", show_default=True)
 ]
 Jobs = Annotated[
     int | None,
@@ -43,6 +74,7 @@ Jobs = Annotated[
 
 def mutants(
     only: Only = None,
+    profile: Whose = FULL,
     seed: Seed = 1,
     budget: Budget = "default",
     jobs: Jobs = None,
@@ -55,12 +87,13 @@ def mutants(
     Exit codes: 0 all killed, 1 one lives.
     """
     screen = Screen(quiet=quiet, as_json=as_json)
-    names = _matching(MUTANTS, only, "mutant")
-    runs = [(f"mutant:{name}", seed) for name in names]
+    zoo = _zoo(profile)
+    names = _matching(zoo.mutants, only, "mutant")
+    runs = [(f"{zoo.mutant}:{name}", seed) for name in names]
     results = [
         MutantResult(
             name=name,
-            stands_for=MUTANTS[name].stands_for,
+            stands_for=zoo.mutants[name],
             killed=bool(hunted.why),
             sequences=hunted.sequences,
             steps=hunted.steps,
@@ -80,6 +113,7 @@ def mutants(
 
 def variants(
     only: Only = None,
+    profile: Whose = FULL,
     seed: Seed = 1,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds for each.")] = 1,
     combinations: Annotated[
@@ -98,12 +132,13 @@ def variants(
     Exit codes: 0 no alarm and every reading named, 1 a false alarm or a reading that is not named.
     """
     screen = Screen(quiet=quiet, as_json=as_json)
-    names = _matching(VARIANTS, only, "variant")
+    zoo = _zoo(profile)
+    names = _matching(zoo.variants, only, "variant")
     if only is None:
-        names += _combinations(seed, combinations)
-    runs = [(f"variant:{name}", seed + n) for name in names for n in range(seeds)]
+        names += _combinations(zoo, seed, combinations)
+    runs = [(f"{zoo.variant}:{name}", seed + n) for name in names for n in range(seeds)]
     results = [
-        _variant_row(name.removeprefix("variant:"), run_seed, hunted)
+        _variant_row(zoo, name.removeprefix(f"{zoo.variant}:"), run_seed, hunted)
         for (name, run_seed), hunted in zip(
             runs, _run(screen, runs, budget, jobs, readings=True), strict=True
         )
@@ -131,13 +166,19 @@ def _matching(every: Mapping[str, object], pattern: str | None, what: str) -> li
     return names
 
 
-def _combinations(seed: int, wanted: int) -> list[str]:
+def _zoo(profile: str) -> Zoo:
+    if profile not in ZOOS:
+        raise Problem(f"--profile {profile}: choose {', '.join(ZOOS)}")
+    return ZOOS[profile]
+
+
+def _combinations(zoo: Zoo, seed: int, wanted: int) -> list[str]:
     """Different random combinations of variants that do not exclude each other."""
     rng = Random(seed)
     found: dict[str, None] = {}
     while len(found) < wanted:
-        names = tuple(sorted(rng.sample(list(VARIANTS), JOINED)))
-        if compatible(names):
+        names = tuple(sorted(rng.sample(list(zoo.variants), JOINED)))
+        if zoo.compatible(names):
             found["+".join(names)] = None
     return list(found)
 
@@ -167,9 +208,9 @@ def _run(
     return done
 
 
-def _variant_row(name: str, seed: int, hunted: Hunted) -> dict[str, Any]:
+def _variant_row(zoo: Zoo, name: str, seed: int, hunted: Hunted) -> dict[str, Any]:
     parts = name.split("+")
-    takes = [reading for part in parts for reading in VARIANTS[part].takes]
+    takes = [reading for part in parts for reading in zoo.variants[part].takes]
     unnamed = [reading for reading in takes if reading not in hunted.readings]
     return {
         "name": name,

@@ -11,15 +11,14 @@ import typer
 from kmcl_adapters import Adapter, AdapterError
 from kmcl_conformance.adapters import find
 from kmcl_conformance.coverage import seen
-from kmcl_conformance.oracle import Judge
-from kmcl_conformance.profiles import FULL, PROFILES, choose
+from kmcl_conformance.profiles import FULL, PROFILES, profile_for
 from kmcl_conformance.sequence import Outcome
 from kmcl_conformance.sequence import replay as run_again
+from kmcl_conformance.subjects import SUBJECTS
 from kmcl_model.case import Case
+from kmcl_model.control import GUEST, HOST
 from kmcl_model.events import Call, Event
-from kmcl_model.spec import Specification
-from kmcl_model.spec.specification import ENDPOINTS
-from kmcl_model.stimuli import Arm, Environ, Hold, Invoke, Run, Settle, Stimulus
+from kmcl_model.stimuli import Arm, Environ, Hold, Invoke, Post, Run, Settle, Stimulus
 from kmcl_model.trace import TraceError, dump_trace, event_to_json, load_trace
 
 from .options import Json, OutFolder, Quiet
@@ -31,6 +30,9 @@ __all__ = ["check", "replay"]
 REPETITIONS: Final = 5
 """How often a case is run on an implementation that chooses its own order."""
 
+
+PLACES: Final = tuple(place for subject in SUBJECTS for place in subject.places)
+"""The ends that a stimulus can name."""
 
 LAST: Final = 40
 """Events of a recorded trace that are drawn."""
@@ -75,8 +77,8 @@ def replay(
         raise Problem(reason, Code.UNJUDGED) from error
     finally:
         implementation.close()
-    ends = PROFILES[choose(implementation.describe())]
-    finding = finding_of(outcome.events, outcome.failure, ends)
+    profile = profile_for(implementation.describe())
+    finding = finding_of(outcome.events, outcome.failure, profile)
     word = "FIXED" if finding is None else "FAILED"
     data = {
         "case": str(case_file),
@@ -99,7 +101,7 @@ def check(
     trace_file: Annotated[Path, typer.Argument(metavar="TRACE.jsonl", help="A recorded trace.")],
     profile: Annotated[
         str,
-        typer.Option("--profile", help=f"The ends it shows: {', '.join(PROFILES)}."),
+        typer.Option("--profile", help=f"What it shows: {', '.join(PROFILES)}."),
     ] = FULL,
     whole: Whole = False,
     out: OutFolder = None,
@@ -111,8 +113,8 @@ def check(
     events = _read_trace(trace_file)
     if profile not in PROFILES:
         raise Problem(f"--profile {profile}: choose {', '.join(PROFILES)}")
-    specification = Specification(PROFILES[profile])
-    judge = Judge(specification)
+    specification = PROFILES[profile].specification()
+    judge = PROFILES[profile].subject.judge(specification, None)
     failure = next((f for f in map(judge.feed, events) if f is not None), None)
     finding = finding_of(events, failure, PROFILES[profile])
     exercised = sorted(id_ for id_ in seen(specification).requirements)
@@ -147,7 +149,9 @@ def needed(stimuli: Iterable[Stimulus]) -> frozenset[str]:
     """The capabilities without which the stimuli cannot be applied."""
     found = set()
     for stimulus in stimuli:
-        if not isinstance(stimulus, Run | Settle):
+        if isinstance(stimulus, Post):
+            found.add(GUEST)
+        elif not isinstance(stimulus, Run | Settle) and stimulus.endpoint != HOST:
             found.add(stimulus.endpoint)
         if isinstance(stimulus, Environ):
             found.add(stimulus.action)
@@ -160,11 +164,11 @@ def _must_be_sound(case: Case, path: Path) -> None:
     if not case.stimuli:
         raise Problem(f"{path}: no stimuli; restore the file from where it was saved")
     for number, stimulus in enumerate(case.stimuli):
-        endpoint = getattr(stimulus, "endpoint", ENDPOINTS[0])
-        if endpoint not in ENDPOINTS:
+        endpoint = getattr(stimulus, "endpoint", PLACES[0])
+        if endpoint not in PLACES:
             raise Problem(
                 f"{path}: stimuli[{number}].endpoint: {endpoint!r} is none of "
-                f"{', '.join(ENDPOINTS)}; correct it"
+                f"{', '.join(PLACES)}; correct it"
             )
 
 
@@ -186,7 +190,7 @@ def _run(adapter: Adapter, case: Case, times: int | None) -> Outcome:
         )
     if times is None:
         times = 1 if "schedulable" in description.capabilities else REPETITIONS
-    specification = Specification(PROFILES[choose(description)])
+    specification = profile_for(description).specification()
     for _ in range(times):
         try:
             outcome = run_again(adapter, specification, case.stimuli)
@@ -206,8 +210,9 @@ def _compare(screen: Screen, case: Case, outcome: Outcome, finding: Finding | No
         left_out = len(case.stimuli) - len(outcome.stimuli)
         if left_out:
             screen.show(f"{left_out} of {len(case.stimuli)} stimuli no longer applied: left out")
-        wanted = sum(isinstance(stimulus, Invoke) for stimulus in outcome.stimuli)
-        made = sum(isinstance(e, Call) and e.by.startswith("t") for e in outcome.events)
+        asked = [stimulus.by for stimulus in outcome.stimuli if isinstance(stimulus, Invoke)]
+        made = sum(isinstance(e, Call) and e.by in asked for e in outcome.events)
+        wanted = len(asked)
         if made < wanted:
             screen.show(f"{wanted - made} of {wanted} calls were not made: not offered")
     elif case.expect is not None and case.expect.requirements:

@@ -15,17 +15,12 @@ from rich.text import Text
 
 from kmcl_conformance.generate.driver import ENABLED_ACTS
 from kmcl_conformance.generate.expected import EXPECTED_ACTS
+from kmcl_conformance.profiles import PROFILES
 from kmcl_conformance.rulebook import rules_of
 from kmcl_model.api import CALLBACKS, FUNCTIONS
-from kmcl_model.catalogue import (
-    PAGES,
-    Interpretation,
-    Requirement,
-    catalogue_digest,
-    interpretations,
-    reentrancy,
-    requirements,
-)
+from kmcl_model.book import BOOKS, Book, Fault, book_of
+from kmcl_model.catalogue import Interpretation, Requirement, reentrancy
+from kmcl_model.control import CALLABLE
 
 from .drawings import draw_charts
 from .lookup import Found, look_up
@@ -47,6 +42,8 @@ CELLS: Final[Mapping[str, str]] = {
 MADE: Final = ("ok", "e", "q")
 """The cells that let a driver make the call."""
 
+_EXAMPLES: Final = {"kmcl": "VmbChannelPause", "vmbus": "faults"}
+
 _STATUSES = ("modelled", "not-yet", "unobservable")
 
 
@@ -55,9 +52,13 @@ def spec(
         list[str] | None,
         typer.Argument(
             metavar="[ID|WORD]...",
-            help="A requirement (F285), an interpretation (A35), a function or callback, or words "
-            "to search for. Nothing: an overview.",
+            help="A requirement (F285, V020), an interpretation (A35, W03), a function or "
+            "callback, a fault or 'faults', or words to search for. Nothing: an overview.",
         ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", help=f"Only what it is about: {', '.join(PROFILES)}."),
     ] = None,
     status: Annotated[
         str | None,
@@ -80,42 +81,48 @@ def spec(
         screen.show(*map(str, files))
         screen.result([str(path) for path in files])
         return Code.CONFORMING
+    if profile is not None and profile not in PROFILES:
+        raise Problem(f"--profile {profile}: choose {', '.join(PROFILES)}")
+    books = (PROFILES[profile].subject.book(),) if profile else tuple(book() for book in BOOKS)
     everything = not words and status is None
-    found = look_up(words or (), status)
+    found = look_up(words or (), status, books)
     if not found:
         raise Problem(
             f"nothing in the specification matches {' '.join(words or [status or ''])!r}; "
             "'kmcl spec' gives an overview"
         )
-    data = _as_data(found)
+    data = _as_data(found, books)
     screen.give(data, out, "spec.json")
-    screen.show(_overview() if everything else _answer(found))
+    screen.show(*map(_overview, books) if everything else (_answer(found),))
     return Code.CONFORMING
 
 
-def _as_data(found: Found) -> dict[str, Any]:
-    named = [FUNCTIONS.get(name) or CALLBACKS[name] for name in found.names]
+def _as_data(found: Found, books: tuple[Book, ...]) -> dict[str, Any]:
+    named = [CALLABLE.get(name) or CALLBACKS[name] for name in found.names]
     return {
-        "digest": catalogue_digest(),
+        "digest": books[0].digest,
+        "digests": {book.name: book.digest for book in books},
         "requirements": [
             r.model_dump(mode="json") | {"rules": list(rules_of(r.id))} for r in found.requirements
         ],
         "interpretations": [i.model_dump(mode="json") for i in found.interpretations],
         "functions": [thing._asdict() for thing in named],
+        "faults": [fault.model_dump(mode="json") for fault in found.faults],
     }
 
 
 # For people -------------------------------------------------------------------------------
 
 
-def _overview() -> Table:
+def _overview(book: Book) -> Table:
     counts: Counter[tuple[str, str]] = Counter()
-    counts.update((r.category, r.status) for r in requirements().values())
+    counts.update((r.category, r.status) for r in book.requirements.values())
     table = Table(box=box.SIMPLE, title_justify="left", caption_justify="left", show_footer=True)
-    table.title = Text(f"Specification {catalogue_digest()[:12]}")
+    table.title = Text(f"Specification {book.name} {book.digest[:12]}")
+    requirement, point = next(iter(book.requirements)), next(iter(book.interpretations))
     table.caption = Text(
-        f"{len(interpretations())} interpretations.   kmcl spec F285   kmcl spec A35   "
-        "kmcl spec VmbChannelPause   kmcl spec pause callback"
+        f"{len(book.interpretations)} interpretations, {len(book.faults)} faults.   "
+        f"kmcl spec {requirement}   kmcl spec {point}   kmcl spec {_EXAMPLES[book.name]}"
     )
     categories = sorted({category for category, _ in counts})
     table.add_column("requirements", footer="all")
@@ -137,6 +144,8 @@ def _answer(found: Found) -> RenderableType:
         parts.append(_interpretation(found.interpretations[0]))
     elif found.interpretations:
         parts.append(_interpretation_table(found.interpretations))
+    if found.faults:
+        parts.append(_fault_table(found.faults))
     return Group(*parts)
 
 
@@ -155,18 +164,21 @@ def _heading(text: str) -> Text:
 
 
 def _requirement(requirement: Requirement) -> RenderableType:
-    readings = [f"{i} {interpretations()[i].title}" for i in requirement.interpretations]
+    book = book_of(requirement.id)
+    readings = [f"{i} {book.interpretations[i].title}" for i in requirement.interpretations]
+    endangered = [fault.name for fault in book.faults.values() if requirement.id in fault.endangers]
     rows = {
         "of": f"{requirement.api}   {requirement.role}, {requirement.category}",
         "broken by": requirement.violation,
         "page": ", ".join((requirement.source, *requirement.also)),
-        "in": PAGES,
+        "in": book.origin,
         "facts": ", ".join(requirement.facts),
         "read with": "\n".join(readings),
         "capability": requirement.capability,
         "status": requirement.status + (f": {requirement.reason}" if requirement.reason else ""),
         "breach": requirement.verdict,
         "rules": ", ".join(rules_of(requirement.id)),
+        "faults": ", ".join(endangered),
     }
     return Group(_heading(f"{requirement.id}  {requirement.statement}"), _facts(rows))
 
@@ -178,7 +190,8 @@ def _interpretation(point: Interpretation) -> RenderableType:
         for one in point.points
         for name, text in one.readings.items()
     }
-    citing = [r.id for r in requirements().values() if point.id in r.interpretations]
+    known = book_of(point.id).requirements.values()
+    citing = [r.id for r in known if point.id in r.interpretations]
     rows = {
         "gap": point.gap,
         **readings,
@@ -193,16 +206,16 @@ def _interpretation(point: Interpretation) -> RenderableType:
 
 
 def _function(name: str) -> RenderableType:
-    thing = FUNCTIONS.get(name) or CALLBACKS[name]
+    thing = CALLABLE.get(name) or CALLBACKS[name]
     signature = f"{name}({', '.join(thing.parameters)})"
     rows = {"returns": thing.returns, "role": thing.role, "capability": thing.capability}
-    function = FUNCTIONS.get(name)
+    function = CALLABLE.get(name)
     if function is not None:
         rows |= {
             "outputs": ", ".join(function.outputs),
             "waits": "it may block" if function.waits else "",
-            "in callbacks": _cells(name),
-            "tests make it in": _made(name),
+            "in callbacks": _cells(name) if name in FUNCTIONS else "",
+            "tests make it in": _made(name) if name in FUNCTIONS else "",
         }
     return Group(_heading(signature), _facts(rows), Text(""))
 
@@ -249,4 +262,15 @@ def _interpretation_table(found: tuple[Interpretation, ...]) -> Table:
     table.add_column(f"{len(found)} interpretations", overflow="fold", ratio=1)
     for point in found:
         table.add_row(point.id, point.verdict_class, Text(f"{point.title}: {point.taken}"))
+    return table
+
+
+def _fault_table(found: tuple[Fault, ...]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("fault", no_wrap=True)
+    table.add_column("weight", justify="right")
+    table.add_column("endangers", overflow="fold")
+    table.add_column(f"{len(found)} faults", overflow="fold", ratio=1)
+    for fault in found:
+        table.add_row(fault.name, str(fault.weight), " ".join(fault.endangers), Text(fault.words))
     return table

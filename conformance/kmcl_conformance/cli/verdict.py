@@ -10,13 +10,11 @@ from typing import Any, Final, NamedTuple
 from rich.table import Table
 from rich.text import Text
 
-from kmcl_conformance.explain import allowed_instead
 from kmcl_conformance.failure import Failure
-from kmcl_conformance.oracle import Judge
-from kmcl_model.catalogue import interpretations, requirement_of
+from kmcl_conformance.profiles import FULL, PROFILES, Profile
+from kmcl_conformance.subjects import allowed_instead
+from kmcl_model.book import book_of
 from kmcl_model.events import Event
-from kmcl_model.spec import Specification
-from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_reports.chart_text import render_rows
 from kmcl_reports.sequence import ChartRow, describe_event, sequence_rows
 from kmcl_reports.text import inline
@@ -47,9 +45,9 @@ class Finding(NamedTuple):
 
 
 def finding_of(
-    events: Sequence[Event], failure: Failure | None, ends: tuple[str, ...] = ENDPOINTS
+    events: Sequence[Event], failure: Failure | None, profile: Profile = PROFILES[FULL]
 ) -> Finding | None:
-    """The failure of a trace, explained; ``ends`` are those that were observed."""
+    """The failure of a trace, explained; ``profile`` tells what was observed."""
     if failure is None:
         return None
     return Finding(
@@ -57,7 +55,7 @@ def finding_of(
         describe_event(failure.event),
         tuple(dict.fromkeys(broken.words for broken in failure.broken)),
         failure.requirements,
-        allowed_instead(Judge(Specification(ends)), events[: failure.number]),
+        allowed_instead(profile.specification(), events[: failure.number]),
         failure.state,
     )
 
@@ -98,9 +96,10 @@ def show_finding(screen: Screen, finding: Finding) -> None:
 
 def _statement(name: str) -> str:
     """What a requirement says and where; some rules cite an interpretation instead."""
-    if name in interpretations():
-        return f"{interpretations()[name].title}: {interpretations()[name].taken}"
-    requirement = requirement_of(name)
+    book = book_of(name)
+    if name in book.interpretations:
+        return f"{book.interpretations[name].title}: {book.interpretations[name].taken}"
+    requirement = book.requirement_of(name)
     return f"{requirement.statement} ({requirement.source})"
 
 

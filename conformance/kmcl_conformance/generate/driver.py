@@ -37,6 +37,7 @@ __all__ = [
     "CONTROL",
     "ENABLED_ACTS",
     "control_calls",
+    "follows_freely",
     "has_initialized",
     "is_enabled",
     "may_reset",
@@ -72,6 +73,8 @@ NEEDED_BY_ROLE: Final = {
 }
 
 NEW: Final = frozenset({"VmbPacketAllocate", "VmbPacketInitialize"})
+
+_BEFORE_SEND: Final = frozenset({"VmbPacketAllocate", "VmbPacketSetCompletionRoutine"})
 
 STALE: Final = frozenset({"VmbChannelAllocate", "VmbChannelCleanup"})
 
@@ -197,6 +200,11 @@ def tags_in_use(judge: Judge, sender: str) -> set[int]:
     return tags | live | set(judge.carried(sender))
 
 
+def _needs_no_tags(judge: Judge, sender: str) -> bool:
+    """Nobody tells the messages apart that an end gets which is not observed."""
+    return peer_of(sender) not in judge.ends
+
+
 def _is_live(judge: Judge, endpoint: str, context: Any) -> bool:
     track = judge.incoming[endpoint].get(context)
     return track is not None and all(s.status != "free" and not s.calls for s in track.node.states)
@@ -228,8 +236,7 @@ def _call_enabled(
         if function == "VmbPacketSend":
             tag = tag_of(arguments[1])
             used = tags_in_use(judge, endpoint) | names.tags(endpoint)
-            fresh = tag not in used
-            return fresh and may_send(node)
+            return (tag not in used or _needs_no_tags(judge, endpoint)) and may_send(node)
         return True
     if function == "VmbChannelPacketComplete":
         return _is_live(judge, endpoint, arguments[0])
@@ -288,6 +295,24 @@ def is_enabled(judge: Judge, names: Names, stimulus: Stimulus) -> bool:
     return True
 
 
+def follows_freely(judge: Judge, names: Names, first: Stimulus, after: Stimulus) -> bool:
+    """Whether the second of two calls about a packet is enabled whatever becomes of the first,
+    which is: a packet that could not be had is not sent either."""
+    if not (isinstance(first, Invoke) and isinstance(after, Invoke)):
+        return False
+    end, made = first.endpoint, first.function
+    if (end, first.by) != (after.endpoint, after.by) or first.arguments[:1] != after.arguments[:1]:
+        return False
+    if after.function == "VmbPacketSetCompletionRoutine":
+        return made == "VmbPacketAllocate"
+    if after.function != "VmbPacketSend" or made not in _BEFORE_SEND:
+        return False
+    tag = tag_of(after.arguments[1])
+    used = tags_in_use(judge, end) | names.tags(end)
+    fresh = tag not in used or _needs_no_tags(judge, end)
+    return fresh and may_send(judge.endpoint[end].node)
+
+
 def _reaction_enabled(judge: Judge, names: Names, stimulus: Arm) -> bool:
     endpoint = stimulus.endpoint
     acts = ENABLED_ACTS.get(stimulus.callback, frozenset())
@@ -323,7 +348,9 @@ def _reaction_enabled(judge: Judge, names: Names, stimulus: Arm) -> bool:
                 return False
         if step.function == "VmbPacketSend":
             packet, buffer = step.arguments[:2]
-            if not isinstance(buffer, bytes) or tag_of(buffer) in used:
+            if not isinstance(buffer, bytes):
+                return False
+            if tag_of(buffer) in used and not _needs_no_tags(judge, endpoint):
                 return False
             if packet == "this":
                 continue

@@ -61,6 +61,12 @@ OFTEN, RARELY = 0.12, 0.02
 """How often a walk settles; one that is about schedules does it rarely, because all that is on
 its way comes to an end then."""
 
+QUESTIONS: Final = 0.6
+"""How much of what is sent to a known host is a question."""
+
+RARE_WAITS: Final = 0.2
+"""How often a known host is asked for a completion; one that never completes keeps the packet."""
+
 FIRST_CRASH: Final = 40
 """The steps of a walk before an end may crash."""
 
@@ -161,6 +167,9 @@ class Chooser:
         return invoke
 
     def _buffer(self, endpoint: str) -> bytes | None:
+        host = self.judge.host
+        if host is not None and self.rng.random() < QUESTIONS:
+            return host.question(int(self.rng.random() * 16))
         tag = self.names.free_tag(self.judge, endpoint)
         if tag < 0:
             return None
@@ -195,7 +204,8 @@ class Chooser:
                 buffer = self._buffer(endpoint)
                 if buffer is None:
                     return None
-                flags = 1 if rng.random() < 0.6 else 0
+                waits = 0.6 if judge.host is None else RARE_WAITS
+                flags = 1 if rng.random() < waits else 0
                 return Invoke("invoke", endpoint, by, "VmbPacketSend", (name, buffer, flags))
             else:
                 return None

@@ -40,6 +40,7 @@ from kmcl_model.stimuli import (
 )
 from kmcl_reports.sequence import describe_event
 
+from .course import DriverCourse
 from .driver import is_enabled, tags_in_use
 from .menu import Choice, menu_of, preludes, thread
 from .setup import ANSWERS, PACKETS, SETTLE
@@ -122,7 +123,8 @@ class ConformanceMachine(RuleBasedStateMachine):
             cls.adapter = cls.adapter_maker()
         self.session = cls.adapter.open()
         self.judge = Judge(cls.specification)
-        self.course = SequenceRun(self.session, self.judge)
+        self.drivers = DriverCourse(self.judge)
+        self.course = SequenceRun(self.session, self.judge, self.drivers)
         self.look()
 
     def teardown(self) -> None:
@@ -131,7 +133,7 @@ class ConformanceMachine(RuleBasedStateMachine):
 
     def look(self) -> None:
         """Find out what is enabled now."""
-        self.menu = menu_of(self.judge, self.course.names, self.session.runnable())
+        self.menu = menu_of(self.judge, self.drivers.names, self.session.runnable())
 
     def steps(self, *stimuli: Stimulus) -> None:
         """Apply stimuli and judge what they show, then look; raises ConformanceError."""
@@ -150,14 +152,14 @@ class ConformanceMachine(RuleBasedStateMachine):
 
     def _try(self, stimulus: Stimulus) -> None:
         """The menu knows what is enabled but for rare cases; what is not, is not done."""
-        if is_enabled(self.judge, self.course.names, stimulus):
+        if is_enabled(self.judge, self.drivers.names, stimulus):
             self.steps(stimulus)
 
     def _message(self, end: str, length: int) -> bytes | None:
         """A message unlike every other that is on its way; None if there are too many."""
         if not length:
             return None if -1 in tags_in_use(self.judge, end) else b""
-        tag = self.course.names.free_tag(self.judge, end)
+        tag = self.drivers.names.free_tag(self.judge, end)
         return None if tag < 0 else payload_bytes(Payload(tag, length))
 
     # Lifecycle

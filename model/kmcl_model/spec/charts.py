@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from statemachine import StateChart
 from statemachine.io import create_machine_class_from_definition
 
+from kmcl_model.api import PROCESS_PACKET
+
 from .endpoint import ENDPOINT
 from .incoming import INCOMING
 from .observer import Hidden, Move, Rule, Rules
@@ -80,20 +82,33 @@ CHARTS: tuple[Chart, ...] = (
 """Every chart, by the name of its end and its thing."""
 
 
-def chart_moves(chart: Chart) -> list[Transition]:
-    """The transitions of a chart, with the rule each belongs to, in the order of the rules."""
+_AT_THE_RECEIVER = {
+    ("enter", PROCESS_PACKET),
+    ("call", "VmbChannelPacketComplete"),
+    ("call", "VmbChannelPacketFail"),
+}
+"""What happens to an outgoing packet at the other end."""
+
+
+def chart_moves(chart: Chart, *, alone: bool = False) -> list[Transition]:
+    """The transitions of a chart, with the rule each belongs to, in the order of the rules.
+
+    ``alone``: only those that can be seen where the other end is not observed.
+    """
     rules: list[Rule | Hidden] = [*chart.rules.rules, *chart.rules.hidden]
+    unseen = _AT_THE_RECEIVER if alone and chart.rules is PACKET else set()
     return [
         (rule.id, move)
         for rule in rules
         for move in rule.moves
         if (rule.id, move) not in chart.without
+        and not (isinstance(rule, Rule) and rule.on in unseen)
     ]
 
 
-def pairs_of(chart: Chart) -> list[tuple[Transition, Transition]]:
-    """The transitions that can follow each other in one region."""
-    moves = chart_moves(chart)
+def pairs_of(chart: Chart, *, alone: bool = False) -> list[tuple[Transition, Transition]]:
+    """The transitions that can follow each other in one region; ``alone``: see ``chart_moves``."""
+    moves = chart_moves(chart, alone=alone)
     return [
         (first, second)
         for first in moves

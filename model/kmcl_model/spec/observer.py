@@ -244,7 +244,7 @@ def trigger(event: Event | Shadow | Quiet) -> tuple[str, str]:
     parts = cast("tuple[str, ...]", event)
     if parts[0] in ("call", "return", "enter", "exit"):
         return parts[0], parts[3]
-    if parts[0] == "environment":
+    if parts[0] in ("environment", "message"):
         return parts[0], parts[2]
     return parts[0], ""
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from . import configuration, endpoint, flow, incoming, packet
+from .host import MakeHost
 from .observer import Automaton, Rules
 
-__all__ = ["ENDPOINTS", "OBSERVERS", "Specification", "peer_of"]
+__all__ = ["ENDPOINTS", "OBSERVERS", "Automata", "Specification", "peer_of"]
 
 ENDPOINTS: Final = ("client", "server")
 
@@ -27,23 +28,37 @@ def peer_of(name: str) -> str:
     return "server" if name == "client" else "client"
 
 
+class Automata(Protocol):
+    """What every specification has: the ends that are observed, and its automata."""
+
+    @property
+    def ends(self) -> tuple[str, ...]: ...
+
+    def automata(self) -> Iterator[tuple[str, Automaton[Any]]]:
+        """Every automaton with the end it belongs to."""
+
+
 class Specification:
     """The automata of a run. They grow with what is seen, so a run shares one specification.
 
     ``ends`` are those that are observed. Of the other one nothing is known: whatever its role
-    allows may explain what this one shows.
+    allows may explain what this one shows, as far as no ``host`` tells more.
     """
 
-    def __init__(self, ends: tuple[str, ...] = ENDPOINTS) -> None:
+    def __init__(self, ends: tuple[str, ...] = ENDPOINTS, host: MakeHost | None = None) -> None:
         self.ends = ends
+        self.host = host
         self.endpoint: dict[str, Automaton[Any]] = {}
         self.packet: dict[str, Automaton[Any]] = {}
         self.flow: dict[str, Automaton[Any]] = {}
         self.incoming: dict[str, Automaton[Any]] = {}
         self.configuration: dict[str, Automaton[Any]] = {}
+        steady = host is not None and host().stays
         for name in ends:
             alone = peer_of(name) not in ends
-            self.endpoint[name] = Automaton(endpoint.ENDPOINT, endpoint.initial(name, alone))
+            self.endpoint[name] = Automaton(
+                endpoint.ENDPOINT, endpoint.initial(name, alone, steady)
+            )
             self.packet[name] = Automaton(packet.PACKET, packet.initial(name, alone))
             self.flow[name] = Automaton(flow.FLOW, flow.initial(peer_of(name), name, alone))
             self.incoming[name] = Automaton(incoming.INCOMING, incoming.initial())

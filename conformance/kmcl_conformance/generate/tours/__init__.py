@@ -6,15 +6,28 @@ here, the judge follows it; what a driver may not do in the state that came abou
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any, NamedTuple
 
+from kmcl_model.spec.host import Host
 from kmcl_model.spec.specification import ENDPOINTS
-from kmcl_model.stimuli import Stimulus
+from kmcl_model.stimuli import Invoke, Stimulus
 
-from . import contention, faults, flow, inside, lifecycle, packets, readings, transactions
+from . import (
+    contention,
+    faults,
+    flow,
+    hosted,
+    inside,
+    lifecycle,
+    packets,
+    readings,
+    transactions,
+)
+from .hosted import asked_instead
 from .steps import Conversation
 
-__all__ = ["CONTENTION_TOURS", "EXPECTED_TOURS", "TOURS", "Tour"]
+__all__ = ["CONTENTION_TOURS", "EXPECTED_TOURS", "TOURS", "Tour", "hosted_tours", "of_ends"]
 
 
 class Tour(NamedTuple):
@@ -31,6 +44,17 @@ def _tours(*conversations: tuple[str, Conversation]) -> tuple[Tour, ...]:
         for name, tour in conversations
         for me in ENDPOINTS
     )
+
+
+def hosted_tours(me: str, host: Host) -> tuple[Tour, ...]:
+    """What the end ``me`` says to a known host, then the conversations of two ends, in which the
+    host is asked where the other driver would send."""
+    own = [
+        Tour(f"{name}, to a host", " ".join((_words(tour) or name).split()), tuple(tour(me, host)))
+        for name, tour in hosted.CONVERSATIONS
+    ]
+    shared = [t._replace(stimuli=tuple(asked_instead(me, host, t.stimuli))) for t in TOURS]
+    return (*own, *shared)
 
 
 def _words(tour: Any) -> str:
@@ -54,3 +78,21 @@ CONTENTION_TOURS: tuple[Tour, ...] = _tours(*contention.CONVERSATIONS)
 
 EXPECTED_TOURS: tuple[Tour, ...] = _tours(*inside.EXPECTED)
 """Those with calls inside callbacks that are only expected to work, for who asks for them."""
+
+
+@cache
+def of_ends(tours: tuple[Tour, ...], ends: tuple[str, ...]) -> tuple[Tour, ...]:
+    """What is left of conversations where one end cannot be told anything; each only once."""
+    left: dict[tuple[Stimulus, ...], Tour] = {}
+    for tour in tours:
+        stimuli: list[Stimulus] = []
+        for stimulus in tour.stimuli:
+            if getattr(stimulus, "endpoint", ends[0]) not in ends:
+                continue
+            if stimulus[0] == "settle" and stimuli and stimuli[-1] == stimulus:
+                continue
+            stimuli.append(stimulus)
+        enables = any(isinstance(s, Invoke) and s.function == "VmbChannelEnable" for s in stimuli)
+        if enables:
+            left.setdefault(tuple(stimuli), tour._replace(stimuli=tuple(stimuli)))
+    return tuple(left.values())

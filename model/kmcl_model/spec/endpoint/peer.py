@@ -8,7 +8,7 @@ from kmcl_model import api
 from kmcl_model.spec.observer import Rule, Shadow, need
 from kmcl_model.status import is_success
 
-from .state import ENABLED, OPEN, OPENING, REJECTED, EndpointState, Phase, assume
+from .state import ENABLED, OPEN, OPENING, REJECTED, STEADY, EndpointState, Phase, assume
 
 __all__ = ["RULES", "unseen"]
 
@@ -42,7 +42,7 @@ def _hear_one(s: EndpointState, other: Phase) -> EndpointState:
 
 def unseen(s: EndpointState) -> list[EndpointState]:
     """What a peer that is not observed may do: be there, accept the open, end the session."""
-    if not s.alone:
+    if not s.alone or s.peer == STEADY:
         return []
     after = []
     if s.connection in (ENABLED, REJECTED) and not s.invited:

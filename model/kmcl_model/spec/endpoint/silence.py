@@ -21,6 +21,7 @@ from .state import (
     REJECTED,
     STARTED,
     STARTING,
+    STEADY,
     SUSPENDED,
     SUSPENDING,
     UNSEEN,
@@ -115,7 +116,7 @@ def _both_ready(s: EndpointState) -> bool:
         and not disabling(s)
         and s.invited > 0
         and not s.failed
-        and s.peer in ("ready", "open")
+        and (s.peer in ("ready", "open") or (s.peer == STEADY and not s.told))
     )
 
 
@@ -126,7 +127,7 @@ def _start_due(s: EndpointState) -> bool:
         and s.want == ACTIVE
         and not may_close(s)
         and not pending(s, "VmbChannelPause")
-        and s.peer in ("open", "unseen")
+        and s.peer in ("open", "unseen", STEADY)
         and (s.endpoint == "server" or s.accepted)
         and not busy(s)
     )

@@ -19,6 +19,7 @@ __all__ = [
     "REJECTED",
     "STARTED",
     "STARTING",
+    "STEADY",
     "SUSPENDED",
     "SUSPENDING",
     "UNSEEN",
@@ -63,6 +64,8 @@ PAUSED, STARTING, STARTED, SUSPENDING, SUSPENDED = (
     "suspended",
 )
 ACTIVE = "active"
+STEADY = "steady"
+"""The stance of an end that is not observed and does nothing to the channel by itself."""
 UNSEEN = ""
 """The activation of a handler that is not registered."""
 
@@ -161,9 +164,11 @@ class EndpointState(NamedTuple):
     assumed: tuple[str, ...] = ()
 
 
-def initial(endpoint: str, alone: bool = False) -> EndpointState:
-    """Nothing allocated yet. ``alone``: the other end is not observed."""
-    return EndpointState(endpoint, alone, peer="unseen" if alone else "away")
+def initial(endpoint: str, alone: bool = False, steady: bool = False) -> EndpointState:
+    """Nothing allocated yet. ``alone``: the other end is not observed; ``steady``: but it is known
+    to be there, to accept, and to stay."""
+    peer = STEADY if steady else "unseen" if alone else "away"
+    return EndpointState(endpoint, alone, peer=peer)
 
 
 def pending(s: EndpointState, function: str) -> bool:

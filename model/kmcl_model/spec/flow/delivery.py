@@ -22,6 +22,11 @@ def _index(s: FlowState, seen: Any) -> int:
     return -1
 
 
+def _is_known(s: FlowState, e: Any) -> bool:
+    """Whether what was sent is known. An end that is not observed may send anything."""
+    return not s.alone or _index(s, e.arguments[2]) >= 0
+
+
 def _in_order(s: FlowState, e: Any) -> bool:
     i = _index(s, e.arguments[2])
     return i < 0 or all(entry.optional for entry in s.entries[:i])
@@ -105,14 +110,14 @@ RULES = (
                 lambda s, e: s.alone or _index(s, e.arguments[2]) >= 0,
                 never,
             ),
-            witness("F042 F045 F046 F226", lambda s, e: not s.alone),
+            witness("F042 F045 F046 F226", _is_known),
             witness("F215 F221", lambda s, e: len(e.arguments[2] or b"") == s.maximum),
             witness("F216", lambda s, e: len(e.arguments[2] or b"") > s.maximum),
             need(
                 "packets are delivered in the order of their sends",
                 "F226 A70 A104",
                 _in_order,
-                lambda s, e: not s.alone,
+                _is_known,
             ),
             need(
                 "no packet is transmitted while its sender is not open",
@@ -138,8 +143,8 @@ RULES = (
             need(
                 "bit 0x1 is clear without external data",
                 "F047",
-                lambda s, e: s.alone or not e.arguments[3] & 1,
-                lambda s, e: not s.alone,
+                lambda s, e: not _is_known(s, e) or not e.arguments[3] & 1,
+                _is_known,
             ),
         ),
         _deliver,

@@ -6,7 +6,7 @@ from typing import Any
 
 from kmcl_model.spec.observer import Rule, Shadow
 
-from .state import FlowState, assume
+from .state import Entry, FlowState, assume
 
 __all__ = ["RULES"]
 
@@ -57,17 +57,13 @@ def _hear_receiver(s: FlowState, e: Shadow) -> list[FlowState]:
         stopping=stopping,
         doubtful=bool(s.stopped) and (s.doubtful or connection == "unknown"),
     )
+    if s.alone and connection not in ("opening", "open", "unknown"):
+        after = after._replace(entries=())  # a host has its answers in the ring, which is gone
     if connection == "none":
         after = after._replace(quota=0, quota_calls=(), blocked=0)  # a new channel has no quota
     if s.connection == "open" and connection not in ("open", "unknown"):
         after = after._replace(
-            entries=tuple(
-                x._replace(optional=True, launched=s.sending == "open", sure=False)
-                if x.launched
-                else x
-                for x in s.entries
-                if not x.over
-            ),
+            entries=() if s.alone else _left_behind(s),
             stopped=0,
             broken=False,
             doubtful=False,
@@ -89,6 +85,15 @@ def _hear_receiver(s: FlowState, e: Shadow) -> list[FlowState]:
             found += [assume(one._replace(batch=0), "A75:R2") for one in found]
         return found
     return [after]
+
+
+def _left_behind(s: FlowState) -> tuple[Entry, ...]:
+    """What is on its way when the session ends."""
+    return tuple(
+        x._replace(optional=True, launched=s.sending == "open", sure=False) if x.launched else x
+        for x in s.entries
+        if not x.over
+    )
 
 
 RULES = (

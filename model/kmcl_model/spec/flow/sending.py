@@ -74,6 +74,23 @@ def _silent(s: FlowState, e: Shadow) -> FlowState:
     )
 
 
+def _asked(s: FlowState, e: Shadow) -> FlowState:
+    """A host that is not observed is being asked, and may answer before the question returns."""
+    buffer: Any = e.states[0]
+    answer = Entry(buffer, "", calling=False, launched=True, optional=True)
+    return s._replace(entries=(*s.entries, answer))
+
+
+def _owed(s: FlowState, e: Shadow) -> FlowState:
+    """It has been asked: its answer is in the ring or soon will be, if it has not come yet."""
+    entries = list(s.entries)
+    for i, entry in enumerate(entries):
+        if entry.buffer == e.states[0] and not entry.sure:
+            entries[i] = entry._replace(sure=True, optional=False)
+            break
+    return s._replace(entries=tuple(entries))
+
+
 def _may_refuse(s: FlowState, e: Any) -> bool:
     """Whether the returning send may be refused: a limit, the sender or the ring may forbid it."""
     mine = next((x for x in s.entries if x.calling and x.by == e.by), None)
@@ -120,4 +137,6 @@ RULES = (
     ),
     Rule("FL-cancelled", ("cancelled", ""), (), _cancelled),
     Rule("FL-silent", ("silent", ""), (), _silent),
+    Rule("FL-asked", ("asked", ""), (), _asked),
+    Rule("FL-owed", ("owed", ""), (), _owed),
 )

@@ -86,6 +86,8 @@ def _completed(s: PacketState, e: Event) -> PacketState:
         after = assume(after, "A95:R1")
     if s.wait and s.connection == "open" and s.run in ("paused", "suspended"):
         after = assume(after, "A65:R1")
+    if not s.wait and s.rested and s.connection == "open" and s.run == "paused":
+        after = assume(after, "A66:R4")  # over once it is in the ring
     if isinstance(seen, bytes) and len(s.answer) % 8 and not s.alone:
         after = assume(after, "A105/length:R1" if len(seen) == len(s.answer) else "A105/length:R2")
     return after

@@ -1,0 +1,15 @@
+"""The control protocol of the bus: a session over whatever has a guest in its hands."""
+
+from .port import Field, Gone, HostPort, Returned, Seen, Sent, Signalled
+from .session import ControlSession
+
+__all__ = [
+    "ControlSession",
+    "Field",
+    "Gone",
+    "HostPort",
+    "Returned",
+    "Seen",
+    "Sent",
+    "Signalled",
+]

@@ -1,0 +1,79 @@
+"""The connection of the reference guest: contact, the request for offers, the unload."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kmcl_model.control import version
+
+from .gpadls import ENODEV
+from .machine import Thread
+
+if TYPE_CHECKING:
+    from .kernel import Kernel
+
+__all__ = ["Connection"]
+
+
+class Connection:
+    """Negotiates, asks for offers, and says goodbye."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self.kernel = kernel
+        self.version = 0
+        self.delivered = False
+
+    def knows_modify(self) -> bool:
+        """Whether channels can be moved in this version."""
+        return self.version >= version(4, 1)
+
+    def answers_modify(self) -> bool:
+        """Whether the host answers when they are."""
+        return self.version >= version(5, 3)
+
+    def load(self) -> Thread:
+        """Load the driver of the bus; gives an errno."""
+        accepted = yield from self.negotiate()
+        if not accepted:
+            return ENODEV
+        yield from self.request_offers()
+        return 0
+
+    def negotiate(self) -> Thread:
+        """Propose versions until the host accepts one; gives whether it did."""
+        for proposed in self.kernel.habits.versions:
+            yield None
+            request = self.kernel.requests.begin(
+                "INITIATE_CONTACT", vmbus_version_requested=proposed, target_vcpu=0
+            )
+            yield from self.kernel.requests.wait(request)
+            if request.answer is not None and request.answer["version_supported"]:
+                self.version = proposed
+                return True
+        return False
+
+    def request_offers(self) -> Thread:
+        """Ask for the offers, and wait for them where this kernel does."""
+        self.delivered = False
+        yield None
+        self.kernel.wire.post("REQUESTOFFERS")
+        if self.kernel.habits.waits_for_offers:
+            yield lambda: self.delivered
+
+    def unload(self) -> Thread:
+        """Unload the driver of the bus, and everything that needs it; gives an errno."""
+        for channel in list(self.kernel.channels.known.values()):
+            if channel.bound:
+                yield from self.kernel.driver.unbind(channel)
+        yield from self.disconnect()
+        self.kernel.channels.unloaded()
+        self.version = 0
+        return 0
+
+    def disconnect(self) -> Thread:
+        """Tell the host, and wait until it has let go of everything."""
+        if self.version < version(3, 0):
+            return
+        yield None
+        request = self.kernel.requests.begin("UNLOAD")
+        yield from self.kernel.requests.wait(request)

@@ -1,0 +1,395 @@
+"""The judge of the control protocol: follows a trace of messages, signals and calls of the user.
+
+What a message is about (a connection, a channel, a GPADL) is told by its ids. Within a channel its
+GPADLs get small names of their own, so that equal situations are equal states whatever ids the
+guest has chosen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from kmcl_conformance.failure import Failure
+from kmcl_conformance.track import Follower, Pair, RefusedError, Track, shadow_of
+from kmcl_model.control import GUEST, PAGE
+from kmcl_model.events import Event, Message
+from kmcl_model.spec import Broken, Quiet, Shadow
+from kmcl_model.spec.control import WITHOUT_CONSEQUENCE, ControlSpecification, Link
+
+from .faults import fault_of_message
+
+__all__ = ["ControlJudge"]
+
+_BUS: Final = ("load", "unload")
+_BROKEN: Final = ("short", "unknown type")
+"""The flaws that make a message one that must be ignored whatever it says."""
+
+
+class ControlJudge(Follower):
+    """Follows one trace. ``feed`` gives None, or the failure, after which it is spent."""
+
+    def __init__(self, specification: ControlSpecification, pairs: set[Pair] | None = None) -> None:
+        super().__init__(specification.ends, pairs)
+        self.specification = specification
+        self.connection = Track("guest connection", specification.connection)
+        self._cause = ""
+        """What the test did last, if it is a fault that must have no consequence."""
+        self.busy = False
+        """The host had no room for a message, and the guest has not fallen silent since."""
+        self._called: dict[str, Track] = {}
+        self._forget()
+        message: dict[str, Callable[[Any], None]] = {
+            "INITIATE_CONTACT": self._contact,
+            "GPADL_HEADER": self._header,
+            "GPADL_BODY": self._body,
+            "GPADL_TEARDOWN": self._teardown,
+            "OPENCHANNEL": self._open,
+            "CLOSECHANNEL": self._close,
+            "OFFERCHANNEL": self._offer,
+            "RESCIND_CHANNELOFFER": self._about,
+            "GPADL_CREATED": self._created,
+            "GPADL_TORNDOWN": self._torndown,
+            "OPENCHANNEL_RESULT": self._result,
+            "MODIFYCHANNEL_RESPONSE": self._modified,
+            "RELID_RELEASED": self._about,
+            "MODIFYCHANNEL": self._about,
+        }
+        self._messages = message
+
+    def _forget(self) -> None:
+        """A new connection: whatever was offered or established before is gone."""
+        self.channels: dict[int, Track] = {}
+        self.devices: dict[str, Track] = {}
+        """The primary channel by the instance of the device."""
+        self.primaries: dict[int, Track] = {}
+        """The primary channel by the relid of the subchannel."""
+        self.gpadls: dict[int, Track] = {}
+        self.owner: dict[int, int] = {}
+        """The relid for which a GPADL was made, by its id."""
+        self.names: dict[int, dict[int, int]] = {}
+        """The names of GPADLs by their ids, for each relid."""
+        self.openid: dict[int, int] = {}
+        self._pages: dict[int, int] = {}
+
+    def feed(self, event: Event) -> Failure | None:
+        """Judge one event."""
+        if self.failure is not None:
+            return self.failure
+        seen: Any = event
+        kind = seen[0]
+        try:
+            if kind == "message":
+                self._message(seen)
+            elif kind == "signal":
+                self._signal(seen)
+            elif kind == "call":
+                self._call(seen)
+            elif kind == "return":
+                self._return(seen)
+            elif kind == "environment":
+                self._environment(seen)
+            elif kind == "quiescence":
+                self._quiescence()
+            elif kind == "lost":
+                return self._lost(seen, _may_not_matter(self._cause))
+            else:
+                return self._unknown(event, f"a {kind} on the bus", ())
+        except RefusedError as refused:
+            return self._blamed(self._refused(event, refused))
+        except KeyError as unknown:
+            return self._unknown(event, unknown, ())
+        self.events += 1
+        return None
+
+    def fork(self) -> ControlJudge:
+        """An independent judge that has seen the same events."""
+        other = ControlJudge(self.specification, set())
+        other.events, other.busy, other._cause = self.events, self.busy, self._cause
+        other.connection.node = self.connection.node
+        copies: dict[int, Track] = {}
+
+        def copy(track: Track) -> Track:
+            if id(track) not in copies:
+                copies[id(track)] = Track(track.name, track.automaton)
+                copies[id(track)].node = track.node
+            return copies[id(track)]
+
+        copies[id(self.connection)] = other.connection
+        other.channels = {relid: copy(track) for relid, track in self.channels.items()}
+        other.gpadls = {id_: copy(track) for id_, track in self.gpadls.items()}
+        other._called = {by: copy(track) for by, track in self._called.items()}
+        other.names = {relid: dict(names) for relid, names in self.names.items()}
+        other.devices = {name: copy(track) for name, track in self.devices.items()}
+        other.primaries = {relid: copy(track) for relid, track in self.primaries.items()}
+        for name in ("owner", "openid", "_pages", "calls"):
+            setattr(other, name, dict(getattr(self, name)))
+        return other
+
+    # Tracks -------------------------------------------------------------------------------
+
+    def channel(self, relid: int) -> Track:
+        """The channel of a relid, as new where nobody has offered it."""
+        track = self.channels.get(relid)
+        return self._new_channel(relid) if track is None else track
+
+    def _new_channel(self, relid: int) -> Track:
+        track = self.channels[relid] = Track(f"guest channel {relid}", self.specification.channel)
+        self._take(track, shadow_of("bus", GUEST, self.connection.node))
+        self.names[relid] = {}
+        return track
+
+    def _gpadl(self, number: int) -> Track:
+        track = self.gpadls.get(number)
+        if track is None:
+            track = Track(f"guest gpadl {number}", self.specification.gpadl)
+            self.gpadls[number] = track
+        return track
+
+    def _bus(self, event: Any) -> None:
+        before = self.connection.node.summary
+        self._take(self.connection, event)
+        if self.connection.node.summary != before:
+            shadow = shadow_of("bus", GUEST, self.connection.node)
+            for track in self.channels.values():
+                self._take(track, shadow)
+
+    def link(self, relid: int) -> Link:
+        """What is told of a channel; of several explanations the first."""
+        return _link(self.channel(relid))
+
+    def subchannels(self, relid: int) -> list[int]:
+        """The relids of the subchannels of a channel."""
+        primary = self.channels.get(relid)
+        return [sub for sub, track in self.primaries.items() if track is primary]
+
+    def phase(self, number: int) -> str:
+        """The phase of a GPADL."""
+        states: Any = self._gpadl(number).node.states
+        return str(next(iter(states)).phase)
+
+    # Messages -----------------------------------------------------------------------------
+
+    def _message(self, event: Any) -> None:
+        fault = fault_of_message(self, event)
+        if event.endpoint != GUEST:
+            self._cause = ""
+        if fault:
+            self.faults[fault] += 1
+        before = self._position() if fault else ()
+        if event.flaw in _BROKEN:
+            self._strange(fault)
+            return
+        handler = self._messages.get(event.message)
+        if handler is None:
+            self._bus(event._replace(flaw=""))
+        else:
+            handler(event)
+        if fault and before == self._position():
+            self._strange(fault)
+
+    def _blamed(self, failure: Failure) -> Failure:
+        """What comes right after a thing without consequence may be a consequence of it."""
+        cause = "busy" if self.busy else self._cause
+        ids = _may_not_matter(cause)
+        if not ids or (failure.event[0] == "quiescence" and not self.busy):
+            return failure
+        broken = Broken(f"CN-quiet-after-{cause}", f"nothing may come of it: {cause}", ids)
+        self.failure = failure._replace(broken=(*failure.broken, broken))
+        return self.failure
+
+    def _strange(self, fault: str) -> None:
+        """The host did what must have no consequence."""
+        self._cause = fault
+        self._bus(Shadow("strange", fault, ()))
+
+    def _position(self) -> tuple[Any, ...]:
+        """Where everything stands, to see whether a message has changed anything."""
+        return (
+            self.connection.node,
+            *(track.node for track in self.channels.values()),
+            *(track.node for track in self.gpadls.values()),
+        )
+
+    def _contact(self, event: Any) -> None:
+        self._bus(event)
+        self._forget()
+
+    def _about(self, event: Any) -> None:
+        """A message that says no more than which channel it is about."""
+        relid = event.fields[0]
+        if event.endpoint == GUEST or relid in self.channels:
+            self._take(self.channel(relid), self._own(event))
+
+    def _offer(self, event: Any) -> None:
+        relid, _, instance, index, _ = event.fields
+        track = self.channels.get(relid)
+        states: Any = () if track is None else track.node.states
+        if track is None or all(s.life == "released" for s in states):
+            track = self._new_channel(relid)
+            self.primaries.pop(relid, None)
+            if not index:
+                self.devices[instance] = track
+            elif instance in self.devices:
+                self.primaries[relid] = self.devices[instance]
+        self._take(self.channel(relid), self._own(event, 0, index))
+
+    def _name(self, relid: int, number: int) -> int:
+        """The name of a GPADL within the channel, 0 if it is none of the channel's."""
+        return self.names.get(relid, {}).get(number, 0)
+
+    def _header(self, event: Any) -> None:
+        relid, number = event.fields[:2]
+        self._take(self._gpadl(number), event._replace(fields=(0, 0, *event.fields[2:])))
+        self.owner[number] = relid
+        self._pages[number] = -(-(event.fields[5] + event.fields[4]) // PAGE)
+        channel = self.channel(relid)
+        names = self.names.setdefault(relid, {})
+        if number not in names:
+            names[number] = next(n for n in range(1, 1 << 16) if n not in names.values())
+        whole = self.phase(number) == "asked"
+        self._take(channel, self._own(event, names[number], whole))
+
+    def _own(self, event: Any, *fields: Any) -> Message:
+        return Message("message", event.endpoint, event.message, fields)
+
+    def _body(self, event: Any) -> None:
+        number = event.fields[1]
+        self._take(
+            self._gpadl(number), event._replace(fields=(event.fields[0], 0, event.fields[2]))
+        )
+        relid = self.owner[number]
+        whole = self.phase(number) == "asked"
+        self._take(self.channel(relid), self._own(event, self._name(relid, number), whole))
+
+    def _created(self, event: Any) -> None:
+        relid, number, status = event.fields
+        if self.owner.get(number) != relid:
+            return
+        self._take(self._gpadl(number), event._replace(fields=(0, 0, status), flaw=""))
+        self._take(self.channel(relid), self._own(event, self._name(relid, number), status))
+        self._drop(number)
+
+    def _teardown(self, event: Any) -> None:
+        relid, number = event.fields
+        name = self._name(relid, number)
+        if name or self.owner.get(number) == relid:
+            self._take(self._gpadl(number), event._replace(fields=(0, 0)))
+        self._take(self.channel(relid), self._own(event, name))
+
+    def _torndown(self, event: Any) -> None:
+        number = event.fields[0]
+        relid = self.owner.get(number)
+        if relid is None:
+            return
+        self._take(self._gpadl(number), event._replace(fields=(0,), flaw=""))
+        self._take(self.channel(relid), self._own(event, self._name(relid, number)))
+        self._drop(number)
+
+    def _drop(self, number: int) -> None:
+        """An id that is free again has no name any more."""
+        if self.phase(number) == "free":
+            self.names.get(self.owner[number], {}).pop(number, None)
+
+    def _open(self, event: Any) -> None:
+        relid, openid, number, _, offset = event.fields
+        self.openid[relid] = openid
+        primary = self.primaries.get(relid)
+        parent = primary is None or _may_have_subchannels(_link(primary))
+        inside = 0 < offset < self._pages.get(number, 0)
+        self._take(
+            self.channel(relid),
+            self._own(event, self._name(relid, number), openid == relid, inside, parent),
+        )
+
+    def _close(self, event: Any) -> None:
+        relid = event.fields[0]
+        subs = self.subchannels(relid)
+        links = [self.link(sub) for sub in subs]
+        open_ = any(link.alive and link.link == "open" for link in links)
+        self._take(self.channel(relid), self._own(event, 0, open_, bool(subs)))
+
+    def _result(self, event: Any) -> None:
+        relid, openid, status = event.fields
+        if relid in self.channels and self.openid.get(relid) == openid:
+            self._take(self.channel(relid), self._own(event, 0, status))
+
+    def _modified(self, event: Any) -> None:
+        relid, status = event.fields
+        if relid in self.channels:
+            self._take(self.channel(relid), self._own(event, 0, status))
+
+    # Everything else ----------------------------------------------------------------------
+
+    def _signal(self, event: Any) -> None:
+        if event.endpoint == GUEST:
+            self._take(self.channel(event.child_relid), event._replace(child_relid=0))
+
+    def _call(self, event: Any) -> None:
+        self._cause = ""
+        if (event.endpoint, event.by) in self.calls:
+            raise KeyError(f"a second call of {event.by} while one is in progress")
+        self.calls[event.endpoint, event.by] = event
+        if event.function in _BUS:
+            self._called[event.by] = self.connection
+            self._bus(event)
+        else:
+            device = self.devices.get(event.arguments[0])
+            track = self._called[event.by] = self.channel(0) if device is None else device
+            self._take(track, event._replace(arguments=()))
+
+    def _return(self, event: Any) -> None:
+        call = self.calls.pop((event.endpoint, event.by))
+        if call.function != event.function:
+            raise KeyError(event.function)
+        track = self._called.pop(event.by)
+        if track is not self.connection:
+            self._take(track, event)
+            return
+        kept = any(self.link(relid).alive for relid in self.channels)
+        self._bus(event._replace(outputs=(kept,)))
+
+    def _environment(self, event: Any) -> None:
+        self.faults[event.action] += 1
+        self._cause = ""
+        if event.action == "reset":
+            self.calls.clear()
+            self._called.clear()
+            self._bus(event)
+            self._forget()
+        elif event.action == "busy":
+            self.busy = True
+            self._strange(event.action)
+        elif event.action == "spurious":
+            self._strange(event.action)
+
+    def _quiescence(self) -> None:
+        links = [self.link(relid) for relid in self.channels]
+        leaves = any(call.function == "unload" for call in self.calls.values())
+        facts = ("unloading",) if leaves else ()
+        quiet, held = Quiet("quiescence", facts), Quiet("quiescence", (*facts, "owing"))
+        waiting = {id(track) for sub, track in self.primaries.items() if self.link(sub).owes}
+        for track in dict.fromkeys((*self.channels.values(), *self._called.values())):
+            if track is not self.connection:
+                self._take(track, held if id(track) in waiting else quiet)
+        for track in self.gpadls.values():
+            if not track.node.idle:
+                self._take(track, quiet)
+        self._bus(held if any(link.owes for link in links) else quiet)
+        self.busy = False
+
+
+def _link(track: Track) -> Link:
+    summary: Any = track.node.summary
+    found: Link = summary[0]
+    return found
+
+
+def _may_not_matter(fault: str) -> tuple[str, ...]:
+    """The requirements by which a fault has no consequence."""
+    return tuple(dict(WITHOUT_CONSEQUENCE).get(fault, "").split())
+
+
+def _may_have_subchannels(primary: Link) -> bool:
+    """Whether a subchannel can be opened; nothing is said of one whose primary was rescinded."""
+    return primary.link in ("opening", "open") or primary.rescinded

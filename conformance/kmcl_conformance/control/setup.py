@@ -1,0 +1,59 @@
+"""The stimuli that tests of the control protocol are made of."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from kmcl_model.control import GUEST, HOST
+from kmcl_model.events import Argument
+from kmcl_model.stimuli import Environ, Invoke, Post, Settle
+
+__all__ = [
+    "DEVICES",
+    "FAILURE",
+    "RELIDS",
+    "SETTLE",
+    "UNKNOWN",
+    "happens",
+    "offer",
+    "post",
+    "user",
+]
+
+DEVICES: Final = (
+    "00000000-0000-0000-0000-0000000000d0",
+    "00000000-0000-0000-0000-0000000000d1",
+)
+"""The instances of the devices that are offered."""
+
+CLASS: Final = "00000000-0000-0000-0000-0000000000c0"
+"""The class of all of them: one that no driver of the guest takes by itself."""
+
+RELIDS: Final = tuple(range(1, 9))
+UNKNOWN: Final = 99
+"""A relid that is never offered."""
+
+FAILURE: Final = 1
+"""A status that is not success."""
+
+SETTLE: Final = Settle("settle")
+
+
+def post(message: str, *fields: Argument, flaw: str = "") -> Post:
+    """The host sends a message."""
+    return Post("post", message, fields, flaw)
+
+
+def offer(relid: int, device: str = DEVICES[0], index: int = 0) -> Post:
+    """The host offers a channel of a device: its primary one, or a subchannel by its index."""
+    return post("OFFERCHANNEL", relid, CLASS, device, index, False)
+
+
+def user(function: str, *arguments: Argument, by: str = "u0") -> Invoke:
+    """A thread of the guest's user begins a call."""
+    return Invoke("invoke", GUEST, by, function, arguments)
+
+
+def happens(action: str) -> Environ:
+    """The world acts: on the guest, or on the host where that has no room."""
+    return Environ("environment", HOST if action == "busy" else GUEST, action)

@@ -1,0 +1,239 @@
+"""What the host and the guest's user may do now, as far as the judge knows where the guest stands.
+
+The host keeps the rules of hosts even where it does wrong on purpose: it sends no message before
+the guest has made contact, takes no relid or device twice, rescinds subchannels before their
+primary. An answer that nobody waits for could be taken for the answer to a later request if that
+is on its way already; so it is sent only while the guest stands still, and nothing else is done
+before the guest stands still again.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from kmcl_model.control import GUEST, MESSAGES
+from kmcl_model.stimuli import Environ, Invoke, Post, Run, Settle, Stimulus
+
+from .judge import ControlJudge
+
+__all__ = ["Situation", "Waiting"]
+
+
+class Waiting(NamedTuple):
+    """An answer that the guest waits for: the message, and the channel where it is about one."""
+
+    message: str
+    relid: int = 0
+
+
+class Situation:
+    """Looks at a judge."""
+
+    def __init__(self, judge: ControlJudge) -> None:
+        self.judge = judge
+        self.offers: dict[int, tuple[Any, ...]] = {}
+        """What was offered last, by relid."""
+        self.calm = False
+        """Nothing has happened since the guest fell silent."""
+        self.unseen: set[str] = set()
+        """Devices that were offered since the guest last fell silent: it may not know them yet."""
+        self.unsettled = False
+        """The host has sent what may be misunderstood unless the guest falls silent first."""
+
+    # What is known ------------------------------------------------------------------------
+
+    @property
+    def connection(self) -> Any:
+        """The state of the connection."""
+        return next(iter(self.judge.connection.node.states))
+
+    @property
+    def phase(self) -> str:
+        """The phase of the connection."""
+        return str(self.connection.phase)
+
+    def state(self, relid: int) -> Any:
+        """The state of a channel, or what is left of one."""
+        return next(iter(self.judge.channel(relid).node.states))
+
+    def channel_of(self, device: str) -> Any:
+        """The state of the primary channel of a device; None where it was never offered."""
+        track = self.judge.devices.get(device)
+        return None if track is None else next(iter(track.node.states))
+
+    def relids(self) -> list[int]:
+        """Every relid with a channel, in the order of the offers."""
+        return list(self.judge.channels)
+
+    def subchannels(self, relid: int) -> list[int]:
+        """The subchannels of a channel that are not released."""
+        found = self.judge.subchannels(relid)
+        return [sub for sub in found if self.state(sub).life != "released"]
+
+    def waiting(self) -> list[Waiting]:
+        """The answers that the guest waits for."""
+        found = []
+        c = self.connection
+        if c.phase == "contacting":
+            found.append(Waiting("VERSION_RESPONSE"))
+        if c.phase == "requested" and not c.offered:
+            found.append(Waiting("ALLOFFERS_DELIVERED"))
+        if c.phase == "unloading":
+            found.append(Waiting("UNLOAD_RESPONSE"))
+        for relid in self.relids():
+            s = self.state(relid)
+            phases = [phase for _, phase in s.gpadls]
+            if "asked" in phases and "partial" not in phases:
+                found.append(Waiting("GPADL_CREATED", relid))
+            if "leaving" in phases:
+                found.append(Waiting("GPADL_TORNDOWN", relid))
+            if s.link == "opening":
+                found.append(Waiting("OPENCHANNEL_RESULT", relid))
+            if s.moving:
+                found.append(Waiting("MODIFYCHANNEL_RESPONSE", relid))
+        return found
+
+    def idle_thread(self) -> str:
+        """A thread of the user that has no call in progress."""
+        n = 0
+        while (GUEST, f"u{n}") in self.judge.calls:
+            n += 1
+        return f"u{n}"
+
+    def calls_on(self, device: str) -> list[str]:
+        """The functions that the user has in progress on a device."""
+        return [c.function for c in self.judge.calls.values() if c.arguments[:1] == (device,)]
+
+    # What is allowed ----------------------------------------------------------------------
+
+    def is_enabled(self, stimulus: Stimulus) -> bool:
+        """Whether a test may do this now."""
+        if isinstance(stimulus, Settle | Run):
+            return True
+        if self.unsettled:
+            return False
+        if isinstance(stimulus, Post):
+            return self._may_post(stimulus)
+        if isinstance(stimulus, Invoke):
+            free = (stimulus.endpoint, stimulus.by) not in self.judge.calls
+            return stimulus.endpoint == GUEST and free and self._may_call(stimulus)
+        if isinstance(stimulus, Environ):
+            return self._may_happen(stimulus.action)
+        return False
+
+    def _may_happen(self, action: str) -> bool:
+        if action == "spurious":
+            return self.phase == "requested"
+        return action in ("reset", "busy") and self.phase not in ("down", "gone")
+
+    def _may_post(self, post: Post) -> bool:
+        kind = MESSAGES[post.message]
+        phase = self.phase
+        if post.flaw in ("short", "unknown type"):
+            return phase == "requested"
+        if post.message == "OFFERCHANNEL":
+            return phase == "requested" and self._may_offer(post.fields)
+        if post.message == "RESCIND_CHANNELOFFER":
+            return phase == "requested" and self._may_rescind(int(str(post.fields[0])))
+        if not kind.answers:
+            return False
+        if _answer(post) in self.waiting():
+            return True
+        if post.flaw or phase not in ("requested", "gone"):
+            return False
+        if post.message == "ALLOFFERS_DELIVERED":
+            return phase == "requested"
+        return self.calm and not self.judge.calls and self.quiet()
+
+    def quiet(self) -> bool:
+        """Whether no channel waits for anything."""
+        return not any(self.judge.link(relid).owes for relid in self.relids())
+
+    def _may_offer(self, fields: tuple[Any, ...]) -> bool:
+        relid, _, device, index, _ = fields
+        known = relid in self.judge.channels
+        if known and self.state(relid).life != "released":
+            return self.offers.get(relid) == fields and self.state(relid).life == "offered"
+        primary = self.channel_of(device)
+        if index:
+            return primary is not None and primary.life == "offered"
+        if primary is None:
+            return True
+        over = primary.life == "released" and not primary.descriptors
+        return bool(over and not self.calls_on(device))
+
+    def _may_rescind(self, relid: int) -> bool:
+        if relid not in self.judge.channels:
+            return True
+        return all(self.state(sub).life != "offered" for sub in self.subchannels(relid))
+
+    def _may_call(self, invoke: Invoke) -> bool:
+        c = self.connection
+        functions = [call.function for call in self.judge.calls.values()]
+        if invoke.function == "load":
+            return not functions and c.phase in ("down", "gone", "refused")
+        if invoke.function == "unload":
+            states = [self.state(relid) for relid in self.relids()]
+            used = any(s.descriptors or s.link != "closed" for s in states)
+            opening = any(phase != "created" for s in states for _, phase in s.gpadls)
+            return not functions and not used and not opening and self._loaded()
+        if "load" in functions or "unload" in functions or not self._loaded():
+            return False
+        device = str(invoke.arguments[0])
+        s = self.channel_of(device)
+        if s is None or device in self.unseen:
+            return False
+        return self._may_use(invoke.function, s, self.calls_on(device))
+
+    def _loaded(self) -> bool:
+        c = self.connection
+        return bool(c.phase == "requested" and c.offered and not c.calls)
+
+    def _may_use(self, function: str, s: Any, going_on: list[str]) -> bool:
+        if function == "open":
+            return bool(s.bound) and not set(going_on) - {"open", "close"}
+        if function == "close":
+            return bool(s.descriptors > going_on.count("close")) and "unbind" not in going_on
+        if going_on:
+            return False
+        if function == "bind":
+            return s.life == "offered" and not s.bound
+        if function == "unbind":
+            return s.life == "offered" and bool(s.bound) and not s.descriptors
+        return bool(s.descriptors)
+
+    # What has happened --------------------------------------------------------------------
+
+    def note(self, stimulus: Stimulus) -> None:
+        """A stimulus is about to be applied."""
+        self.calm = False
+        if not isinstance(stimulus, Post):
+            return
+        if MESSAGES[stimulus.message].answers:
+            self.unsettled = _answer(stimulus) not in self.waiting()
+        else:
+            self._note_channel(stimulus)
+
+    def _note_channel(self, post: Post) -> None:
+        """An offer or a rescind that comes again must be handled before the relid is used anew."""
+        relid = int(str(post.fields[0]))
+        life = self.state(relid).life if relid in self.judge.channels else "none"
+        if post.message == "OFFERCHANNEL":
+            self.unsettled = life not in ("none", "released")
+            if not post.flaw:
+                self.offers[relid] = post.fields
+                self.unseen.add(str(post.fields[2]))
+        else:
+            self.unsettled = life != "offered"
+
+    def see(self, event: Any) -> None:
+        """An event was accepted."""
+        if event[0] == "quiescence":
+            self.calm, self.unsettled = True, False
+            self.unseen.clear()
+
+
+def _answer(post: Post) -> Waiting:
+    """Whose answer a message would be."""
+    about = MESSAGES[post.message].given[:1] == ("child_relid",)
+    return Waiting(post.message, int(str(post.fields[0])) if about else 0)

@@ -1,0 +1,34 @@
+"""Ctrl-C: a campaign ends between two sequences."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+__all__ = ["stopping"]
+
+
+@contextmanager
+def stopping() -> Iterator[list[bool]]:
+    """While it lasts, Ctrl-C ends the campaign at the next sequence; a second one ends it at once.
+
+    A sequence that is cut short would be counted in part and run again after a resume.
+    """
+    asked = [False]
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+
+    def ask(_number: int, _frame: FrameType | None) -> None:
+        if asked[0]:
+            raise KeyboardInterrupt
+        asked[0] = True
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)

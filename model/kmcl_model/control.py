@@ -1,0 +1,201 @@
+"""The VMBus control protocol as the vocabulary knows it: messages, and what a guest's user can do.
+
+Messages bear the names of ``enum vmbus_channel_message_type`` of Linux without their prefix, and
+fields those of its structures (``include/linux/hyperv.h``). Only fields that can be judged are
+named; of page lists the number of pages is kept, as ``pfns``.
+
+A test lets the host send a message by naming the fields it *gives*; the others (the id of a GPADL,
+the id of an open) are taken from the request that is answered, so that a case stays meaningful
+when the guest chooses other ids.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, NamedTuple
+
+from .api import FUNCTIONS, Function
+
+__all__ = [
+    "CALLABLE",
+    "FLAWS",
+    "GUEST",
+    "HOST",
+    "MESSAGES",
+    "PAGE",
+    "PFNS_IN_BODY",
+    "PFNS_IN_HEADER",
+    "RANGE_HEADER",
+    "USER_CALLS",
+    "VERSIONS",
+    "Flaw",
+    "MessageType",
+    "version",
+]
+
+GUEST: Final = "guest"
+HOST: Final = "host"
+
+Flaw = Literal["", "short", "unknown type", "wrong relid", "wrong id"]
+
+FLAWS: Final[tuple[Flaw, ...]] = ("", "short", "unknown type", "wrong relid", "wrong id")
+"""What can be wrong with a host's message: it is cut short, it has a type that nobody knows, or an
+answer names a channel or an id that nobody asked about."""
+
+PAGE: Final = 4096
+"""Bytes of a page of the protocol."""
+
+PFNS_IN_HEADER: Final = 26
+"""Pages that fit into GPADL_HEADER, whose payload is 240 bytes at most."""
+
+PFNS_IN_BODY: Final = 28
+"""Pages that fit into GPADL_BODY."""
+
+RANGE_HEADER: Final = 8
+"""Bytes of a range before its pages: byte count and offset."""
+
+
+def version(major: int, minor: int) -> int:
+    """A protocol version as INITIATE_CONTACT carries it."""
+    return major << 16 | minor
+
+
+VERSIONS: Final = tuple(
+    version(*pair)
+    for pair in (
+        (6, 0),
+        (5, 3),
+        (5, 2),
+        (5, 1),
+        (5, 0),
+        (4, 1),
+        (4, 0),
+        (3, 0),
+        (2, 4),
+        (1, 1),
+        (0, 13),
+    )
+)
+"""Every version of the protocol that there is, the highest first."""
+
+
+class MessageType(NamedTuple):
+    """A control message: its number, who sends it, its fields.
+
+    ``given`` are the fields that a test names when it lets the host send it; ``answers`` is the
+    message it is the answer to.
+    """
+
+    name: str
+    number: int
+    sender: str
+    fields: tuple[str, ...] = ()
+    given: tuple[str, ...] = ()
+    answers: str = ""
+
+
+_M = MessageType
+MESSAGES: Final[dict[str, MessageType]] = {
+    m.name: m
+    for m in (
+        _M(
+            "OFFERCHANNEL",
+            1,
+            HOST,
+            ("child_relid", "if_type", "if_instance", "sub_channel_index", "monitor_allocated"),
+            ("child_relid", "if_type", "if_instance", "sub_channel_index", "monitor_allocated"),
+        ),
+        _M("RESCIND_CHANNELOFFER", 2, HOST, ("child_relid",), ("child_relid",)),
+        _M("REQUESTOFFERS", 3, GUEST),
+        _M("ALLOFFERS_DELIVERED", 4, HOST, answers="REQUESTOFFERS"),
+        _M(
+            "OPENCHANNEL",
+            5,
+            GUEST,
+            (
+                "child_relid",
+                "openid",
+                "ringbuffer_gpadlhandle",
+                "target_vp",
+                "downstream_ringbuffer_pageoffset",
+            ),
+        ),
+        _M(
+            "OPENCHANNEL_RESULT",
+            6,
+            HOST,
+            ("child_relid", "openid", "status"),
+            ("child_relid", "status"),
+            "OPENCHANNEL",
+        ),
+        _M("CLOSECHANNEL", 7, GUEST, ("child_relid",)),
+        _M(
+            "GPADL_HEADER",
+            8,
+            GUEST,
+            (
+                "child_relid",
+                "gpadl",
+                "range_buflen",
+                "rangecount",
+                "byte_count",
+                "byte_offset",
+                "pfns",
+            ),
+        ),
+        _M("GPADL_BODY", 9, GUEST, ("msgnumber", "gpadl", "pfns")),
+        _M(
+            "GPADL_CREATED",
+            10,
+            HOST,
+            ("child_relid", "gpadl", "creation_status"),
+            ("child_relid", "creation_status"),
+            "GPADL_HEADER",
+        ),
+        _M("GPADL_TEARDOWN", 11, GUEST, ("child_relid", "gpadl")),
+        # The test names the channel; the message itself carries the id alone.
+        _M("GPADL_TORNDOWN", 12, HOST, ("gpadl",), ("child_relid",), "GPADL_TEARDOWN"),
+        _M("RELID_RELEASED", 13, GUEST, ("child_relid",)),
+        _M("INITIATE_CONTACT", 14, GUEST, ("vmbus_version_requested", "target_vcpu")),
+        _M(
+            "VERSION_RESPONSE",
+            15,
+            HOST,
+            ("version_supported",),
+            ("version_supported",),
+            "INITIATE_CONTACT",
+        ),
+        _M("UNLOAD", 16, GUEST),
+        _M("UNLOAD_RESPONSE", 17, HOST, answers="UNLOAD"),
+        _M("MODIFYCHANNEL", 22, GUEST, ("child_relid", "target_vp")),
+        _M(
+            "MODIFYCHANNEL_RESPONSE",
+            24,
+            HOST,
+            ("child_relid", "status"),
+            ("child_relid", "status"),
+            "MODIFYCHANNEL",
+        ),
+    )
+}
+"""Every control message that is judged, by name."""
+
+_U = Function
+USER_CALLS: Final[dict[str, Function]] = {
+    f.name: f
+    for f in (
+        _U("load", role=GUEST, capability="load", waits=True),
+        _U("unload", role=GUEST, capability="load", waits=True),
+        _U("bind", ("Device",), role=GUEST, capability="guest", waits=True),
+        _U("unbind", ("Device",), role=GUEST, capability="guest", waits=True),
+        _U("open", ("Device",), role=GUEST, capability="guest", waits=True),
+        _U("close", ("Device",), role=GUEST, capability="guest", waits=True),
+        _U("move", ("Device", "Processor"), role=GUEST, capability="modify", waits=True),
+        _U("notify", ("Device",), role=GUEST, capability="guest"),
+    )
+}
+"""What a guest's user can be told to do, by name: load and unload the bus driver, bind a device to
+a driver for user space, open and close it, move its interrupts to another processor, notify the
+host. The status of the return is an errno, 0 for success. A device is named by ``if_instance``."""
+
+CALLABLE: Final[dict[str, Function]] = FUNCTIONS | USER_CALLS
+"""Everything that a call can name."""

@@ -1,0 +1,293 @@
+"""A host that is known: what it owes is due at the one end that is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from kmcl_adapters import Adapter, AdapterError
+from kmcl_adapters.reference import create as reference
+from kmcl_adapters.uio import imitation
+from kmcl_adapters.uio.imitation import Conversation
+from kmcl_adapters.uio.pair import create as ring
+from kmcl_adapters.uio.peers import DynamicMemory
+from kmcl_conformance.campaign import Options
+from kmcl_conformance.coverage import seen
+from kmcl_conformance.generate.tours import TOURS, Tour
+from kmcl_conformance.generate.tours.hosted import CONVERSATIONS
+from kmcl_conformance.hosts import DynamicMemoryHost
+from kmcl_conformance.oracle import Judge
+from kmcl_conformance.profiles import FULL, PROFILES, choose
+from kmcl_conformance.sequence import Outcome, replay, walk
+from kmcl_model.api import OPENED, POST_STARTED, PROCESS_PACKET, PROCESSING_COMPLETE, STARTED
+from kmcl_model.events import Call, Enter, Event, Exit, Quiescence, Return
+from kmcl_model.spec import Specification
+from kmcl_model.stimuli import Invoke
+
+PROFILE = "client-uio-dynmem"
+PEER = DynamicMemory()
+
+
+def specification(profile: str = PROFILE) -> Specification:
+    found = PROFILES[profile].specification()
+    assert isinstance(found, Specification)
+    return found
+
+
+def tours() -> dict[str, Tour]:
+    return {tour.name: tour for tour in Options(profile=PROFILE).plan().tours}
+
+
+HOSTED = tuple(f"{name}, to a host" for name, _ in CONVERSATIONS)
+
+
+def played(adapter: Adapter, name: str) -> Outcome:
+    return replay(adapter, specification(), tours()[name].stimuli)
+
+
+@pytest.mark.parametrize("name", HOSTED)
+def test_the_endpoint_keeps_the_rules_with_a_host(name: str) -> None:
+    outcome = played(ring("dynmem"), name)
+
+    assert outcome.failure is None, outcome.failure
+    came = sum(isinstance(e, Enter) and e.callback == PROCESS_PACKET for e in outcome.events)
+    assert came > 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_walks_with_a_host_raise_no_alarm(seed: int) -> None:
+    outcome = walk(ring("dynmem"), specification(), seed, 60)
+
+    assert outcome.failure is None, outcome.failure
+
+
+DEFECTS = (
+    ("no-trailer", "questions in a row, to a host", "F042"),
+    ("signals-by-new-index", "questions in a row, to a host", "F042"),
+    ("counts-one-more", "questions in a row, to a host", "F057"),
+    ("last-in-first-out", "questions queued before the open, to a host", "F226"),
+    ("one-over-quota", "questions held by the quota, to a host", "F338"),
+    ("cancels-twice", "whole conversation, to a host", "F133"),
+    ("forgets-sent", "full ring of a host, to a host", "F132"),
+    ("one-transaction-id", "full ring of a host, to a host", "F132"),
+    ("forgets-queued", "sends in callbacks, from the client", "F132"),
+)
+
+
+@pytest.mark.parametrize(("defect", "name", "requirement"), DEFECTS)
+def test_a_defect_of_the_endpoint_shows_at_a_host(defect: str, name: str, requirement: str) -> None:
+    failure = played(ring(f"dynmem:{defect}"), name).failure
+
+    assert failure is not None
+    assert requirement in failure.requirements
+
+
+def test_nothing_is_owed_by_a_host_of_which_nothing_is_known() -> None:
+    """The same defect, the same conversation: without a known host it stays unseen."""
+    stimuli = tours()["questions in a row, to a host"].stimuli
+    outcome = replay(ring("dynmem:no-trailer"), PROFILES["client-uio"].specification(), stimuli)
+
+    assert outcome.failure is None
+
+
+class Silent(Conversation):
+    def answer(self, payload: bytes) -> bytes | None:
+        return None
+
+
+class Confused(Conversation):
+    """Its answers bear the number of the question before."""
+
+    last = 0
+
+    def answer(self, payload: bytes) -> bytes | None:
+        found = super().answer(payload)
+        if found is None:
+            return None
+        number, self.last = self.last, int.from_bytes(found[4:8], "little")
+        return found[:4] + number.to_bytes(4, "little") + found[8:]
+
+
+@pytest.mark.parametrize("host", [Silent, Confused])
+def test_a_host_that_does_not_do_what_is_known_of_it_is_noticed(
+    host: type[Conversation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(imitation, "Conversation", host)
+    failure = played(ring("dynmem"), "questions in a row, to a host").failure
+
+    assert failure is not None
+    assert {"F042", "F226"} <= set(failure.requirements)
+
+
+def test_one_end_shows_what_becomes_of_what_is_sent_while_it_is_paused() -> None:
+    """Its routine runs, so it is in the ring (A66)."""
+    judged = specification()
+    outcome = replay(ring("dynmem"), judged, tours()["sends while paused, from the client"].stimuli)
+
+    assert outcome.failure is None
+    assert "A66:R4" in seen(judged).readings
+    assert "A66:R2" not in seen(judged).readings
+
+
+# By hand --------------------------------------------------------------------------------------
+
+
+def call(function: str, *arguments: object, status: int | None = 0) -> Iterator[Event]:
+    yield Call("call", "client", "t0", function, arguments)  # type: ignore[arg-type]
+    yield Return("return", "client", "t0", function, status, ())
+
+
+def run(name: str, *arguments: object, status: int | None = None) -> Iterator[Event]:
+    short = name.removeprefix("EvtVmbChannel")
+    yield Enter("enter", "client", short, name, ("client", *arguments))  # type: ignore[arg-type]
+    yield Exit("exit", "client", short, name, status)
+
+
+QUIET = Quiescence("quiescence", True)
+
+
+def opened() -> Iterator[Event]:
+    """A client that is open and running."""
+    handlers = (OPENED, STARTED, POST_STARTED)
+    yield from call("VmbChannelAllocate", False)
+    yield from call("VmbChannelInitSetStateChangeCallbacks", 1, "size", handlers)
+    yield from call("VmbChannelInitSetProcessPacketCallbacks", True, True)
+    yield from call("VmbChannelInitSetMaximumPacketSize", 1040)
+    yield from call("VmbClientChannelInitSetTargetPnp", "a", "b", True)
+    yield from call("VmbChannelEnable")
+    yield from run(OPENED, status=0)
+    yield from run(STARTED)
+    yield from run(POST_STARTED)
+    yield Call("call", "client", "t0", "VmbPacketAllocate", ("p0",))
+    yield Return("return", "client", "t0", "VmbPacketAllocate", None, (True,))
+
+
+def question(number: int) -> tuple[Event, Event]:
+    payload = PEER.version(9, 9, number)
+    asks, returns = call("VmbPacketSend", "p0", payload, 1)
+    return asks, returns
+
+
+def answer(number: int) -> Iterator[Event]:
+    """It comes, and is given back at once."""
+    payload = Conversation().answer(PEER.version(9, 9, number))
+    yield from run(PROCESS_PACKET, "c0", payload, 0)
+    yield from call("VmbChannelPacketComplete", "c0", None, payload, status=None)
+    yield from run(PROCESSING_COMPLETE, 1)
+
+
+def broken(*parts: Iterator[Event] | Event) -> tuple[str, ...]:
+    """The requirements that the conversation breaks."""
+    judge = Judge(specification())
+    events = [*opened()]
+    for part in parts:
+        events += part if isinstance(part, Iterator) else [part]
+    failure = next((f for f in map(judge.feed, events) if f is not None), None)
+    return failure.requirements if failure else ()
+
+
+def test_an_answer_may_come_before_the_question_has_returned() -> None:
+    asks, returns = question(1)
+
+    assert broken(asks, answer(1), returns, QUIET) == ()
+    assert broken(asks, returns, answer(1), QUIET) == ()
+
+
+def test_an_answer_that_does_not_come_is_missed_at_rest_and_not_before() -> None:
+    asks, returns = question(1)
+
+    assert broken(asks, returns) == ()
+    assert set(broken(asks, returns, QUIET)) == {"F042", "F226", "F386"}
+    assert "F226" in broken(asks, returns, answer(2), QUIET)
+
+
+def test_a_question_that_is_refused_or_may_not_have_gone_out_obliges_nobody() -> None:
+    asks, returns = question(1)
+    refused = Return("return", "client", "t0", "VmbPacketSend", 0xC000000D, ())
+    disable = Call("call", "client", "t1", "VmbChannelDisable", ())
+
+    assert "F042" not in broken(asks, refused, QUIET)
+    assert "F042" not in broken(disable, asks, returns, QUIET)
+
+
+def test_a_client_that_does_not_open_is_missed_where_the_host_is_known_to_be_there() -> None:
+    events = [*opened()][:12]
+    alone, known = Judge(specification("client-uio")), Judge(specification())
+    for event in [*events, QUIET]:
+        alone.feed(event)
+        known.feed(event)
+
+    assert alone.failure is None
+    assert known.failure is not None
+    assert {"F014", "F019"} <= set(known.failure.requirements)
+
+
+def test_a_host_that_was_told_its_version_owes_nothing_that_is_known() -> None:
+    host = DynamicMemoryHost()
+    host.opened()
+    before = host.hears(host.question(3))
+    host.hears(PEER.version(2, 0, 4))
+    after = host.hears(host.question(5))
+    host.opened()
+    again = host.hears(host.question(6))
+
+    assert (before, after) == (Conversation().answer(PEER.version(9, 9, 3)), None)
+    assert again == Conversation().answer(PEER.version(9, 9, 6))
+
+
+def test_what_it_may_have_heard_makes_a_host_unknown_unless_it_changes_nothing() -> None:
+    host = DynamicMemoryHost()
+    host.opened()
+    host.may_hear(host.question(1))
+    host.may_hear(b"\x21\x01" * 8)  # no message at all
+    known = host.hears(host.question(2))
+    host.may_hear(PEER.version(2, 0, 3))
+    host.opened()
+    copy = host.copy()
+
+    assert known is not None
+    assert (host.hears(host.question(4)), copy.hears(host.question(4))) == (None, None)
+
+
+# Profiles and plans ---------------------------------------------------------------------------
+
+
+def test_the_profile_is_the_one_that_knows_most_of_the_host() -> None:
+    described = ring("dynmem").describe()
+
+    assert choose(described) == PROFILE
+    assert choose(described, "client-uio") == "client-uio"
+    assert choose(ring("dynmem").describe()._replace(capabilities=frozenset({"client"}))) == (
+        "client-uio"
+    )
+    assert choose(reference("").describe()) == FULL
+
+
+def test_a_host_that_is_not_known_cannot_be_asked_for() -> None:
+    plain = ring("dynmem").describe()._replace(capabilities=frozenset({"client"}))
+
+    with pytest.raises(AdapterError, match=r"not known to have the host dynmem .* use --profile c"):
+        choose(plain, PROFILE)
+
+
+def test_where_the_other_driver_would_send_the_host_is_asked() -> None:
+    """Every conversation of two ends in which the server sends has questions instead."""
+    sending = [
+        tour.name
+        for tour in TOURS
+        if any(
+            isinstance(s, Invoke) and s.endpoint == "server" and s.function == "VmbPacketSend"
+            for s in tour.stimuli
+        )
+    ]
+    made = tours()
+    asking = {
+        name
+        for name, tour in made.items()
+        if any(isinstance(s, Invoke) and s.arguments[:1] == ("q0",) for s in tour.stimuli)
+    }
+
+    assert all("server" not in str(tour.stimuli) for tour in made.values())
+    missing = [name for name in sending if name not in asking and name in made]
+    assert missing == []
