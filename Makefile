@@ -41,6 +41,10 @@ certify: setup ## Certify the embedded reference
 test: setup ## Run the tests
 	$(BIN)/pytest -q -n 2 $(ARGS)
 
+.PHONY: test-lab
+test-lab: setup ## Run the tests that boot real guests, some minutes (kmcl lab build first)
+	$(BIN)/pytest -q -m lab --real-guests tests/lab $(ARGS)
+
 .PHONY: bench
 bench: setup ## Measure speed: explorer, oracle, certification, mutants
 	$(BIN)/python -m kmcl_conformance.bench $(ARGS)

@@ -1,5 +1,6 @@
 """Settings of every test: the same examples on every machine, and no clock that decides."""
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
@@ -9,3 +10,10 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("repeatable")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Real guests are booted for who asks."""
+    parser.addoption(
+        "--real-guests", action="store_true", help="run the tests that boot a guest in the lab, too"
+    )

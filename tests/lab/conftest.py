@@ -24,8 +24,10 @@ def found_images() -> Images | str:
 
 
 @pytest.fixture(scope="session")
-def images() -> Images:
+def images(request: pytest.FixtureRequest) -> Images:
     """What ``kmcl lab build`` has made; without it the test is skipped, and says why."""
+    if not request.config.getoption("--real-guests"):
+        pytest.skip("boots real guests, which takes minutes: make test-lab")
     images = found_images()
     if isinstance(images, str):
         pytest.skip(images)
