@@ -92,6 +92,10 @@ class Control:
             return str(why)
         return ""
 
+    def told(self, message: Message) -> dict[str, Any]:
+        """What the trace keeps of a message."""
+        return message.fields
+
     def failure(self, name: str, status: int) -> dict[str, int]:
         """The fields that make an answer a failure."""
         fields = {LAYOUTS[name].status: status}

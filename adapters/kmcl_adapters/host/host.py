@@ -92,6 +92,8 @@ class VmbusHost:
         self.gpadls = self.no_gpadls()
         self.slot = parts.slot(machine)
         self.crashes = 0
+        self.busy = 0
+        """So many of the next posts find no room."""
         self._later = later
         self._message_pages: dict[int, int] = {}
         self._event_pages: dict[int, int] = {}
@@ -176,6 +178,10 @@ class VmbusHost:
         except Unreadable as why:
             self.note(GUEST, "UNREADABLE", {"bytes": data.hex()}, str(why))
             return Status.SUCCESS
+        if self.busy:
+            self.busy -= 1
+            self.note(GUEST, message.name, message.fields, "refused: no room")
+            return Status.INSUFFICIENT_BUFFERS
         rule = self.rules.take(message.name, message.fields)
         if rule is not None and rule.action == "refuse":
             self.note(GUEST, message.name, message.fields, f"refused with {int(rule.value):#x}")
@@ -189,7 +195,7 @@ class VmbusHost:
                 self.note(HOST, "IGNORED", {"name": message.name}, why)
 
         said = "" if rule is None else rule.action
-        self.note(GUEST, message.name, message.fields, said)
+        self.note(GUEST, message.name, self.control.told(message), said)
         self._by_rule(rule, GUEST, message.name, message.fields, handle)
         return Status.SUCCESS
 
@@ -354,7 +360,7 @@ class VmbusHost:
 
     # State
 
-    _OWN: Final = ("channels", "_message_pages", "_event_pages", "_last_relid", "crashes")
+    _OWN: Final = ("channels", "_message_pages", "_event_pages", "_last_relid", "crashes", "busy")
 
     def save(self) -> HostState:
         """With the machine paused, nothing held or waiting, and no channel served by anybody.

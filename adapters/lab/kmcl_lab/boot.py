@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -50,9 +50,11 @@ class Boot:
         *,
         nested: bool,
         host: HostKind = HostKind.QEMU,
+        options: Sequence[str] = (),
         limits: Limits = LIMITS,
     ) -> None:
         self.folder = folder
+        self._options = options
         self.hello: Mapping[str, Any] = {}
         self.ready_after = 0.0
         self._nested = nested
@@ -120,10 +122,11 @@ class Boot:
         ours_is_host = self._host == HostKind.PROGRAMMABLE
         if self._nested:
             outer = images.hosting if ours_is_host else images.outer
-            command = outer_command(images.kernel, outer, numbers)
+            command = outer_command(images.kernel, outer, numbers, self._options)
         else:
             inner = hosting_command if ours_is_host else inner_command
             command = inner(images.kernel, images.inner, nested=False, descriptors=numbers)
+            command += self._options
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             # What the emulator says itself: on the machine itself it is the VMBus host.

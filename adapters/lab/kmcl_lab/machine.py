@@ -107,9 +107,12 @@ def hosting_command(
     return command
 
 
-def outer_command(kernel: Path, image: Path, descriptors: Mapping[str, int]) -> list[str]:
+def outer_command(
+    kernel: Path, image: Path, descriptors: Mapping[str, int], options: Sequence[str] = ()
+) -> list[str]:
     """QEMU emulating a machine that can run virtual machines; its streams are sockets that it
-    inherits. ``supervisor`` is its own monitor."""
+    inherits. ``supervisor`` is its own monitor. ``options``: more of our own VMBus host's, which
+    it finds among its variables."""
     command = [EMULATOR, "-accel", "tcg,thread=multi", "-cpu", "EPYC,+svm,+npt", "-smp", "1"]
     command += ["-m", str(_OUTER_MEMORY), *_BARE, "-no-reboot"]
     for stream, number in descriptors.items():
@@ -118,7 +121,8 @@ def outer_command(kernel: Path, image: Path, descriptors: Mapping[str, int]) -> 
     command += ["-device", "virtio-serial-pci"]
     for stream in ("guest", "monitor", "console"):
         command += ["-device", f"virtserialport,chardev={stream},name=kmcl.{stream}"]
-    return [*command, "-kernel", str(kernel), "-initrd", str(image), "-append", _OUTER_KERNEL]
+    append = f'{_OUTER_KERNEL} kmcl_hosting="{" ".join(options)}"' if options else _OUTER_KERNEL
+    return [*command, "-kernel", str(kernel), "-initrd", str(image), "-append", append]
 
 
 def shell_command(command: Sequence[str]) -> str:

@@ -1,0 +1,95 @@
+"""``linux:``: the bus driver of a real Linux guest, judged from the host's side.
+
+The guest runs in a lab with our VMBus host, which is led by hand. Every session begins at one saved
+moment: booted, the program there that makes the user's calls, and the bus driver not loaded, so
+that what it says first is seen. See ``byhand``.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Final
+
+from kmcl_adapters import AdapterError, Description, Session
+from kmcl_adapters.control import ControlSession
+
+from .adapter import LabSession
+from .byhand import LabPort
+from .channel import Job
+from .images import build, default_cache
+from .lab import Lab
+from .machine import HostKind
+from .problem import LabProblem
+
+__all__ = ["CAPABILITIES", "OPTIONS", "LinuxAdapter", "create"]
+
+CAPABILITIES: Final = frozenset({"guest", "load", "reset", "busy", "spurious"})
+OPTIONS: Final = ("--by-hand",)
+"""Of the programmable host."""
+_MOMENT: Final = "before-contact"
+_IDLE_SECONDS: Final = 0.006
+_READY_SECONDS: Final = 60.0
+
+
+class LinuxAdapter:
+    """Of a lab that is running, with ``OPTIONS``; both end with ``close``. A guest that was lost is
+    replaced before the next session."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self._job: int | None = None
+
+    def describe(self) -> Description:
+        """The kernel of the guest."""
+        kernel = self.lab.account().kernel
+        return Description("Linux hv_vmbus", kernel, "linux", CAPABILITIES, False, _IDLE_SECONDS)
+
+    def open(self) -> Session:
+        """A guest that has never spoken to the host. Raises AdapterError."""
+        try:
+            if (lost := self.lab.lost) is not None:
+                self._job = None
+                self.lab.restart(str(lost))
+            if self._job is None:
+                self._save()
+            port = LabPort(self.lab, self._again)
+        except LabProblem as problem:
+            raise AdapterError(f"linux: {problem}") from None
+        return LabSession(self.lab, ControlSession(port, exact=False))
+
+    def _save(self) -> None:
+        """Keep the moment at which sessions begin."""
+        job = self.lab.guest.start(["python3", "-m", "kmcl_lab.user"])
+        for _, body in job.parts(_READY_SECONDS):
+            if b"ready" in body:
+                break
+        else:
+            raise LabProblem("the program that makes the user's calls has ended")
+        self.lab.save(_MOMENT)
+        self._job = job.number
+
+    def _again(self) -> Job:
+        assert self._job is not None
+        self.lab.rewind(_MOMENT)
+        return self.lab.guest.resume(self._job)
+
+    def close(self) -> None:
+        """End the lab."""
+        self.lab.close()
+
+
+def create(argument: str) -> LinuxAdapter:
+    """``linux:`` or ``linux:VERSION``, a kernel as in ``kmcl lab build --kernel``. Raises
+    AdapterError."""
+    try:
+        images = build(
+            default_cache(), argument or None, tell=lambda text: print(f"lab: {text}", file=sys.stderr)
+        )
+        folder = Path(tempfile.mkdtemp(prefix="kmcl-lab-logs-"))
+        lab = Lab(images, folder, host=HostKind.PROGRAMMABLE, options=OPTIONS)
+        lab.start()
+    except LabProblem as problem:
+        raise AdapterError(f"linux: {problem}") from None
+    return LinuxAdapter(lab)
