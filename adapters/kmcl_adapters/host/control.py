@@ -122,6 +122,7 @@ class Control:
             self.connection = connection
             page = fields["monitor_page2"] & ~(PAGE - 1)
             self.monitor_page = page if page + PAGE <= len(self.host.machine.memory) else 0
+            self.host.share(page // PAGE)
 
     def unload(self, message: Message) -> None:
         """The guest wants to have nothing to do with us any more."""
@@ -252,6 +253,7 @@ class Control:
                 raise Unfit(f"GPADL {channel.ring_gpadl} is not one of the channel")
             pages = fields["downstream_ringbuffer_pageoffset"]
             self.host.use_rings(channel, rings_of(self.host.machine.memory, gpadl, pages))
+            self.host.share(*gpadl.frames)
         except Unfit:
             channel.target_vp = 0
             self.answer_open(channel, _INVALID)

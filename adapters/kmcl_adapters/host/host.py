@@ -92,6 +92,8 @@ class VmbusHost:
         self.gpadls = self.no_gpadls()
         self.slot = parts.slot(machine)
         self.crashes = 0
+        self.shared_pages = 0
+        """One bit for each page of the guest that was ever written here, or may have been."""
         self.busy = 0
         """So many of the next posts find no room."""
         self._later = later
@@ -111,12 +113,18 @@ class VmbusHost:
         with self.changed:
             for pages, value in ((self._message_pages, messages), (self._event_pages, events)):
                 address = value & ~(PAGE - 1)
+                self.share(address // PAGE)
                 on = value & _ENABLED and address + PAGE <= len(self.machine.memory)
                 if on and (pages is self._event_pages or control & _ENABLED):
                     pages[vp] = address
                 else:
                     pages.pop(vp, None)
             self.direct_messages(self.slot.vp)
+
+    def share(self, *frames: int) -> None:
+        """The host may write these pages from now on."""
+        for frame in frames:
+            self.shared_pages |= 1 << frame if frame < len(self.machine.memory) // PAGE else 0
 
     def direct_messages(self, vp: int) -> None:
         """Messages go to this processor from now on."""

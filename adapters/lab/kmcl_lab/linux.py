@@ -26,7 +26,7 @@ from .problem import LabProblem
 __all__ = ["CAPABILITIES", "OPTIONS", "LinuxAdapter", "create"]
 
 CAPABILITIES: Final = frozenset({"guest", "load", "reset", "busy", "spurious"})
-OPTIONS: Final = ("--by-hand",)
+OPTIONS: Final = ("--by-hand", "--memory=256")
 """Of the programmable host."""
 _MOMENT: Final = "before-contact"
 _IDLE_SECONDS: Final = 0.006

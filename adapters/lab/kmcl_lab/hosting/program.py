@@ -34,11 +34,18 @@ class Descriptors(NamedTuple):
     console: int
 
 
-class Moment(NamedTuple):
-    """A moment to go back to."""
+class Moment:
+    """A moment to go back to. ``changed``: one bit for each page that may differ by now; None: any
+    may."""
 
-    machine: MachineState
-    host: HostState
+    def __init__(self, machine: MachineState, host: HostState) -> None:
+        self.machine = machine
+        self.host = host
+        self.changed: int | None = 0
+
+
+def _both(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one | other
 
 
 def _write(descriptor: int, data: bytes) -> None:
@@ -149,6 +156,7 @@ class Hosting:
             try:
                 if not self.machine.console.idle():
                     raise ValueError("the guest has not taken what it was sent")
+                self._note_changes()
                 self.moments[name] = Moment(save(self.machine), self.host.save())
                 return
             except ValueError as why:
@@ -168,12 +176,22 @@ class Hosting:
         if moment is None:
             raise CommandError(f"no moment is called {name!r}; there are: {list(self.moments)}")
         self.stop()
+        self._note_changes()
+        changed = moment.changed
+        for other in self.moments.values():
+            other.changed = _both(other.changed, changed) if other is not moment else 0
         self._job = 0
         self.host.restore(moment.host)
-        go_back(self.machine, moment.machine)
+        go_back(self.machine, moment.machine, changed)
         hello = {"moment": name}
         _write(self._descriptors.guest, frame(Kind.HELLO, 0, json.dumps(hello).encode()))
         self.go_on()
+
+    def _note_changes(self) -> None:
+        """What guest and host have written since the last time differs from every moment."""
+        pages = self.machine.changed_pages()
+        for moment in self.moments.values():
+            moment.changed = _both(_both(moment.changed, pages), self.host.shared_pages)
 
     # Threads
 
