@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from kmcl_adapters.interface import AdapterError
 from kmcl_adapters.reference import Readings, ReferenceAdapter
@@ -18,7 +18,7 @@ from kmcl_model.status import (
     STATUS_SUCCESS,
 )
 
-__all__ = ["VARIANTS", "Variant", "compatible", "create"]
+__all__ = ["VARIANTS", "Variant", "changes_of", "compatible", "create"]
 
 
 class Variant(NamedTuple):
@@ -364,24 +364,28 @@ VARIANTS: Final[dict[str, Variant]] = {
 """Every variant by name."""
 
 
-def compatible(names: tuple[str, ...]) -> bool:
+def compatible(names: tuple[str, ...], known: Mapping[str, Variant] = VARIANTS) -> bool:
     """Whether these variants can be combined: no two set one switch differently."""
     chosen: dict[str, object] = {}
     for name in names:
-        for switch, value in VARIANTS[name].change.items():
+        for switch, value in known[name].change.items():
             if chosen.setdefault(switch, value) != value:
                 return False
     return True
 
 
+def changes_of(argument: str, known: Mapping[str, Variant]) -> dict[str, Any]:
+    """What the variants set that an argument names, joined by ``+``. Raises AdapterError."""
+    names = tuple(argument.split("+"))
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise AdapterError(f"no variant {unknown[0]!r}; there are: {', '.join(known)}")
+    if not compatible(names, known):
+        raise AdapterError(f"these variants exclude each other: {argument}")
+    return {switch: value for name in names for switch, value in known[name].change.items()}
+
+
 def create(argument: str) -> ReferenceAdapter:
     """The reference under one or several other readings, joined by ``+``."""
-    names = tuple(argument.split("+"))
-    unknown = [name for name in names if name not in VARIANTS]
-    if unknown:
-        raise AdapterError(f"no variant {unknown[0]!r}; there are: {', '.join(VARIANTS)}")
-    if not compatible(names):
-        raise AdapterError(f"these variants exclude each other: {argument}")
-    changes = {switch: value for name in names for switch, value in VARIANTS[name].change.items()}
-    readings = replace(Readings(), **changes)  # type: ignore[arg-type]
+    readings = replace(Readings(), **changes_of(argument, VARIANTS))
     return ReferenceAdapter(f"variant:{argument}", readings=readings)

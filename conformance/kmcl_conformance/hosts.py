@@ -27,17 +27,17 @@ class DynamicMemoryHost:
     """QEMU's Dynamic Memory device. It takes what it is sent, and answers each request for a
     version that nobody has with a refusal, until it was asked for one that it speaks."""
 
-    drains = True
     stays = True
     _peer: Final = DynamicMemory()
 
     def __init__(self) -> None:
         self._asks_for_version = False
         self._is_known = True
+        self.drains = True
 
     def opened(self) -> None:
         """It forgets its conversation when a channel is closed."""
-        self._asks_for_version = True
+        self._asks_for_version = self.drains = True
 
     def hears(self, payload: bytes) -> bytes | None:
         """See ``Host``."""
@@ -56,6 +56,10 @@ class DynamicMemoryHost:
         if self._matters(payload) and self._refused(payload) is None:
             self._is_known = False
 
+    def broken(self) -> None:
+        """It reads no further."""
+        self._asks_for_version = self.drains = False
+
     def question(self, number: int) -> bytes:
         """A request for version 9.9, with a number of its own that the answer repeats."""
         return self._peer.version(9, 9, number)
@@ -68,6 +72,7 @@ class DynamicMemoryHost:
         """See ``Host``."""
         other = DynamicMemoryHost()
         other._asks_for_version, other._is_known = self._asks_for_version, self._is_known
+        other.drains = self.drains
         return other
 
     def _refused(self, payload: bytes) -> int | None:

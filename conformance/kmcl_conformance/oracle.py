@@ -285,6 +285,8 @@ class Judge(Follower):
             if name in self.endpoint:
                 self._endpoint(name, event)
         elif action == "malformed":
+            if self.host is not None and name in self.ends:
+                self.host.broken()
             self._flow(peer_of(name), event)
             for end in (peer_of(name), name):
                 if end in self.endpoint:

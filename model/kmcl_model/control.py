@@ -17,6 +17,8 @@ from .api import FUNCTIONS, Function
 
 __all__ = [
     "CALLABLE",
+    "CLASS_FOR_PROGRAMS",
+    "CLASS_OF_HEARTBEAT",
     "FLAWS",
     "GUEST",
     "HOST",
@@ -40,6 +42,12 @@ Flaw = Literal["", "short", "unknown type", "wrong relid", "wrong id"]
 FLAWS: Final[tuple[Flaw, ...]] = ("", "short", "unknown type", "wrong relid", "wrong id")
 """What can be wrong with a host's message: it is cut short, it has a type that nobody knows, or an
 answer names a channel or an id that nobody asked about."""
+
+CLASS_FOR_PROGRAMS: Final = "00000000-0000-0000-0000-0000000000c0"
+"""A class of devices that no driver takes by itself: what binds to it opens it when told to."""
+
+CLASS_OF_HEARTBEAT: Final = "57164f39-9115-4e78-ab55-382f3bd5422d"
+"""The class of the heartbeat, whose driver opens the channel as soon as it is offered."""
 
 PAGE: Final = 4096
 """Bytes of a page of the protocol."""

@@ -12,7 +12,7 @@ from kmcl_model.events import Environment, Event
 from kmcl_model.stimuli import Settle
 
 CLIENT = (5, 3, 1, 0, 0)
-"""Events, channel that is seen, is aware, threads that run, waits for an open."""
+"""Events, channel that is seen, is aware, threads that run, opens without an answer."""
 SERVER = (7, 3, 0, 100, 0, 0)
 """Events, channel that is offered, is asked, entries of the trace, waiting, threads that run."""
 
@@ -48,6 +48,7 @@ def test_rest_is_not_when_something_is(client: tuple[int, ...], server: tuple[in
 
 def test_a_client_whose_open_is_not_answered_is_at_rest() -> None:
     assert is_rest((5, 3, 1, 1, 1), (7, 3, 1, 100, 0, 0))
+    assert not is_rest((5, 3, 1, 2, 1), (7, 3, 1, 100, 0, 0))
 
 
 class End:
@@ -80,19 +81,27 @@ def settled(client: End, server: End) -> list[str]:
 
 def test_what_the_server_has_seen_meanwhile_ends_its_rest() -> None:
     busy = (7, 3, 0, 101, 0, 0)
+    calm = [Answer([], at, busy) for at in (41, 51, 61)]
     server = End(
-        Answer([], 11, SERVER), Answer([(15, event("late"))], 21, busy),
-        Answer([], 31, busy), Answer([], 41, busy),
-    )  # fmt: skip
-    client = End(Answer([(12, event("first"))], 20, CLIENT), Answer([], 40, CLIENT))
+        Answer([], 11, SERVER), Answer([(15, event("late"))], 21, busy), Answer([], 31, busy), *calm
+    )
+    client = End(Answer([(12, event("first"))], 20, CLIENT), Answer([], 55, CLIENT))
 
     assert settled(client, server) == ["first", "late", "quiescence"]
+
+
+def test_a_client_that_rested_before_the_server_did_is_asked_again() -> None:
+    after = (8, 3, 0, 101, 0, 0)
+    server = End(*(Answer([], at, SERVER if at < 20 else after) for at in (11, 21, 31, 41, 51, 61)))
+    client = End(Answer([], 15, CLIENT), Answer([(45, event("woken"))], 55, CLIENT))
+
+    assert settled(client, server) == ["woken", "quiescence"]
 
 
 def test_rest_is_never_said_to_be_exact() -> None:
     both = BothSession(
         cast(Any, None),
-        cast(Any, End(Answer([], 11, SERVER), Answer([], 21, SERVER))),
+        cast(Any, End(*(Answer([], at, SERVER) for at in (11, 21, 31)))),
         cast(Any, End(Answer([], 20, CLIENT))),
     )
     both.apply(Settle("settle"))

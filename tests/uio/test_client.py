@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from kmcl_adapters.driver import ThreadedSession
 from kmcl_adapters.interface import AdapterError
+from kmcl_adapters.uio.bus import Link, Offer, Opening
 from kmcl_adapters.uio.descriptor import FROM_GUEST, Kind, encode
 from kmcl_adapters.uio.device import Device, DeviceError
 from kmcl_adapters.uio.library import Library
@@ -249,6 +251,38 @@ def test_a_rescind_ends_everything_exactly_once(host: Host, talk: Talk) -> None:
     entered = [e.activation for e in entries]
     assert entered == ["Suspend", *["CompletionRoutine"] * 3, "Closed"]
     assert talk.invoke("VmbChannelInitSetFlags", 0) == STATUS_SUCCESS  # it is disabled
+
+
+def test_a_disable_does_not_wait_for_an_open_that_the_host_does_not_answer(
+    host: Host, talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bus, answered, left = talk.library.bus, threading.Event(), threading.Event()
+    assert isinstance(bus, UioBus)
+    open_at_once, leave = bus.open, bus.leave
+
+    def open_late(offer: Offer, incoming: int, outgoing: int) -> Opening:
+        answered.wait(20)
+        return open_at_once(offer, incoming, outgoing)
+
+    def leave_and_tell(link: Link) -> None:
+        leave(link)
+        left.set()
+
+    monkeypatch.setattr(bus, "open", open_late)
+    monkeypatch.setattr(bus, "leave", leave_and_tell)
+    talk.invoke("VmbChannelAllocate", False)
+    talk.invoke("VmbChannelInitSetStateChangeCallbacks", 1, "size", STATE_CHANGE_CALLBACKS)
+    talk.invoke("VmbChannelEnable")
+    assert talk.handlers() == []
+    talk.invoke("VmbChannelDisable", by="t1")
+    returned = [e.function for e in talk.rest() if isinstance(e, Return)]
+    assert returned == ["VmbChannelDisable"]
+    answered.set()
+
+    assert left.wait(20)  # what was opened too late is closed
+    assert talk.handlers() == []
+    talk.invoke("VmbChannelEnable")
+    assert talk.handlers() == ["Opened", "Started", "PostStarted"]
 
 
 def test_back_pressure_and_room(host: Host, talk: Talk) -> None:

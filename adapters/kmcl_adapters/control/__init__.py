@@ -2,6 +2,7 @@
 
 from .port import Field, Gone, HostPort, Returned, Seen, Sent, Signalled
 from .session import ControlSession
+from .wire import described, seen_of
 
 __all__ = [
     "ControlSession",
@@ -12,4 +13,6 @@ __all__ = [
     "Seen",
     "Sent",
     "Signalled",
+    "described",
+    "seen_of",
 ]

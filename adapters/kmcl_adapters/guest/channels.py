@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kmcl_adapters.control import Field
+from kmcl_model.control import CLASS_OF_HEARTBEAT
 
 from .machine import Thread
 
@@ -20,6 +21,7 @@ class Channel:
     def __init__(self, offer: dict[str, Field], primary: Channel | None) -> None:
         self.relid = int(offer["child_relid"])
         self.device = str(offer["if_instance"])
+        self.has_stock_driver = offer["if_type"] == CLASS_OF_HEARTBEAT
         self.primary = primary
         self.subchannels: list[Channel] = []
         self.rescinded = False
@@ -64,12 +66,16 @@ class Channels:
         """The host offers a channel. An offer that makes no sense is forgotten."""
         relid, device = int(offer["child_relid"]), str(offer["if_instance"])
         primary = self.primary_of(device)
+        if not self.kernel.connection.version:
+            return  # the bus was left while the offer was on its way
         if relid in self.known or (primary is None) != (offer["sub_channel_index"] == 0):
             return
         channel = self.known[relid] = Channel(offer, primary)
         if primary is not None:
             primary.subchannels.append(channel)
             self.kernel.machine.start(self.kernel.driver.subchannel(channel))
+        elif channel.has_stock_driver:
+            self.kernel.machine.start(self.kernel.driver.stock(channel))
 
     def rescinded(self, relid: int) -> Thread:
         """The host takes an offer back."""
@@ -96,7 +102,8 @@ class Channels:
                 yield from subchannel.lock()
                 subchannel.unlock()
                 self.release(subchannel)
-        if channel.is_open and self.kernel.habits.closes_rescinded:
+        closes = channel.has_stock_driver or self.kernel.habits.closes_rescinded
+        if channel.is_open and closes:
             self.kernel.links.say_closed(channel)
         yield None
         self.release(channel)
@@ -112,6 +119,7 @@ class Channels:
         if channel.released:
             return
         channel.released = True
+        channel.is_open = False
         self.forget(channel)
         self.kernel.wire.post("RELID_RELEASED", child_relid=channel.relid)
 
@@ -120,6 +128,10 @@ class Channels:
         self.known.pop(channel.relid, None)
         if channel.primary is not None and channel in channel.primary.subchannels:
             channel.primary.subchannels.remove(channel)
+
+    def leaving(self) -> bool:
+        """Whether a channel is about to be released."""
+        return any(c.rescinded and c.primary is None for c in self.known.values())
 
     def unloaded(self) -> None:
         """The bus is gone; some kernels still say so of each channel."""

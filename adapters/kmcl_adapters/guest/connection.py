@@ -22,6 +22,8 @@ class Connection:
         self.kernel = kernel
         self.version = 0
         self.delivered = False
+        self.leaving = False
+        """Drivers are being unloaded: none takes a device any more."""
 
     def knows_modify(self) -> bool:
         """Whether channels can be moved in this version."""
@@ -62,12 +64,17 @@ class Connection:
 
     def unload(self) -> Thread:
         """Unload the driver of the bus, and everything that needs it; gives an errno."""
+        self.leaving = True
         for channel in list(self.kernel.channels.known.values()):
             if channel.bound:
                 yield from self.kernel.driver.unbind(channel)
+            elif channel.has_stock_driver:
+                yield from self.kernel.driver.stock_removed(channel)
+        yield lambda: not self.kernel.channels.leaving()
         yield from self.disconnect()
         self.kernel.channels.unloaded()
         self.version = 0
+        self.leaving = False
         return 0
 
     def disconnect(self) -> Thread:

@@ -94,6 +94,21 @@ class Driver:
             yield from self.kernel.links.open(channel)
         channel.unlock()
 
+    def stock(self, channel: Channel) -> Thread:
+        """A driver of the kernel's own opens its device when it is there."""
+        yield from channel.lock()
+        known = self.kernel.channels.known.get(channel.relid) is channel
+        if known and not channel.rescinded and not self.kernel.connection.leaving:
+            yield from self.kernel.links.open(channel)
+        channel.unlock()
+
+    def stock_removed(self, channel: Channel) -> Thread:
+        """It closes the device when it leaves."""
+        yield from channel.lock()
+        if channel.is_open and not channel.rescinded:
+            yield from self.kernel.links.close(channel)
+        channel.unlock()
+
     def move(self, channel: Channel, processor: int) -> Thread:
         """Move the interrupts of the device to another processor."""
         yield from channel.lock()

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from kmcl_adapters.interface import AdapterError
-from kmcl_adapters.variants import Variant
+from kmcl_adapters.variants import Variant, changes_of
 from kmcl_model.control import VERSIONS, version
 
 from .adapter import GuestAdapter
 from .kernel import LINUX_6_12
 
-__all__ = ["GUEST_VARIANTS", "compatible", "create"]
+__all__ = ["GUEST_VARIANTS", "create"]
 
 _V = Variant
 GUEST_VARIANTS: Final[dict[str, Variant]] = {
@@ -85,27 +84,7 @@ GUEST_VARIANTS: Final[dict[str, Variant]] = {
 """Every variant, by name."""
 
 
-def compatible(names: tuple[str, ...]) -> bool:
-    """Whether these variants can be combined: no two set one habit differently."""
-    chosen: dict[str, object] = {}
-    for name in names:
-        for habit, value in GUEST_VARIANTS[name].change.items():
-            if chosen.setdefault(habit, value) != value:
-                return False
-    return True
-
-
 def create(argument: str) -> GuestAdapter:
     """The guest with one or several other habits, joined by ``+``."""
-    names = tuple(argument.split("+"))
-    unknown = [name for name in names if name not in GUEST_VARIANTS]
-    if unknown:
-        every = ", ".join(GUEST_VARIANTS)
-        raise AdapterError(f"no guest variant {unknown[0]!r}; there are: {every}")
-    if not compatible(names):
-        raise AdapterError(f"these variants exclude each other: {argument}")
-    changes: dict[str, object] = {}
-    for name in names:
-        changes |= GUEST_VARIANTS[name].change
-    habits = LINUX_6_12._replace(**changes)  # type: ignore[arg-type]
+    habits = LINUX_6_12._replace(**changes_of(argument, GUEST_VARIANTS))
     return GuestAdapter(f"guest-variant:{argument}", habits=habits)

@@ -66,6 +66,8 @@ class HostBus(Watch):
         self._asked: HostLink | None = None
         self._link: HostLink | None = None
         self._closed = False
+        self.unheard = False
+        """The bell was rung, and nobody has attended yet."""
         self.watch(self._bell)
 
     # What the host tells, with its lock
@@ -91,12 +93,14 @@ class HostBus(Watch):
 
     def _ring(self) -> None:
         if not self._closed:
+            self.unheard = True
             os.eventfd_write(self._bell, 1)
 
     # Waiting
 
     def attend(self) -> None:
         """Read the notes."""
+        self.unheard = False
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._bell)
         while self._notes:

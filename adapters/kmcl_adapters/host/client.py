@@ -41,15 +41,14 @@ class Client:
 
     def _traffic(self) -> tuple[int, ...]:
         """The channel that can be opened; whether the end has drawn the consequences of all it can
-        see; its running threads; whether one of them waits for an open to be answered."""
+        see; its running threads; how many of them wait for an open to be answered."""
         library, bus = self._made, self._bus
         if library is None or bus is None:
             return (0, 1, 0, 0)
         channel = library.channel
         state = Connection.DISABLED if channel is None else channel.connection
         looks = channel is not None and state == Connection.ENABLED and not channel.crashed
-        running, opening = library.monitor.running, state == Connection.CONNECTING
-        return (bus.seen(), int(bus.is_aware(looks)), running, int(opening))
+        return (bus.seen(), int(bus.is_aware(looks)), library.monitor.running, bus.opening)
 
 
 def main(arguments: list[str]) -> int:

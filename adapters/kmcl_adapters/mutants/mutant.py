@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 from kmcl_adapters.reference import SOUND, Parts
 
-__all__ = ["AREAS", "Mutant", "parts_of"]
+__all__ = ["AREAS", "Mutant", "parts_of", "with_part"]
 
 AREAS: Final = (
     "lifecycle",
@@ -35,9 +35,17 @@ class Mutant(NamedTuple):
     change: type[object]
 
 
+P = TypeVar("P", bound=NamedTuple)
+
+
+def with_part(sound: P, change: type[object]) -> P:
+    """The parts with ``change`` in the place of its base class."""
+    for field, part in zip(sound._fields, sound, strict=True):
+        if isinstance(part, type) and issubclass(change, part):
+            return sound._replace(**{field: change})
+    raise TypeError(f"{change.__name__} is no part of what there is")
+
+
 def parts_of(change: type[object]) -> Parts:
     """The reference with ``change`` in the place of its base class."""
-    for field, sound in zip(Parts._fields, SOUND, strict=True):
-        if issubclass(change, sound):
-            return SOUND._replace(**{field: change})  # type: ignore[arg-type]
-    raise TypeError(f"{change.__name__} is not a part of the reference")
+    return with_part(SOUND, change)

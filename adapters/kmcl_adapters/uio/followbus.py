@@ -7,13 +7,14 @@ the instance, and that the driver chooses the same size for its rings.
 from __future__ import annotations
 
 import os
+import select
 import time
 from pathlib import Path
 from typing import Any, Final
 
 from .bus import Link, Offer, Opening
 from .device import Device
-from .uiobus import UioBus
+from .uiobus import UioBus, UioLink
 
 __all__ = ["FollowingBus"]
 
@@ -29,14 +30,16 @@ class FollowingBus(UioBus):
         super().__init__(device, size=size, sysfs=sysfs, **options)
         self._folder = sysfs / "bus/vmbus/devices" / device.instance
         self._dead = False
+        self.opening = 0
+        """Opens that the host has not answered yet."""
         self._there = False
         self._looked = 0.0
 
     def is_aware(self, looks: bool) -> bool:
-        """Whether all that the kernel shows has been noticed here; ``looks``: somebody waits for an
-        offer."""
+        """Whether all that the kernel shows has been noticed here, interrupts too; ``looks``:
+        somebody waits for an offer."""
         seen, link = self.seen(), self._link
-        if link is not None and not link.down and link.id != seen:
+        if link is not None and not link.down and (link.id != seen or _is_readable(link)):
             return False
         return not looks or seen == (self._offer.id if self._there else 0)
 
@@ -65,7 +68,9 @@ class FollowingBus(UioBus):
 
     def open(self, offer: Offer, incoming: int, outgoing: int) -> Opening:
         """See ``bus``. A channel that opens for one who has died meanwhile is closed."""
+        self.opening += 1
         opening = super().open(offer, incoming, outgoing)
+        self.opening -= 1
         if self._dead and opening.link is not None:
             self.leave(opening.link)
             opening.link, opening.withdrawn = None, True
@@ -82,3 +87,13 @@ class FollowingBus(UioBus):
         self._dead = True
         if self._link is not None:
             self.leave(self._link)
+
+
+def _is_readable(link: UioLink) -> bool:
+    """Whether an interrupt has come that nobody has taken note of."""
+    poll = select.poll()
+    try:
+        poll.register(link.descriptor, select.POLLIN)
+        return bool(poll.poll(0))
+    except (OSError, ValueError):
+        return False  # it was closed a moment ago

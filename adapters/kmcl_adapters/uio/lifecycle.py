@@ -148,13 +148,33 @@ class Lifecycle:
         incoming = max(settings.incoming_pages * HEADER_BYTES, ring_bytes(offer.maximum_packet) + 8)
         channel.connection = Connection.CONNECTING
         self.refused = offer.id  # unless it works out
-        self.opening = Opening(offer.id)
-        if bus.opens_slowly:
-            with channel.monitor.outside():
-                opening = bus.open(offer, incoming, outgoing)
+        if not bus.opens_slowly:
+            self.opening = bus.open(offer, incoming, outgoing)
+            return
+        # In a thread of its own: a host may let it wait for ever, and a Disable must not.
+        self.opening = opening = Opening(offer.id)
+        channel.monitor.start_thread(
+            "client opener", lambda: self.open_slowly(opening, offer, incoming, outgoing)
+        )
+
+    def open_slowly(self, wish: Opening, offer: Offer, incoming: int, outgoing: int) -> None:
+        """Open, and tell by the wish what came of it. What nobody wants any more is given up."""
+        channel = self.channel
+        with channel.monitor.outside():
+            found = channel.bus.open(offer, incoming, outgoing)
+        if self.opening is wish and not channel.monitor.dying:
+            wish.link, wish.failure, wish.withdrawn = found.link, found.failure, found.withdrawn
         else:
-            opening = bus.open(offer, incoming, outgoing)
-        self.opening = opening
+            self.abandon(found)
+
+    def abandon(self, opening: Opening) -> None:
+        """The client does not want it any more; giving it up may wait for the host."""
+        channel = self.channel
+        if channel.bus.opens_slowly:
+            with channel.monitor.outside():
+                channel.bus.abandon(opening)
+        else:
+            channel.bus.abandon(opening)
 
     def connected(self) -> None:
         """The other side has answered, or nobody wants to know any more."""
@@ -163,7 +183,7 @@ class Lifecycle:
         self.opening = None
         channel.connection = Connection.ENABLED
         if channel.disabling:
-            channel.bus.abandon(opening)
+            self.abandon(opening)
         elif opening.link is not None:
             self.refused = None
             channel.link = opening.link

@@ -115,6 +115,7 @@ class UioBus(Watch):
         self._there = self.node.exists()
         self._looked = time.monotonic()
         self._link: UioLink | None = None
+        self._closed = False
 
     @staticmethod
     def limit(size: int) -> int:
@@ -167,6 +168,10 @@ class UioBus(Watch):
             os.close(descriptor)
             opening.failure = STATUS_UNSUCCESSFUL
             return opening
+        if self._closed:  # nobody waits for it any more
+            link.release()
+            opening.withdrawn = True
+            return opening
         self.traits = self.traits._replace(masks_at_open=link.masked_at_open)
         link.outgoing.support_pending_send(self._pending_send)
         self._link = opening.link = link
@@ -188,7 +193,8 @@ class UioBus(Watch):
         link.release()
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close what is open, now or when an open that waits comes back."""
+        self._closed = True
         if self._link is not None:
             self.leave(self._link)
         self._epoll.close()

@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -32,20 +33,29 @@ _LIMIT_SECONDS: Final = 60.0
 
 
 class Hang(AdapterError):
-    """The machines fell silent. The emulator itself can be the cause, so this is no verdict on
-    anybody: the session has to be played again."""
+    """The machines fell silent, or a guest was lost and is doubted. The emulator itself can be the
+    cause, so this is no verdict on anybody: the session has to be played again."""
 
 
 class LabSession:
     """A session in the guest. Where its process is lost because the machines hang, ``take`` raises
-    Hang instead of showing the loss as the implementation's.
+    Hang instead of showing the loss as the implementation's; also where the guest is lost in
+    another way and ``is_doubted`` says that this may not be its own doing.
 
     ``resets``: an end that is to die without a word does so by a reset of the guest, which costs
     a boot; whoever plays the next session finds the guest fresh.
     """
 
-    def __init__(self, lab: Lab, session: Session, *, resets: bool = False) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        session: Session,
+        *,
+        resets: bool = False,
+        is_doubted: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._lab = lab
+        self._is_doubted = is_doubted
         self._session = session
         self._resets = resets
         self._is_reset = False
@@ -86,7 +96,7 @@ class LabSession:
             events += self._session.take()
         if events and isinstance(events[-1], Lost):
             lost = self._lab.lost
-            if lost is not None and lost.is_hang:
+            if lost is not None and (lost.is_hang or self._is_doubted()):
                 raise Hang(f"lab: {lost}")
         return events
 
@@ -99,7 +109,9 @@ class LabAdapter:
     """``command`` in the guest of ``lab``, which is running; both end with ``close``, the command
     alone if somebody else has the lab (``is_guest``). ``resets``: see ``LabSession``.
 
-    A guest that was lost is replaced before the next session.
+    A guest that was lost is replaced before the next session. Nested under emulation, a guest
+    whose kernel faults is doubted once: QEMU's emulated SVM can spoil it. What faults again when
+    it is played again is a result.
     """
 
     def __init__(
@@ -112,6 +124,8 @@ class LabAdapter:
     ) -> None:
         self.lab = lab
         self._resets = resets
+        self._faults = 0
+        self._is_revived = False
         self._is_guest = is_guest
         self._door = Door(lambda: lab.guest)
         path = os.pathsep.join(p for p in sys.path if p)
@@ -132,7 +146,11 @@ class LabAdapter:
     def open(self) -> Session:
         """A session with a fresh implementation. Raises AdapterError."""
         self._revive()
-        return LabSession(self.lab, self._process.open(), resets=self._resets)
+        if not self._is_revived:
+            self._faults = 0  # the last session has left a guest that lives
+        self._is_revived = False
+        session = self._process.open()
+        return LabSession(self.lab, session, resets=self._resets, is_doubted=self._doubt)
 
     def close(self) -> None:
         """End the implementation and, if it is ours, the lab."""
@@ -141,8 +159,13 @@ class LabAdapter:
         if not self._is_guest:
             self.lab.close()
 
+    def _doubt(self) -> bool:
+        self._faults += 1
+        return self.lab.choice.nested and self._faults == 1
+
     def _revive(self) -> None:
         if (lost := self.lab.lost) is not None:
+            self._is_revived = True
             self._process.kill()
             try:
                 self.lab.restart(str(lost))

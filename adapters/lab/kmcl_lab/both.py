@@ -180,7 +180,7 @@ def is_rest(client: tuple[int, ...], server: tuple[int, ...]) -> bool:
     _, offered, is_asked, _, waiting, server_runs = server
     if seen != offered or not is_aware or waiting or server_runs:
         return False
-    return not client_runs or bool(client_opens and is_asked)
+    return not client_runs or bool(client_runs == client_opens and is_asked)
 
 
 class BothSession(PairSession):
@@ -194,13 +194,14 @@ class BothSession(PairSession):
         self._client = client
 
     def _ask_for_rest(self) -> bool:
-        """Whether both were at rest at the same time: the client has just been for a while, and the
-        server, which was as well, has done and seen nothing until now."""
+        """Whether both were at rest at the same time: the server has done and seen nothing since
+        before the client began to be at rest, so that all it ever did had its effect."""
+        before = self._take_from("server", "apply").traffic
         self._client.begin("settle")
-        before = self._take_from("server", "settle").traffic
+        meanwhile = self._take_from("server", "settle").traffic
         client = self._keep("client", self._client.finish()).traffic
         now = self._take_from("server", "apply").traffic
-        return now == before and is_rest(client, now)
+        return before == meanwhile == now and is_rest(client, now)
 
 
 class BothAdapter:

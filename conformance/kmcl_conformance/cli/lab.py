@@ -183,7 +183,10 @@ def _certify(
             pace = _Pace(started)
             found = _judge(adapter, options, screen, minutes, pace)
             found = found.model_copy(update={"surroundings": _surroundings(running)})
-            path = running.write_account(pace.figures())
+            figures: dict[str, object] = {**pace.figures()}
+            if host == HostKind.PROGRAMMABLE:
+                figures["host"] = running.ask_host("figures")
+            path = running.write_account(figures)
         code = conclude(screen, found, options, {}, None)
         first, speed = pace.figures().values()
         screen.show(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from random import Random
@@ -16,7 +16,6 @@ from rich.table import Table
 from rich.text import Text
 
 from kmcl_adapters.guest import GUEST_MUTANTS, GUEST_VARIANTS
-from kmcl_adapters.guest.variants import compatible as guest_compatible
 from kmcl_adapters.mutants import MUTANTS
 from kmcl_adapters.variants import VARIANTS, Variant, compatible
 from kmcl_conformance.adapters import find
@@ -40,19 +39,15 @@ class Zoo(NamedTuple):
     mutants: Mapping[str, str]
     variant: str
     variants: Mapping[str, Variant]
-    compatible: Callable[[tuple[str, ...]], bool]
 
 
 ZOOS: Final[dict[str, Zoo]] = {
-    FULL: Zoo(
-        "mutant", {m.name: m.stands_for for m in MUTANTS.values()}, "variant", VARIANTS, compatible
-    ),
+    FULL: Zoo("mutant", {m.name: m.stands_for for m in MUTANTS.values()}, "variant", VARIANTS),
     "linux-vmbus": Zoo(
         "guest-mutant",
         {m.name: m.stands_for for m in GUEST_MUTANTS.values()},
         "guest-variant",
         GUEST_VARIANTS,
-        guest_compatible,
     ),
 }
 """By the profile that they are about."""
@@ -178,7 +173,7 @@ def _combinations(zoo: Zoo, seed: int, wanted: int) -> list[str]:
     found: dict[str, None] = {}
     while len(found) < wanted:
         names = tuple(sorted(rng.sample(list(zoo.variants), JOINED)))
-        if zoo.compatible(names):
+        if compatible(names, zoo.variants):
             found["+".join(names)] = None
     return list(found)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from kmcl_model.control import GUEST, HOST
+from kmcl_model.control import CLASS_FOR_PROGRAMS, CLASS_OF_HEARTBEAT, GUEST, HOST
 from kmcl_model.events import Argument
 from kmcl_model.stimuli import Environ, Invoke, Post, Settle
 
 __all__ = [
     "DEVICES",
     "FAILURE",
+    "HEARTBEAT",
     "RELIDS",
     "SETTLE",
     "UNKNOWN",
@@ -24,10 +25,10 @@ DEVICES: Final = (
     "00000000-0000-0000-0000-0000000000d0",
     "00000000-0000-0000-0000-0000000000d1",
 )
-"""The instances of the devices that are offered."""
+"""The instances of the devices that are for programs."""
 
-CLASS: Final = "00000000-0000-0000-0000-0000000000c0"
-"""The class of all of them: one that no driver of the guest takes by itself."""
+HEARTBEAT: Final = "00000000-0000-0000-0000-0000000000d2"
+"""The instance of a device with a driver of the kernel's own."""
 
 RELIDS: Final = tuple(range(1, 9))
 UNKNOWN: Final = 99
@@ -46,7 +47,8 @@ def post(message: str, *fields: Argument, flaw: str = "") -> Post:
 
 def offer(relid: int, device: str = DEVICES[0], index: int = 0) -> Post:
     """The host offers a channel of a device: its primary one, or a subchannel by its index."""
-    return post("OFFERCHANNEL", relid, CLASS, device, index, False)
+    kind = CLASS_OF_HEARTBEAT if device == HEARTBEAT else CLASS_FOR_PROGRAMS
+    return post("OFFERCHANNEL", relid, kind, device, index, False)
 
 
 def user(function: str, *arguments: Argument, by: str = "u0") -> Invoke:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from kmcl_model.control import GUEST, MESSAGES
+from kmcl_model.control import CLASS_OF_HEARTBEAT, GUEST, MESSAGES
 from kmcl_model.stimuli import Environ, Invoke, Post, Run, Settle, Stimulus
 
 from .judge import ControlJudge
@@ -173,10 +173,7 @@ class Situation:
         if invoke.function == "load":
             return not functions and c.phase in ("down", "gone", "refused")
         if invoke.function == "unload":
-            states = [self.state(relid) for relid in self.relids()]
-            used = any(s.descriptors or s.link != "closed" for s in states)
-            opening = any(phase != "created" for s in states for _, phase in s.gpadls)
-            return not functions and not used and not opening and self._loaded()
+            return not functions and self._loaded() and not self._is_used()
         if "load" in functions or "unload" in functions or not self._loaded():
             return False
         device = str(invoke.arguments[0])
@@ -184,6 +181,21 @@ class Situation:
         if s is None or device in self.unseen:
             return False
         return self._may_use(invoke.function, s, self.calls_on(device))
+
+    def _is_used(self) -> bool:
+        """Whether a device is open, or being opened: its driver cannot leave then. Those of the
+        kernel's own close theirs."""
+        states = {relid: self.state(relid) for relid in self.relids()}
+        return any(
+            s.descriptors
+            or s.link not in (("open", "closed") if self.is_stock(relid) else ("closed",))
+            or any(phase != "created" for _, phase in s.gpadls)
+            for relid, s in states.items()
+        )
+
+    def is_stock(self, relid: int) -> bool:
+        """Whether the channel is one of the kernel's own drivers."""
+        return relid in self.offers and self.offers[relid][1] == CLASS_OF_HEARTBEAT
 
     def _loaded(self) -> bool:
         c = self.connection
@@ -230,7 +242,10 @@ class Situation:
         """An event was accepted."""
         if event[0] == "quiescence":
             self.calm, self.unsettled = True, False
-            self.unseen.clear()
+            # Devices are registered one after the other: a driver that waits holds up the next.
+            waits = [r for r in self.relids() if self.is_stock(r) and self.judge.link(r).owes]
+            if not waits:
+                self.unseen.clear()
 
 
 def _answer(post: Post) -> Waiting:

@@ -13,7 +13,7 @@ from kmcl_model.events import Event
 from kmcl_model.stimuli import Post, Stimulus
 
 from .judge import ControlJudge
-from .setup import DEVICES, FAILURE, RELIDS, SETTLE, UNKNOWN, happens, offer, post, user
+from .setup import DEVICES, FAILURE, HEARTBEAT, RELIDS, SETTLE, UNKNOWN, happens, offer, post, user
 from .situation import Situation, Waiting
 
 __all__ = ["ControlCourse", "HostChooser"]
@@ -47,6 +47,8 @@ class ControlCourse:
         yield offer(1)
         if rng.random() < 0.5:
             yield offer(2, DEVICES[1])
+        if rng.random() < 0.4:
+            yield offer(3, HEARTBEAT)
         yield post("ALLOFFERS_DELIVERED")
         yield SETTLE
         for function in ("bind", "open"):
@@ -170,7 +172,7 @@ class HostChooser:
         free = [r for r in RELIDS if r not in self.situation.relids() or self._is_released(r)]
         roll = rng.random()
         if roll < 0.5 and free:
-            return offer(rng.choice(free[:3]), rng.choice(DEVICES))
+            return offer(rng.choice(free[:3]), rng.choice((*DEVICES, HEARTBEAT)))
         if roll < 0.8 and free:
             device = rng.choice(DEVICES)
             primary = self.situation.channel_of(device)

@@ -28,6 +28,9 @@ class Host(Protocol):
     def may_hear(self, payload: bytes) -> None:
         """It gets this packet perhaps, at once or later."""
 
+    def broken(self) -> None:
+        """It got a packet that is none: nobody knows what it does until a new session."""
+
     def question(self, number: int) -> bytes:
         """A packet whose answer is owed as long as everything it has heard is known."""
 

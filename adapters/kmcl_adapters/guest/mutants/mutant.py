@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from kmcl_adapters.guest.kernel import SOUND, Parts
+from kmcl_adapters.mutants.mutant import with_part
 
 __all__ = ["GuestMutant", "parts_of"]
 
@@ -21,7 +22,4 @@ class GuestMutant(NamedTuple):
 
 def parts_of(change: type[object]) -> Parts:
     """The guest with ``change`` in the place of its base class."""
-    for field, sound in zip(Parts._fields, SOUND, strict=True):
-        if issubclass(change, sound):
-            return SOUND._replace(**{field: change})  # type: ignore[arg-type]
-    raise TypeError(f"{change.__name__} is not a part of the guest")
+    return with_part(SOUND, change)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kmcl_conformance.control.setup import FAILURE, SETTLE, offer, post, user
+from kmcl_conformance.control.setup import FAILURE, HEARTBEAT, offer, post, user
 
 from .steps import (
     DEVICE,
@@ -13,9 +13,11 @@ from .steps import (
     closed,
     connected,
     created,
+    heartbeat,
     opened,
     ready,
     rescind,
+    rest_after,
     running,
     torn,
 )
@@ -28,8 +30,7 @@ def rescinded_idle() -> Steps:
     yield from connected()
     yield from rescind()
     yield from rescind()
-    yield offer(1)
-    yield SETTLE
+    yield from rest_after(offer(1))
     yield from bind()
 
 
@@ -37,10 +38,8 @@ def rescinded_bound() -> Steps:
     """A channel is rescinded whose device is bound; a program still tries to open it."""
     yield from ready()
     yield from rescind()
-    yield user("open", DEVICE)
-    yield SETTLE
-    yield offer(2)
-    yield SETTLE
+    yield from rest_after(user("open", DEVICE))
+    yield from rest_after(offer(2))
     yield from bind(2)
     yield from opened(2)
 
@@ -48,8 +47,7 @@ def rescinded_bound() -> Steps:
 def rescinded_creating() -> Steps:
     """A channel is rescinded while the GPADL of its ring has no answer; the answer comes late."""
     yield from ready()
-    yield user("open", DEVICE)
-    yield SETTLE
+    yield from rest_after(user("open", DEVICE))
     yield from rescind()
     yield from created()
     yield from rescind()
@@ -58,8 +56,7 @@ def rescinded_creating() -> Steps:
 def rescinded_binding() -> Steps:
     """A channel is rescinded while its device is being bound."""
     yield from connected()
-    yield user("bind", DEVICE)
-    yield SETTLE
+    yield from rest_after(user("bind", DEVICE))
     yield from rescind()
     yield from created()
 
@@ -67,8 +64,7 @@ def rescinded_binding() -> Steps:
 def rescinded_between() -> Steps:
     """The rescind comes right behind the answer."""
     yield from ready()
-    yield user("open", DEVICE)
-    yield SETTLE
+    yield from rest_after(user("open", DEVICE))
     yield post("GPADL_CREATED", 1, 0)
     yield from rescind()
 
@@ -76,24 +72,19 @@ def rescinded_between() -> Steps:
 def rescinded_opening() -> Steps:
     """A channel is rescinded while OPENCHANNEL has no answer; none ever comes."""
     yield from ready()
-    yield user("open", DEVICE)
-    yield SETTLE
+    yield from rest_after(user("open", DEVICE))
     yield from created()
     yield from rescind()
-    yield offer(1)
-    yield SETTLE
+    yield from rest_after(offer(1))
 
 
 def rescinded_open() -> Steps:
     """A channel is rescinded while it is open; the program notifies and closes afterwards."""
     yield from running()
     yield from rescind()
-    yield user("notify", DEVICE)
-    yield SETTLE
-    yield user("close", DEVICE)
-    yield SETTLE
-    yield offer(2)
-    yield SETTLE
+    yield from rest_after(user("notify", DEVICE))
+    yield from rest_after(user("close", DEVICE))
+    yield from rest_after(offer(2))
     yield from bind(2)
     yield from rescind(2)
 
@@ -101,8 +92,7 @@ def rescinded_open() -> Steps:
 def rescinded_closing() -> Steps:
     """A channel is rescinded while the teardown of its ring has no answer."""
     yield from running()
-    yield user("close", DEVICE)
-    yield SETTLE
+    yield from rest_after(user("close", DEVICE))
     yield from rescind()
     yield from torn()
 
@@ -110,33 +100,41 @@ def rescinded_closing() -> Steps:
 def rescinded_unbinding() -> Steps:
     """A channel is rescinded while its device is being given up."""
     yield from ready()
-    yield user("unbind", DEVICE)
-    yield SETTLE
+    yield from rest_after(user("unbind", DEVICE))
     yield from rescind()
 
 
 def rescinded_refused() -> Steps:
     """A channel is rescinded while the ring of a refused open is given back."""
     yield from ready()
-    yield user("open", DEVICE)
-    yield SETTLE
+    yield from rest_after(user("open", DEVICE))
     yield from created()
-    yield post("OPENCHANNEL_RESULT", 1, FAILURE)
-    yield SETTLE
+    yield from rest_after(post("OPENCHANNEL_RESULT", 1, FAILURE))
     yield from rescind()
 
 
 def subchannel_rescinded() -> Steps:
     """A subchannel is rescinded while it is open; it is released at the latest with its primary."""
     yield from running()
-    yield offer(3, DEVICE, 1)
-    yield SETTLE
+    yield from rest_after(offer(3, DEVICE, 1))
     yield from created(3)
-    yield post("OPENCHANNEL_RESULT", 3, 0)
-    yield SETTLE
+    yield from rest_after(post("OPENCHANNEL_RESULT", 3, 0))
     yield from rescind(3)
     yield from closed()
     yield from torn(3)
+
+
+def rescinded_stock_driver() -> Steps:
+    """A device of a driver of the kernel's own is rescinded at each step of its opening."""
+    yield from heartbeat()
+    yield from rescind(3)
+    yield from rest_after(offer(3, HEARTBEAT))
+    yield from created(3)
+    yield from rescind(3)
+    yield from rest_after(offer(3, HEARTBEAT))
+    yield from created(3)
+    yield from rest_after(post("OPENCHANNEL_RESULT", 3, 0))
+    yield from rescind(3)
 
 
 CONVERSATIONS: Final = (
@@ -151,4 +149,5 @@ CONVERSATIONS: Final = (
     rescinded_unbinding,
     rescinded_refused,
     subchannel_rescinded,
+    rescinded_stock_driver,
 )

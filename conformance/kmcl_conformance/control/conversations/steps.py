@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias
 
-from kmcl_conformance.control.setup import DEVICES, SETTLE, offer, post, user
+from kmcl_conformance.control.setup import DEVICES, HEARTBEAT, SETTLE, offer, post, user
 from kmcl_model.stimuli import Stimulus
 
 __all__ = [
@@ -17,9 +17,11 @@ __all__ = [
     "closed",
     "connected",
     "created",
+    "heartbeat",
     "opened",
     "ready",
     "rescind",
+    "rest_after",
     "running",
     "torn",
     "unbind",
@@ -31,15 +33,18 @@ DEVICE, OTHER = DEVICES
 Steps: TypeAlias = Iterator[Stimulus]
 
 
+def rest_after(stimulus: Stimulus) -> Steps:
+    """One thing, and whatever the guest makes of it."""
+    yield stimulus
+    yield SETTLE
+
+
 def accepted(refusals: int = 0) -> Steps:
     """A guest in contact, after so many refused versions."""
-    yield user("load")
-    yield SETTLE
+    yield from rest_after(user("load"))
     for _ in range(refusals):
-        yield post("VERSION_RESPONSE", False)
-        yield SETTLE
-    yield post("VERSION_RESPONSE", True)
-    yield SETTLE
+        yield from rest_after(post("VERSION_RESPONSE", False))
+    yield from rest_after(post("VERSION_RESPONSE", True))
 
 
 def connected(*relids: int, refusals: int = 0) -> Steps:
@@ -47,51 +52,52 @@ def connected(*relids: int, refusals: int = 0) -> Steps:
     yield from accepted(refusals)
     for relid, device in zip(relids or (1,), DEVICES, strict=False):
         yield offer(relid, device)
-    yield post("ALLOFFERS_DELIVERED")
-    yield SETTLE
+    yield from rest_after(post("ALLOFFERS_DELIVERED"))
 
 
 def created(relid: int = 1, times: int = 1) -> Steps:
     """The host creates GPADLs as they are asked for."""
     for _ in range(times):
-        yield post("GPADL_CREATED", relid, 0)
-        yield SETTLE
+        yield from rest_after(post("GPADL_CREATED", relid, 0))
 
 
 def torn(relid: int = 1, times: int = 1) -> Steps:
     """The host lets go of GPADLs as it is asked to."""
     for _ in range(times):
-        yield post("GPADL_TORNDOWN", relid)
-        yield SETTLE
+        yield from rest_after(post("GPADL_TORNDOWN", relid))
+
+
+def heartbeat(*answers: int) -> Steps:
+    """A device with a driver of the kernel's own; the status of each answer to its requests."""
+    yield from accepted()
+    yield offer(3, HEARTBEAT)
+    yield from rest_after(post("ALLOFFERS_DELIVERED"))
+    for message, status in zip(("GPADL_CREATED", "OPENCHANNEL_RESULT"), answers, strict=False):
+        yield from rest_after(post(message, 3, status))
 
 
 def bind(relid: int = 1, device: str = DEVICE) -> Steps:
     """A device in the hands of the driver for programs."""
-    yield user("bind", device)
-    yield SETTLE
+    yield from rest_after(user("bind", device))
     yield from created(relid, 2)
 
 
 def opened(relid: int = 1, device: str = DEVICE) -> Steps:
     """A device that is bound is opened."""
-    yield user("open", device)
-    yield SETTLE
+    yield from rest_after(user("open", device))
     yield from created(relid)
-    yield post("OPENCHANNEL_RESULT", relid, 0)
-    yield SETTLE
+    yield from rest_after(post("OPENCHANNEL_RESULT", relid, 0))
 
 
 def closed(relid: int = 1, device: str = DEVICE) -> Steps:
     """The last close of a device."""
-    yield user("close", device)
-    yield SETTLE
+    yield from rest_after(user("close", device))
     yield from torn(relid)
 
 
 def unbind(relid: int = 1, device: str = DEVICE) -> Steps:
     """A device is given up."""
-    yield user("unbind", device)
-    yield SETTLE
+    yield from rest_after(user("unbind", device))
     yield from torn(relid, 2)
 
 
@@ -109,14 +115,11 @@ def running(refusals: int = 0) -> Steps:
 
 def rescind(relid: int = 1) -> Steps:
     """The host takes a channel back."""
-    yield post("RESCIND_CHANNELOFFER", relid)
-    yield SETTLE
+    yield from rest_after(post("RESCIND_CHANNELOFFER", relid))
 
 
 def unload() -> Steps:
     """The driver of the bus is unloaded."""
-    yield user("unload")
-    yield SETTLE
+    yield from rest_after(user("unload"))
     yield from torn(1, 2)
-    yield post("UNLOAD_RESPONSE")
-    yield SETTLE
+    yield from rest_after(post("UNLOAD_RESPONSE"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kmcl_conformance.control.setup import SETTLE, UNKNOWN, happens, offer, post, user
+from kmcl_conformance.control.setup import UNKNOWN, happens, offer, post, user
 
 from .steps import (
     DEVICE,
@@ -16,6 +16,7 @@ from .steps import (
     opened,
     ready,
     rescind,
+    rest_after,
     running,
     torn,
 )
@@ -26,31 +27,24 @@ __all__ = ["CONVERSATIONS"]
 def wrong_answers() -> Steps:
     """Answers that bear another relid or id come before the right ones."""
     yield from ready()
-    yield user("open", DEVICE)
-    yield SETTLE
+    yield from rest_after(user("open", DEVICE))
     for flaw in ("wrong relid", "wrong id", ""):
-        yield post("GPADL_CREATED", 1, 0, flaw=flaw)
-        yield SETTLE
+        yield from rest_after(post("GPADL_CREATED", 1, 0, flaw=flaw))
     for flaw in ("wrong relid", "wrong id", ""):
-        yield post("OPENCHANNEL_RESULT", 1, 0, flaw=flaw)
-        yield SETTLE
-    yield user("close", DEVICE)
-    yield SETTLE
+        yield from rest_after(post("OPENCHANNEL_RESULT", 1, 0, flaw=flaw))
+    yield from rest_after(user("close", DEVICE))
     for flaw in ("wrong id", ""):
-        yield post("GPADL_TORNDOWN", 1, flaw=flaw)
-        yield SETTLE
+        yield from rest_after(post("GPADL_TORNDOWN", 1, flaw=flaw))
 
 
 def answers_again() -> Steps:
     """Every answer comes twice."""
     yield from connected()
-    yield post("VERSION_RESPONSE", False)
-    yield SETTLE
+    yield from rest_after(post("VERSION_RESPONSE", False))
     yield from bind()
     yield from created()
     yield from opened()
-    yield post("OPENCHANNEL_RESULT", 1, 0)
-    yield SETTLE
+    yield from rest_after(post("OPENCHANNEL_RESULT", 1, 0))
     yield from closed()
     yield from torn()
     yield from opened()
@@ -60,15 +54,11 @@ def answers_again() -> Steps:
 def unasked() -> Steps:
     """Answers without a request, rescinds of nothing, offers that come again."""
     yield from connected()
-    yield post("OPENCHANNEL_RESULT", UNKNOWN, 0)
-    yield SETTLE
-    yield post("GPADL_TORNDOWN", 1)
-    yield SETTLE
+    yield from rest_after(post("OPENCHANNEL_RESULT", UNKNOWN, 0))
+    yield from rest_after(post("GPADL_TORNDOWN", 1))
     yield from rescind(UNKNOWN)
-    yield offer(1)
-    yield SETTLE
-    yield happens("spurious")
-    yield SETTLE
+    yield from rest_after(offer(1))
+    yield from rest_after(happens("spurious"))
     yield from rescind()
 
 
@@ -76,14 +66,10 @@ def malformed() -> Steps:
     """Messages that are cut short or of a type that nobody knows."""
     yield from running()
     for flaw in ("short", "unknown type"):
-        yield offer(UNKNOWN)._replace(flaw=flaw)
-        yield SETTLE
-        yield post("RESCIND_CHANNELOFFER", 1, flaw=flaw)
-        yield SETTLE
-    yield user("close", DEVICE)
-    yield SETTLE
-    yield post("GPADL_TORNDOWN", 1, flaw="short")
-    yield SETTLE
+        yield from rest_after(offer(UNKNOWN)._replace(flaw=flaw))
+        yield from rest_after(post("RESCIND_CHANNELOFFER", 1, flaw=flaw))
+    yield from rest_after(user("close", DEVICE))
+    yield from rest_after(post("GPADL_TORNDOWN", 1, flaw="short"))
     yield from torn()
 
 
@@ -92,12 +78,10 @@ def busy() -> Steps:
     yield from connected()
     for function, answers in (("bind", 2), ("open", 1)):
         yield happens("busy")
-        yield user(function, DEVICE)
-        yield SETTLE
+        yield from rest_after(user(function, DEVICE))
         yield happens("busy")
         yield from created(1, answers)
-    yield post("OPENCHANNEL_RESULT", 1, 0)
-    yield SETTLE
+    yield from rest_after(post("OPENCHANNEL_RESULT", 1, 0))
     yield happens("busy")
     yield from closed()
     yield happens("busy")
@@ -107,21 +91,17 @@ def busy() -> Steps:
 def busy_contact() -> Steps:
     """The host has no room for the first messages of the guest."""
     yield user("load")
+    yield from rest_after(happens("busy"))
     yield happens("busy")
-    yield SETTLE
-    yield happens("busy")
-    yield post("VERSION_RESPONSE", True)
-    yield SETTLE
+    yield from rest_after(post("VERSION_RESPONSE", True))
     yield offer(1)
-    yield post("ALLOFFERS_DELIVERED")
-    yield SETTLE
+    yield from rest_after(post("ALLOFFERS_DELIVERED"))
 
 
 def reset() -> Steps:
     """The guest is reset while requests wait, and starts anew."""
     yield from ready()
-    yield user("open", DEVICE)
-    yield SETTLE
+    yield from rest_after(user("open", DEVICE))
     yield happens("reset")
     yield from running()
     yield happens("reset")

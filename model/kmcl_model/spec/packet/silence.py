@@ -121,8 +121,7 @@ def settle(s: PacketState, q: Quiet) -> PacketState:
     """What is still in flight shows which readings hold; nothing past is left to be cancelled."""
     if s.status == FLYING and not s.placed and s.connection in ("enabled", "disabled") and s.cancel:
         return assume(s, f"A91/{s.ending}:R2") if s.ending and not s.late else s
-    arrives = "peer free" in q.facts or (not s.wait and "full" not in q.facts)
-    if _held_by_pause(s) and arrives:
+    if _held_by_pause(s) and "peer free" in q.facts:
         s = assume(s, "A66:R2")
     if s.status == FLYING and s.answered and s.wait and s.connection == "open":
         if s.run == "paused" and "peer paused" not in q.facts:

@@ -1,0 +1,369 @@
+"""The judge of the control protocol, on traces written by hand."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from kmcl_conformance.control import ControlJudge
+from kmcl_conformance.subjects import VMBUS, allowed_instead
+from kmcl_model.control import GUEST, HOST, MESSAGES, version
+from kmcl_model.events import Call, Environment, Event, Lost, Message, Quiescence, Return, Signal
+from kmcl_model.spec.control import ControlSpecification
+
+DEVICE = "d0"
+QUIET = Quiescence("quiescence", True)
+
+
+def sent(name: str, *fields: int | str | bool, flaw: str = "") -> Message:
+    return Message("message", MESSAGES[name].sender, name, fields, flaw)
+
+
+def call(function: str, *arguments: str | int, by: str = "u0") -> Call:
+    return Call("call", GUEST, by, function, arguments)
+
+
+def done(function: str, errno: int = 0, by: str = "u0") -> Return:
+    return Return("return", GUEST, by, function, errno, ())
+
+
+def offer(relid: int = 1, device: str = DEVICE, index: int = 0) -> Message:
+    return sent("OFFERCHANNEL", relid, "class", device, index, False)
+
+
+def gpadl(number: int = 70, relid: int = 1, pages: int = 2) -> Message:
+    return sent("GPADL_HEADER", relid, number, 8 + 8 * pages, 1, 4096 * pages, 0, min(pages, 26))
+
+
+def opening(relid: int = 1, number: int = 70) -> Message:
+    return sent("OPENCHANNEL", relid, relid, number, 0, 1)
+
+
+def connected(*events: Event, accepted: int = version(5, 3)) -> list[Event]:
+    return [
+        call("load"),
+        sent("INITIATE_CONTACT", accepted, 0),
+        sent("VERSION_RESPONSE", True),
+        sent("REQUESTOFFERS"),
+        done("load"),
+        sent("ALLOFFERS_DELIVERED"),
+        offer(),
+        QUIET,
+        *events,
+    ]
+
+
+def ready(*events: Event) -> list[Event]:
+    """A device that an open can be tried on."""
+    return connected(call("bind", DEVICE), done("bind"), *events)
+
+
+def created(number: int = 70, relid: int = 1) -> list[Event]:
+    return [gpadl(number, relid), sent("GPADL_CREATED", relid, number, 0)]
+
+
+def opened(*events: Event) -> list[Event]:
+    result = sent("OPENCHANNEL_RESULT", 1, 1, 0)
+    return ready(call("open", DEVICE), *created(), opening(), result, done("open"), *events)
+
+
+def closed(*events: Event) -> list[Event]:
+    return opened(
+        call("close", DEVICE),
+        sent("CLOSECHANNEL", 1),
+        sent("GPADL_TEARDOWN", 1, 70),
+        sent("GPADL_TORNDOWN", 70),
+        done("close"),
+        *events,
+    )
+
+
+RESCIND = sent("RESCIND_CHANNELOFFER", 1)
+RELEASED = sent("RELID_RELEASED", 1)
+FAILS = 19
+
+BROKEN: dict[str, tuple[list[Event], str]] = {
+    "an offer is requested before contact": ([call("load"), sent("REQUESTOFFERS")], "V001"),
+    "contact is made twice": (
+        [call("load"), *[sent("INITIATE_CONTACT", version(5, 3), 0)] * 2],
+        "V002",
+    ),
+    "the refused version comes again": (
+        [
+            call("load"),
+            sent("INITIATE_CONTACT", version(5, 3), 0),
+            sent("VERSION_RESPONSE", False),
+            sent("INITIATE_CONTACT", version(5, 3), 0),
+        ],
+        "V003",
+    ),
+    "a version that there is not": ([call("load"), sent("INITIATE_CONTACT", 7, 0)], "V004"),
+    "contact anew": (connected(sent("INITIATE_CONTACT", version(4, 0), 0)), "V005"),
+    "silence after a refusal": (
+        [
+            call("load"),
+            sent("INITIATE_CONTACT", version(5, 3), 0),
+            sent("VERSION_RESPONSE", False),
+            QUIET,
+        ],
+        "V006",
+    ),
+    "offers requested twice": (connected(sent("REQUESTOFFERS")), "V008"),
+    "unload without UNLOAD": (connected(call("unload"), done("unload")), "V011"),
+    "UNLOAD without being told": (connected(sent("UNLOAD")), "V012"),
+    "unload without the answer": (
+        connected(call("unload"), sent("UNLOAD"), done("unload")),
+        "V013",
+    ),
+    "a GPADL after UNLOAD": (connected(call("unload"), sent("UNLOAD"), gpadl()), "V014"),
+    "a channel that was not offered": (connected(sent("CLOSECHANNEL", 5)), "V016"),
+    "a close after the release": (opened(RESCIND, RELEASED, sent("CLOSECHANNEL", 1)), "V017"),
+    "released twice": (connected(RESCIND, RELEASED, RELEASED), "V018"),
+    "released without a rescind": (connected(RELEASED), "V019"),
+    "not released": (connected(RESCIND, QUIET), "V020"),
+    "an open that waits for ever": (
+        ready(call("open", DEVICE), gpadl(), RESCIND, RELEASED, QUIET),
+        "V021",
+    ),
+    "an open after the release": (
+        opened(RESCIND, RELEASED, opening()),
+        "V022",
+    ),
+    "opened twice": (opened(opening()), "V024"),
+    "opened without an answer": (ready(call("open", DEVICE), gpadl(), opening()), "V025"),
+    "closed twice": (opened(sent("CLOSECHANNEL", 1), sent("CLOSECHANNEL", 1)), "V027"),
+    "closed without a word": (opened(call("close", DEVICE), done("close")), "V028"),
+    "a ring taken away": (opened(sent("GPADL_TEARDOWN", 1, 70)), "V029"),
+    "a ring that stays": (
+        ready(
+            call("open", DEVICE),
+            *created(),
+            opening(),
+            sent("OPENCHANNEL_RESULT", 1, 1, 5),
+            done("open", 11),
+        ),
+        "V030",
+    ),
+    "open before the answer": (
+        ready(call("open", DEVICE), *created(), opening(), done("open")),
+        "V031",
+    ),
+    "an open that fails for nothing": (ready(call("open", DEVICE), done("open", FAILS)), "V032"),
+    "an open that stalls": (ready(call("open", DEVICE), QUIET), "V033"),
+    "a buffer that stays": (
+        connected(
+            call("bind", DEVICE), *created(), done("bind"), call("unbind", DEVICE), done("unbind")
+        ),
+        "V034",
+    ),
+    "a close that does not wait": (
+        opened(
+            call("close", DEVICE),
+            sent("CLOSECHANNEL", 1),
+            sent("GPADL_TEARDOWN", 1, 70),
+            done("close"),
+        ),
+        "V035",
+    ),
+    "a signal of a closed channel": (closed(Signal("signal", GUEST, 1)), "V036"),
+    "an id that is in use": (ready(call("open", DEVICE), gpadl(), gpadl()), "V037"),
+    "an id that is being torn down": (
+        opened(
+            call("close", DEVICE), sent("CLOSECHANNEL", 1), sent("GPADL_TEARDOWN", 1, 70), gpadl()
+        ),
+        "V038",
+    ),
+    "bytes without pages": (
+        ready(call("open", DEVICE), sent("GPADL_HEADER", 1, 70, 24, 1, 3 * 4096, 0, 2)),
+        "V039",
+    ),
+    "more pages than fit": (
+        ready(call("open", DEVICE), sent("GPADL_HEADER", 1, 70, 8 + 8 * 30, 1, 30 * 4096, 0, 27)),
+        "V040",
+    ),
+    "a body of nothing": (ready(call("open", DEVICE), sent("GPADL_BODY", 0, 70, 1)), "V041"),
+    "a body that never comes": (ready(call("open", DEVICE), gpadl(pages=30), QUIET), "V042"),
+    "the teardown of a request": (
+        ready(call("open", DEVICE), gpadl(), sent("GPADL_TEARDOWN", 1, 70)),
+        "V043",
+    ),
+    "the teardown of another's": (
+        opened(offer(2, "d1"), QUIET, sent("GPADL_TEARDOWN", 2, 70)),
+        "V044",
+    ),
+    "torn down twice": (
+        opened(sent("CLOSECHANNEL", 1), *[sent("GPADL_TEARDOWN", 1, 70)] * 2),
+        "V045",
+    ),
+    "an answer for another channel": (
+        ready(call("open", DEVICE), gpadl(), sent("GPADL_CREATED", 2, 70, 0), opening()),
+        "V046",
+    ),
+    "an answer with another open id": (
+        ready(
+            call("open", DEVICE),
+            *created(),
+            opening(),
+            sent("OPENCHANNEL_RESULT", 1, 9, 0),
+            done("open"),
+        ),
+        "V047",
+    ),
+    "a crash after an unknown message": (
+        connected(offer(9)._replace(flaw="unknown type"), Lost("lost", "crash", "oops")),
+        "V051",
+    ),
+    "the release of nothing": (
+        connected(sent("RESCIND_CHANNELOFFER", 9), sent("RELID_RELEASED", 9)),
+        "V052",
+    ),
+    "a message that is lost": (
+        ready(Environment("environment", HOST, "busy"), call("open", DEVICE), QUIET),
+        "V054",
+    ),
+    "a move in an old version": (
+        [*opened(), sent("MODIFYCHANNEL", 1, 1)][:1]
+        + [
+            e._replace(fields=(version(4, 0), 0))
+            if isinstance(e, Message) and e.message == "INITIATE_CONTACT"
+            else e
+            for e in opened(call("move", DEVICE, 1), sent("MODIFYCHANNEL", 1, 1))[1:]
+        ],
+        "V055",
+    ),
+    "a move that does not wait": (
+        opened(call("move", DEVICE, 1), sent("MODIFYCHANNEL", 1, 1), done("move")),
+        "V056",
+    ),
+    "a subchannel alone": (
+        connected(offer(3, DEVICE, 1), *created(71, 3), opening(3, 71)),
+        "V057",
+    ),
+    "a primary closed first": (
+        opened(
+            offer(3, DEVICE, 1),
+            *created(71, 3),
+            opening(3, 71),
+            sent("OPENCHANNEL_RESULT", 3, 3, 0),
+            sent("CLOSECHANNEL", 1),
+        ),
+        "V058",
+    ),
+    "bind before the answer": (connected(call("bind", DEVICE), gpadl(), done("bind")), "V060"),
+}
+"""By what the guest does wrong at the last event: the trace, and the requirement it breaks."""
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_the_last_event_breaks_the_requirement_and_none_before_it(what: str) -> None:
+    events, requirement = BROKEN[what]
+    judge = ControlJudge(ControlSpecification())
+
+    assert [judge.feed(event) for event in events[:-1]] == [None] * (len(events) - 1)
+    failure = judge.feed(events[-1])
+
+    assert failure is not None
+    assert requirement in failure.requirements
+
+
+def legal() -> Iterator[tuple[str, list[Event]]]:
+    yield "a whole life", closed(RESCIND, RELEASED, QUIET)
+    yield "a close that crosses the rescind", opened(RESCIND, sent("CLOSECHANNEL", 1), RELEASED)
+    yield (
+        "an open that crosses the rescind",
+        ready(
+            call("open", DEVICE),
+            *created(),
+            RESCIND,
+            opening(),
+            RELEASED,
+            done("open", FAILS),
+            QUIET,
+        ),
+    )
+    yield (
+        "an answer after the rescind",
+        ready(
+            call("open", DEVICE),
+            gpadl(),
+            RESCIND,
+            RELEASED,
+            done("open", FAILS),
+            sent("GPADL_CREATED", 1, 70, 0),
+            QUIET,
+        ),
+    )
+    yield "a new life of the relid", connected(RESCIND, RELEASED, offer(), RESCIND, RELEASED, QUIET)
+    yield "an id that is used again", closed(call("open", DEVICE), *created(), opening())
+    yield "a rescind of nothing", connected(sent("RESCIND_CHANNELOFFER", 9), QUIET)
+    yield "a short rescind", connected(RESCIND._replace(flaw="short"), QUIET)
+    yield "an unasked answer", connected(sent("OPENCHANNEL_RESULT", 1, 1, 0), QUIET)
+    yield (
+        "two descriptors",
+        opened(call("open", DEVICE), done("open"), call("close", DEVICE), done("close"), QUIET),
+    )
+    yield (
+        "a reset in the middle",
+        ready(call("open", DEVICE), gpadl(), Environment("environment", GUEST, "reset"), *opened()),
+    )
+    yield (
+        "release after UNLOAD",
+        connected(
+            call("unload"), sent("UNLOAD"), sent("UNLOAD_RESPONSE"), RELEASED, done("unload"), QUIET
+        ),
+    )
+    yield (
+        "no UNLOAD in an old version",
+        connected(call("unload"), done("unload"), accepted=version(2, 4)),
+    )
+
+
+@pytest.mark.parametrize("events", [pytest.param(e, id=what) for what, e in legal()])
+def test_what_is_legal_is_accepted(events: list[Event]) -> None:
+    judge = ControlJudge(ControlSpecification())
+
+    assert [judge.feed(event) for event in events] == [None] * len(events)
+
+
+def test_what_would_have_been_right_is_said_in_words() -> None:
+    events = opened(call("close", DEVICE))
+
+    assert allowed_instead(VMBUS.specification(), events) == (
+        "guest: CLOSECHANNEL(1)",
+        "guest: MODIFYCHANNEL(child_relid=1, target_vp=0)",
+        "guest: signal(1)",
+        "guest: GPADL_HEADER(child_relid=1, gpadl=925695, range_buflen=16, rangecount=1, "
+        "byte_count=4096, byte_offset=0, pfns=1)",
+    )
+
+
+def test_a_fork_goes_its_own_way() -> None:
+    judge = ControlJudge(ControlSpecification())
+    for event in opened():
+        judge.feed(event)
+    fork = judge.fork()
+
+    assert fork.feed(sent("CLOSECHANNEL", 1)) is None
+    assert fork.feed(sent("CLOSECHANNEL", 1)) is not None
+    assert judge.feed(sent("CLOSECHANNEL", 1)) is None
+
+
+def test_faults_are_told_apart_by_where_the_channel_stands() -> None:
+    def named(*events: Event) -> dict[str, int]:
+        judge = ControlJudge(ControlSpecification())
+        for event in events:
+            judge.feed(event)
+        return dict(judge.faults)
+
+    asked = ready(call("open", DEVICE), gpadl())
+    assert named(*connected(RESCIND)) == {"rescind-idle": 1}
+    assert named(*ready(RESCIND)) == {"rescind-bound": 1}
+    assert named(*asked, RESCIND) == {"rescind-creating": 1}
+    assert named(*asked, sent("GPADL_CREATED", 1, 70, 5)) == {"refuse-gpadl": 1}
+    assert named(*asked, RESCIND, sent("GPADL_CREATED", 1, 70, 0)) == {
+        "rescind-creating": 1,
+        "answer-late": 1,
+    }
+    assert named(*opened(RESCIND, RESCIND)) == {"rescind-open": 1, "rescind-again": 1}
+    assert named(*opened(sent("OPENCHANNEL_RESULT", 1, 1, 0))) == {"answer-again": 1}
+    assert named(*opened(sent("OPENCHANNEL_RESULT", 8, 1, 0))) == {"answer-unasked": 1}
+    assert named(*closed()) == {}

@@ -1,0 +1,130 @@
+"""What the control connection can ask of the programmable host; the test plays the guest."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from kmcl_adapters.host.channel import TEST_CLASS
+from kmcl_adapters.host.rules import RuleError
+from kmcl_adapters.host.scripted import ScriptedGuest
+from kmcl_lab.hosting.commands import HostCommands
+from kmcl_lab.hosting.control import CommandError
+from kmcl_model.case import stimulus_to_json
+from kmcl_model.stimuli import Invoke
+
+
+class Desk:
+    """The commands over a host without a machine."""
+
+    def __init__(self) -> None:
+        self.guest = ScriptedGuest()
+        self.done: list[str] = []
+        note = self.done.append
+        hosting = SimpleNamespace(
+            host=self.guest.host,
+            machine=SimpleNamespace(vcpus=[SimpleNamespace(exits={2: 3})]),
+            running=True,
+            resets=0,
+            stalls=[],
+            reset=lambda: note("reset"),
+            stop=lambda: note("stop"),
+            go_on=lambda: note("cont"),
+            save=lambda name: note(f"save {name}"),
+            rewind=lambda name: note(f"rewind {name}"),
+            tsc_offset=lambda: 0,
+        )
+        self.commands = HostCommands(cast(Any, hosting)).table()
+
+    def ask(self, command: str, **arguments: Any) -> Any:
+        return self.commands[command](**arguments)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_a_channel_is_offered_shown_and_taken_back(desk: Desk) -> None:
+    told = desk.ask("offer", class_id=TEST_CLASS, user_data="6d696e65", monitor=3)
+    (offer,) = desk.guest.connect()
+    assert (offer["child_relid"], offer["if_instance"]) == (told["relid"], told["instance"])
+    assert (offer["user_def"][:4], offer["monitorid"]) == (b"mine", 3)
+    (shown,) = desk.ask("channels")
+    assert (shown["state"], shown["class_id"]) == ("offered", TEST_CLASS)
+    desk.ask("rescind", relid=told["relid"])
+
+    assert desk.guest.names() == ["RESCIND_CHANNELOFFER"]
+    with pytest.raises(CommandError, match="there is no channel 99"):
+        desk.ask("rescind", relid=99)
+
+
+def test_messages_are_steered_and_found_again(desk: Desk) -> None:
+    relid = desk.ask("offer")["relid"]
+    desk.guest.connect()
+    since = desk.ask("figures")["trace"]
+    desk.ask("rule", name="GPADL_CREATED", action="hold")
+    assert desk.guest.share(relid, 5, [8, 9]) == []
+    assert desk.ask("held")[0][:2] == ["host", "GPADL_CREATED"]
+    assert desk.ask("release") == {"name": "GPADL_CREATED"}
+    assert desk.guest.names() == ["GPADL_CREATED"]
+    assert [entry[3] for entry in desk.ask("trace", since=since)] == [
+        "GPADL_HEADER",
+        "HELD",
+        "GPADL_CREATED",
+    ]
+    found = desk.ask("wait-for", name="GPADL_CREATED", since=since, gpadl=5)
+    assert found[2:4] == ["host", "GPADL_CREATED"]
+    desk.ask("send", name="RESCIND_CHANNELOFFER", child_relid=77)
+    desk.ask("send", hex="6300000000000000")
+    desk.ask("signal", relid=relid)
+
+    first = desk.guest.read()
+    assert first is not None
+    assert first.fields == {"child_relid": 77}
+    assert desk.guest.events() == [relid]
+    with pytest.raises(CommandError, match="no message is held at place 0"):
+        desk.ask("release")
+    with pytest.raises(RuleError, match="no such message"):
+        desk.ask("rule", name="NO_SUCH", action="drop")
+
+
+def test_versions_are_refused(desk: Desk) -> None:
+    desk.ask("refuse-versions", versions=[0x50003])
+
+    assert desk.guest.contact()["version_supported"] == 0
+    assert desk.guest.contact(0x50002)["version_supported"] == 1
+
+
+def test_the_machine_is_steered(desk: Desk) -> None:
+    for command in ("stop", "cont", "system_reset"):
+        desk.ask(command)
+    desk.ask("save", name="here")
+    desk.ask("rewind", name="here")
+
+    assert desk.done == ["stop", "cont", "reset", "save here", "rewind here"]
+    assert desk.ask("query-status") == {"running": True, "status": "running"}
+    assert desk.ask("query-version")["host"].startswith("kmcl programmable host")
+    figures = desk.ask("figures")
+    assert (figures["exits"], figures["resets"]) == ([{2: 3}], 0)
+    assert figures["resident_kib"] > 0
+    assert figures["descriptors"] > 0
+
+
+def test_a_server_is_played_on_an_instance(desk: Desk) -> None:
+    with pytest.raises(CommandError, match="nobody serves a channel"):
+        desk.ask("end", do="open")
+    instance = "00000000-0000-4000-8000-000000000001"
+    desk.ask("serve", class_id=TEST_CLASS, instance=instance, ring_bytes=69632)
+    desk.guest.connect()
+    desk.ask("end", do="open")
+    for function, arguments in (("VmbChannelAllocate", (True,)), ("VmbChannelEnable", ())):
+        stimulus = stimulus_to_json(Invoke("invoke", "server", "t0", function, arguments))
+        told = desk.ask("end", do="apply", stimulus=stimulus)
+    (offer,) = desk.guest.read_all()
+    _, offered, opening, *_ = told["traffic"]
+    desk.ask("end", do="close")
+
+    assert offer.fields["if_instance"] == instance
+    assert (offered, opening) == (offer.fields["child_relid"], 0)
+    assert desk.guest.names() == ["RESCIND_CHANNELOFFER"]
