@@ -10,6 +10,8 @@ import struct
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from kmcl_adapters.control import described
+
 from .channel import HostChannel, HostOffer, State
 from .control import Control, version
 from .messages import Message, encode
@@ -23,9 +25,7 @@ FLAWS: Final = ("", "short", "unknown type")
 """What can be wrong with the bytes of a message: cut by one, or of a type that nobody knows."""
 
 _NUMBER: Final = struct.Struct("<I")
-_RANGE: Final = struct.Struct("<II")
 _UNKNOWN_NUMBER: Final = 200
-_FRAME_BYTES: Final = 8
 _CONNECTIONS: Final = (1, 4)
 _FIRST_WITH_ID: Final = version(5, 0)
 
@@ -65,14 +65,7 @@ class ByHand(Control):
 
     def told(self, message: Message) -> dict[str, Any]:
         """The fields, and of a page list what is in it."""
-        fields, rest = message.fields, message.rest
-        if message.name == "GPADL_HEADER" and len(rest) >= _RANGE.size:
-            count, offset = _RANGE.unpack_from(rest)
-            pages = (len(rest) - _RANGE.size) // _FRAME_BYTES
-            return fields | {"byte_count": count, "byte_offset": offset, "pfns": pages}
-        if message.name == "GPADL_BODY":
-            return fields | {"pfns": len(rest) // _FRAME_BYTES}
-        return fields
+        return message.fields | described(message.name, message.rest)
 
     def post(self, name: str, fields: Mapping[str, Any], flaw: str = "") -> None:
         """Send a message with these fields, others as a host has them. Raises ValueError."""

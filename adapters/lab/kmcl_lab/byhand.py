@@ -11,7 +11,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from kmcl_adapters.control import Field, Gone, Returned, Seen, Sent, Signalled
+from kmcl_adapters.control import Field, Gone, Returned, Seen
+from kmcl_adapters.control import seen_of as wire_seen_of
+from kmcl_model.control import GUEST, HOST
 
 from .channel import Job
 from .lab import Lab
@@ -33,17 +35,13 @@ def seen_of(sender: str, name: str, fields: Mapping[str, Any], note: str) -> See
         if "do" not in fields:
             return None
         return Returned(str(fields["by"]), str(fields["do"]), int(fields["errno"]))
-    if name == "SIGNAL":
-        return Signalled(sender, int(fields["child_relid"])) if sender == "guest" else None
-    if name == "CRASH":
-        return Gone("crash", "the guest's kernel panics")
-    if name in ("REWIND", "RESET"):
+    if sender == HOST and name == "SIGNAL":
+        return None  # the test knows it as what the world did
+    if sender == GUEST and note.startswith(_REFUSED):
         return None
-    if sender == "guest" and note.startswith(_REFUSED):
-        return None
-    if name == "UNREADABLE" or (sender == "guest" and note):
+    if sender == GUEST and note:
         return Gone("garbage", f"{name}: {note}")
-    return Sent(sender, name, fields, note)
+    return wire_seen_of(sender, name, fields, note)
 
 
 class LabPort:

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 __all__ = ["User", "main"]
 
-_MODULES: Final = ("hv_vmbus", "uio_hv_generic")
+_MODULES: Final = ("hv_vmbus", "hv_utils", "uio_hv_generic")
 _FOLDER: Final = Path("/mod")
 _BUS: Final = Path("/sys/bus/vmbus")
 _DRIVER: Final = _BUS / "drivers/uio_hv_generic"
@@ -62,7 +62,7 @@ class User:
     # The calls; each raises OSError --------------------------------------------------------
 
     def load(self) -> None:
-        """Insert the driver of the bus, then the one that gives its devices to programs."""
+        """Insert the driver of the bus, then those of its devices."""
         for name in _MODULES:
             descriptor = os.open(_FOLDER / f"{name}.ko", os.O_RDONLY)
             try:
@@ -71,7 +71,7 @@ class User:
                 os.close(descriptor)
 
     def unload(self) -> None:
-        """Remove both."""
+        """Remove all of them."""
         for name in reversed(_MODULES):
             self._checked(_DELETE_MODULE, name.encode(), os.O_NONBLOCK)
 

@@ -19,7 +19,7 @@ from .program import Descriptors, Hosting
 
 __all__ = ["main"]
 
-_WITHOUT_BUS: Final = "kmcl_without=hv_vmbus,uio_hv_generic"
+_WITHOUT_BUS: Final = "kmcl_without=hv_vmbus,hv_utils,uio_hv_generic"
 """Of the guest's command line: its first program finds it among its variables."""
 
 

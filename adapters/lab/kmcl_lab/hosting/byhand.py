@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -15,7 +16,6 @@ __all__ = ["ByHandCommands"]
 
 _AT_ONCE: Final = 400
 """Entries of the trace in one answer."""
-_RINGS: Final = "ring_buffer_gpadlhandle"
 _DULL: Final = frozenset({"user_def", "userdata", "interrupt_page"})
 
 
@@ -75,15 +75,18 @@ class ByHandCommands:
     def wait(self, since: int, rest: int, limit: float = 20.0) -> dict[str, Any]:
         """The same when the job has said that it rests, in answer to that question. Raises
         CommandError where it does not."""
-        try:
-            self._host.wait_for("SAID", since, limit, rest=rest)
-        except TimeoutError:
-            raise CommandError(f"the guest's user does not rest within {limit:g} s") from None
-        return self.seen(since)
+        deadline, place = time.monotonic() + limit, since
+        while True:
+            self._hosting.said.clear()  # before we look: what comes later sets it again
+            with self._host.changed:
+                entries = self._host.trace.since(place)
+            for entry in entries:
+                place = entry.number + 1
+                if entry.name == "SAID" and entry.fields.get("rest") == rest:
+                    return self.seen(since)
+            if not self._hosting.said.wait(max(0.0, deadline - time.monotonic())):
+                raise CommandError(f"the guest's user does not rest within {limit:g} s")
 
 
 def _plain(fields: Any) -> dict[str, Any]:
-    named = {k: v for k, v in fields.items() if k not in _DULL and not isinstance(v, bytes)}
-    if _RINGS in named:
-        named["ringbuffer_gpadlhandle"] = named.pop(_RINGS)
-    return named
+    return {k: v for k, v in fields.items() if k not in _DULL and not isinstance(v, bytes)}

@@ -90,6 +90,8 @@ class Hosting:
         self._job = 0
         self._said = FrameReader()
         self._line = b""
+        self.said = threading.Event()
+        """Set when the job has said something."""
 
     def hear(self, job: int) -> None:
         """Each line of JSON that this job of the agent says is an entry of the trace, in the exact
@@ -107,6 +109,7 @@ class Hosting:
                     with self.host.changed:
                         for line in lines:
                             self.host.note("guest", "SAID", json.loads(line))
+                    self.said.set()
 
     def start(self) -> None:
         """Boot, and serve the streams."""
