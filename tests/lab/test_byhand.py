@@ -61,7 +61,11 @@ class Table:
             self.orders.append(order)
 
     def say(self, what: dict[str, Any]) -> None:
-        self.host.note("guest", "SAID", what)
+        self.note("SAID", what)
+
+    def note(self, name: str, fields: dict[str, Any]) -> None:
+        with self.host.changed:
+            self.host.note("guest", name, fields)
 
     def again(self) -> Any:
         self.beginnings += 1
@@ -203,7 +207,7 @@ def test_a_guest_that_never_rests_is_lost(table: Table) -> None:
     port = table.port()
 
     def restless() -> None:
-        table.host.note("guest", "SIGNAL", {"child_relid": 3})
+        table.note("SIGNAL", {"child_relid": 3})
         table.on_rest = restless
 
     table.on_rest = restless
@@ -238,7 +242,7 @@ def test_a_panic_that_the_guest_tells_of_is_a_crash(table: Table) -> None:
 def test_a_long_trace_comes_in_pieces(table: Table) -> None:
     port = table.port()
     for relid in range(1000):
-        table.host.note("guest", "SIGNAL", {"child_relid": relid})
+        table.note("SIGNAL", {"child_relid": relid})
 
     assert port.take() == [Signalled("guest", relid) for relid in range(1000)]
 
