@@ -36,9 +36,7 @@ class Table:
     def __init__(self) -> None:
         self.guest = ScriptedGuest()
         self.host = self.guest.host
-        hosting = SimpleNamespace(
-            host=self.host, hear=lambda job: None, said=threading.Event()
-        )
+        hosting = SimpleNamespace(host=self.host, hear=lambda job: None, said=threading.Event())
         self.commands = ByHandCommands(cast(Any, hosting)).table()
         self.lost: GuestLost | None = None
         self.orders: list[dict[str, Any]] = []
@@ -75,8 +73,8 @@ class Table:
         return LabPort(cast(Any, self), self.again)
 
     def contact(self, wanted: int = version(5, 3)) -> None:
-        pages = {"interrupt_page": 0, "monitor_page1": 0, "monitor_page2": 0}
-        fields = {"vmbus_version_requested": wanted, "target_vcpu": 0} | pages
+        fields: dict[str, Any] = {"vmbus_version_requested": wanted, "target_vcpu": 0}
+        fields |= {"interrupt_page": 0, "monitor_page1": 0, "monitor_page2": 0}
         assert self.guest.post("INITIATE_CONTACT", **fields) == 0
 
 
@@ -134,6 +132,7 @@ def test_versions_without_connection_ids_get_none(table: Table) -> None:
 def test_a_message_can_be_wrong(table: Table, flaw: str, number: int, cut: int) -> None:
     raw: list[bytes] = []
     table.host.slot.put = lambda payload, told: (raw.append(payload), told())  # type: ignore
+    table.host.slot.page = 0
     port = table.port()
     port.post("RESCIND_CHANNELOFFER", {"child_relid": 3}, flaw)
 
@@ -147,6 +146,16 @@ def test_an_id_that_is_wrong_is_no_flaw_of_bytes(table: Table) -> None:
     port.post("GPADL_TORNDOWN", {"gpadl": 1009}, "wrong id")
 
     assert [m.fields for m in table.guest.read_all()] == [{"gpadl": 1009}]
+
+
+def test_a_guest_that_has_left_misses_what_is_sent(table: Table) -> None:
+    port = table.port()
+    table.contact()
+    table.host.synic_changed(0, 0, 0, 0)
+    port.post("UNLOAD_RESPONSE", {}, "")
+    port.settle()
+
+    assert [cast(Sent, s).message for s in port.take()] == ["INITIATE_CONTACT", "UNLOAD_RESPONSE"]
 
 
 def test_flaws_that_nobody_knows_are_refused(table: Table) -> None:

@@ -1,8 +1,10 @@
 """The guest's user, with the test as its kernel."""
 
+import ctypes
 import errno
 import json
 import os
+import time
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -74,7 +76,7 @@ def test_a_failure_of_the_kernel_is_told_by_its_number(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kernel.result = -1
-    monkeypatch.setattr(module.ctypes, "get_errno", lambda: errno.ETIMEDOUT)
+    monkeypatch.setattr(ctypes, "get_errno", lambda: errno.ETIMEDOUT)
 
     assert kernel.make("load") == errno.ETIMEDOUT
     assert len(kernel.calls) == 1
@@ -102,9 +104,9 @@ def test_the_newest_descriptor_is_used_and_closed_first(
     opened = iter((50, 51))
     written: list[tuple[int, bytes]] = []
     closed: list[int] = []
-    monkeypatch.setattr(module.os, "open", lambda path, flags: next(opened))
-    monkeypatch.setattr(module.os, "write", lambda *arguments: written.append(arguments))
-    monkeypatch.setattr(module.os, "close", closed.append)
+    monkeypatch.setattr(os, "open", lambda path, flags: next(opened))
+    monkeypatch.setattr(os, "write", lambda *arguments: written.append(arguments))
+    monkeypatch.setattr(os, "close", closed.append)
     done = [kernel.make(do, GUID) for do in ("open", "open", "notify", "close", "close")]
 
     assert done == [0] * 5
@@ -122,15 +124,15 @@ def test_interrupts_of_the_primary_channel_are_moved(kernel: Kernel) -> None:
 def test_rest_is_told_when_nobody_else_wants_to_run(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running = iter("1 3 1 1 1 1".split())
+    running = iter(["1", "3", "1", "1", "1", "1"])
     looks: list[str] = []
 
     def read(path: Path) -> str:
         looks.append(next(running))
         return f"0.1 0.2 0.3 {looks[-1]}/70 99\n"
 
-    monkeypatch.setattr(module.Path, "read_text", read)
-    monkeypatch.setattr(module.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(Path, "read_text", read)
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
     kernel.user.order({"rest": 4})
 
     assert json.dumps(kernel.said.get(timeout=60)) == '{"rest": 4}'

@@ -59,7 +59,7 @@ class Control:
         self.tearing_down: list[int] = []
         """GPADLs of rings that somebody here still uses; the guest waits for them."""
 
-    _STATE: Final = ("refused", "agreed", "connection", "monitor_page", "offers_asked")
+    _STATE: tuple[str, ...] = ("refused", "agreed", "connection", "monitor_page", "offers_asked")
 
     def save(self) -> dict[str, Any]:
         """For ``restore``."""
@@ -122,7 +122,7 @@ class Control:
             self.connection = connection
             page = fields["monitor_page2"] & ~(PAGE - 1)
             self.monitor_page = page if page + PAGE <= len(self.host.machine.memory) else 0
-            self.host.share(page // PAGE)
+            self.host.written.add(page // PAGE)
 
     def unload(self, message: Message) -> None:
         """The guest wants to have nothing to do with us any more."""
@@ -253,7 +253,7 @@ class Control:
                 raise Unfit(f"GPADL {channel.ring_gpadl} is not one of the channel")
             pages = fields["downstream_ringbuffer_pageoffset"]
             self.host.use_rings(channel, rings_of(self.host.machine.memory, gpadl, pages))
-            self.host.share(*gpadl.frames)
+            self.host.written.add(*gpadl.frames)
         except Unfit:
             channel.target_vp = 0
             self.answer_open(channel, _INVALID)

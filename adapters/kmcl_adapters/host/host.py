@@ -18,6 +18,7 @@ from .control import Control, Status
 from .gpadl import GpadlTable
 from .machine import PAGE, SINT, Machine
 from .messages import LONGEST, Unreadable, decode, encode
+from .pages import PageSet
 from .rules import Rule, Rules
 from .slot import MessageSlot
 from .trace import GUEST, HOST, Entry, Trace
@@ -72,7 +73,8 @@ def _by_timer(seconds: float, call: Callable[[], object]) -> None:
 
 
 class VmbusHost:
-    """The host of one machine. ``later`` makes a call after so many seconds."""
+    """The host of one machine. ``later`` makes a call after so many seconds. ``written``: what may
+    have been written here of its memory; ``busy``: so many of the next posts find no room."""
 
     def __init__(
         self,
@@ -92,10 +94,8 @@ class VmbusHost:
         self.gpadls = self.no_gpadls()
         self.slot = parts.slot(machine)
         self.crashes = 0
-        self.shared_pages = 0
-        """One bit for each page of the guest that was ever written here, or may have been."""
+        self.written = PageSet(len(machine.memory) // PAGE)
         self.busy = 0
-        """So many of the next posts find no room."""
         self._later = later
         self._message_pages: dict[int, int] = {}
         self._event_pages: dict[int, int] = {}
@@ -113,18 +113,13 @@ class VmbusHost:
         with self.changed:
             for pages, value in ((self._message_pages, messages), (self._event_pages, events)):
                 address = value & ~(PAGE - 1)
-                self.share(address // PAGE)
+                self.written.add(address // PAGE)
                 on = value & _ENABLED and address + PAGE <= len(self.machine.memory)
                 if on and (pages is self._event_pages or control & _ENABLED):
                     pages[vp] = address
                 else:
                     pages.pop(vp, None)
             self.direct_messages(self.slot.vp)
-
-    def share(self, *frames: int) -> None:
-        """The host may write these pages from now on."""
-        for frame in frames:
-            self.shared_pages |= 1 << frame if frame < len(self.machine.memory) // PAGE else 0
 
     def direct_messages(self, vp: int) -> None:
         """Messages go to this processor from now on."""

@@ -34,7 +34,7 @@ class ByHand(Control):
     """Put into ``VmbusHost.control`` before the guest makes contact. ``wanted``: the version it has
     asked for last."""
 
-    _STATE: Final = ("agreed", "connection", "wanted")
+    _STATE = ("agreed", "connection", "wanted")
 
     def __init__(self, host: VmbusHost) -> None:
         super().__init__(host)
@@ -68,7 +68,8 @@ class ByHand(Control):
         return message.fields | described(message.name, message.rest)
 
     def post(self, name: str, fields: Mapping[str, Any], flaw: str = "") -> None:
-        """Send a message with these fields, others as a host has them. Raises ValueError."""
+        """Send a message with these fields, others as a host has them; a guest that has taken its
+        message page down does not get it. Raises ValueError."""
         if flaw not in FLAWS:
             raise ValueError(f"{flaw}: no flaw of bytes; there are: {', '.join(FLAWS[1:])}")
         host = self.host
@@ -78,7 +79,10 @@ class ByHand(Control):
             payload = payload[:-1]
         elif flaw:
             payload = _NUMBER.pack(_UNKNOWN_NUMBER) + payload[_NUMBER.size :]
-        host.slot.put(payload, lambda: host.note("host", name, fields, flaw))
+        if host.slot.page is None:  # nobody is there: it is lost, and must not wait for the next
+            host.note("host", name, fields, flaw)
+        else:
+            host.slot.put(payload, lambda: host.note("host", name, fields, flaw))
 
     def _complete(self, name: str, fields: Mapping[str, Any], flaw: str) -> dict[str, Any]:
         if name == "OFFERCHANNEL":

@@ -21,7 +21,10 @@ from .problem import GuestLost, LabProblem
 from .qmp import Monitor, MonitorError
 from .watch import LIMITS, Limits, Lost, Stage, Watch
 
-__all__ = ["Boot"]
+__all__ = ["HOST_IS_SILENT", "Boot"]
+
+HOST_IS_SILENT: Final = "the VMBus host does not answer"
+"""In the words about a hang: it is not the guest's own."""
 
 _LOGS: Final = {"console": "inner-console.log", "host": "host.log"}
 _WATCH_SECONDS: Final = 0.5
@@ -200,7 +203,7 @@ class Boot:
             state = self.monitor.execute("query-status", limit=_ASK_SECONDS)
             said.append(f"the VMBus host answers, its guest is {state['status']}")
         except MonitorError:
-            said.append("the VMBus host does not answer")
+            said.append(HOST_IS_SILENT)
         if self.supervisor is not None:
             try:
                 for line in ("info status", "info registers", "info lapic"):

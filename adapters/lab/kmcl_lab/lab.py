@@ -46,7 +46,8 @@ class Lab:
     """Starts with ``start`` or ``with``. ``out`` takes the logs, one folder for each start.
 
     A start that hangs is tried again, ``attempts`` times in all, and counted; ``tell`` hears of
-    it in one line. ``options``: more of the programmable host's. Methods raise LabProblem, and GuestLost when a guest is lost.
+    it in one line. ``options``: more of the programmable host's. Methods raise LabProblem,
+    and GuestLost when a guest is lost.
     """
 
     def __init__(

@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from kmcl_adapters import AdapterError, Description, Session
 from kmcl_adapters.control import ControlSession
+from kmcl_model.events import Event, Lost
 
-from .adapter import LabSession
+from .adapter import Hang
+from .boot import HOST_IS_SILENT
 from .byhand import LabPort
 from .channel import Job
 from .images import build, default_cache
@@ -23,7 +26,7 @@ from .lab import Lab
 from .machine import HostKind
 from .problem import LabProblem
 
-__all__ = ["CAPABILITIES", "OPTIONS", "LinuxAdapter", "create"]
+__all__ = ["CAPABILITIES", "OPTIONS", "LinuxAdapter", "LinuxSession", "create"]
 
 CAPABILITIES: Final = frozenset({"guest", "load", "reset", "busy", "spurious"})
 OPTIONS: Final = ("--by-hand", "--memory=256")
@@ -33,13 +36,40 @@ _IDLE_SECONDS: Final = 0.006
 _READY_SECONDS: Final = 60.0
 
 
+class LinuxSession:
+    """A session whose guest can be lost. ``doubt`` says why that is no verdict on it; ``take``
+    raises Hang then."""
+
+    def __init__(self, session: ControlSession, doubt: Callable[[], str]) -> None:
+        self._session = session
+        self._doubt = doubt
+        self.apply = session.apply
+        self.runnable = session.runnable
+        self.close = session.close
+
+    def take(self) -> list[Event]:
+        """The events since the last call. Raises Hang."""
+        events = self._session.take()
+        if events and isinstance(events[-1], Lost) and (why := self._doubt()):
+            raise Hang(f"linux: {why}")
+        return events
+
+
 class LinuxAdapter:
     """Of a lab that is running, with ``OPTIONS``; both end with ``close``. A guest that was lost is
-    replaced before the next session."""
+    replaced before the next session.
+
+    Nested under emulation a guest that is lost is doubted once, because the emulator can be the
+    cause; what loses it again when it is played again is a result. A hang of the host as well is
+    never one.
+    """
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self._job: int | None = None
+        self._losses = 0
+        """Sessions in a row in which the guest was lost."""
+        self._is_suspect = False
 
     def describe(self) -> Description:
         """The kernel of the guest."""
@@ -57,7 +87,20 @@ class LinuxAdapter:
             port = LabPort(self.lab, self._again)
         except LabProblem as problem:
             raise AdapterError(f"linux: {problem}") from None
-        return LabSession(self.lab, ControlSession(port, exact=False))
+        if not self._is_suspect:
+            self._losses = 0
+        self._is_suspect = False
+        return LinuxSession(ControlSession(port, exact=False), self._doubt)
+
+    def _doubt(self) -> str:
+        """Why a loss is no verdict on the guest; empty where it is one."""
+        self._is_suspect = True
+        self._losses += 1
+        lost = self.lab.lost
+        if lost is not None and HOST_IS_SILENT in str(lost):
+            return str(lost)
+        first = self.lab.choice.nested and self._losses == 1
+        return str(lost or "the guest was lost") if first else ""
 
     def _save(self) -> None:
         """Keep the moment at which sessions begin."""
@@ -80,13 +123,15 @@ class LinuxAdapter:
         self.lab.close()
 
 
+def _tell(text: str) -> None:
+    print(f"lab: {text}", file=sys.stderr)
+
+
 def create(argument: str) -> LinuxAdapter:
     """``linux:`` or ``linux:VERSION``, a kernel as in ``kmcl lab build --kernel``. Raises
     AdapterError."""
     try:
-        images = build(
-            default_cache(), argument or None, tell=lambda text: print(f"lab: {text}", file=sys.stderr)
-        )
+        images = build(default_cache(), argument or None, tell=_tell)
         folder = Path(tempfile.mkdtemp(prefix="kmcl-lab-logs-"))
         lab = Lab(images, folder, host=HostKind.PROGRAMMABLE, options=OPTIONS)
         lab.start()

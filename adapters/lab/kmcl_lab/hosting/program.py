@@ -194,7 +194,7 @@ class Hosting:
         """What guest and host have written since the last time differs from every moment."""
         pages = self.machine.changed_pages()
         for moment in self.moments.values():
-            moment.changed = _both(_both(moment.changed, pages), self.host.shared_pages)
+            moment.changed = _both(_both(moment.changed, pages), self.host.written.bits)
 
     # Threads
 

@@ -16,7 +16,7 @@ from .serial import SerialState
 from .vcpu import VcpuState
 from .virtio import ConsoleState
 
-__all__ = ["MachineState", "go_back", "power_on_state", "save"]
+__all__ = ["MachineState", "copy_pages", "go_back", "power_on_state", "save"]
 
 _BLOCK: Final = 1 << 16
 _PAGE: Final = 1 << 12
@@ -71,7 +71,7 @@ def go_back(machine: Machine, state: MachineState, pages: int | None = None) -> 
         if pages is None:
             _copy_differences(machine.base, _address(state.memory), len(state.memory))
         else:
-            _copy_pages(machine.base, _address(state.memory), pages)
+            copy_pages(machine.base, _address(state.memory), pages)
         machine.set_clock(state.clock)  # memory takes seconds of the guest's time, which runs
         for vcpu, saved in zip(machine.vcpus, state.vcpus, strict=True):
             vcpu.set_time(saved)
@@ -83,8 +83,8 @@ def _address(memory: mmap.mmap) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
 
-def _copy_pages(target: int, source: int, pages: int) -> None:
-    """Runs of pages at a time."""
+def copy_pages(target: int, source: int, pages: int) -> None:
+    """Copy the pages, one bit of ``pages`` for each, from one address to another."""
     for run in re.finditer("1+", f"{pages:b}"[::-1]):
         place, length = run.start() * _PAGE, len(run[0]) * _PAGE
         ctypes.memmove(target + place, source + place, length)
