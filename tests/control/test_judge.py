@@ -367,3 +367,25 @@ def test_faults_are_told_apart_by_where_the_channel_stands() -> None:
     assert named(*opened(sent("OPENCHANNEL_RESULT", 1, 1, 0))) == {"answer-again": 1}
     assert named(*opened(sent("OPENCHANNEL_RESULT", 8, 1, 0))) == {"answer-unasked": 1}
     assert named(*closed()) == {}
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (sent("UNLOAD")._replace(endpoint=HOST), "'UNLOAD from the host'"),
+        (gpadl()._replace(fields=(1, 70, "many", 1, 4096, 0, 1)), "fields of that kind"),
+        (done("open"), "('guest', 'u0')"),
+        (call("load"), "a second call of u0"),
+        (Lost("lost", "hang", "silent"), "the implementation is gone: hang"),
+    ],
+)
+def test_a_trace_that_makes_no_sense_is_refused_in_words(event: Event, words: str) -> None:
+    judge = ControlJudge(ControlSpecification())
+    for before in connected(*[call("open", DEVICE)] * (event.kind == "call")):
+        assert judge.feed(before) is None
+
+    failure = judge.feed(event)
+
+    assert failure is not None
+    assert words in failure.broken[0].words
+    assert judge.feed(QUIET) is failure

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from kmcl_adapters.host.client import ClientLibrary
 from kmcl_adapters.uio.device import Device
 from kmcl_adapters.uio.followbus import FollowingBus
 
@@ -67,6 +68,17 @@ def test_a_device_without_its_node_cannot_be_opened_yet(kernel: Kernel) -> None:
     (kernel.dev / "uio0").unlink()
 
     assert kernel.look() == 0
+    kernel.bus.close()
+
+
+def test_an_end_that_waits_for_an_open_is_at_rest(kernel: Kernel) -> None:
+    library = ClientLibrary(kernel.bus)
+    assert library.AtRest()
+    library.monitor.running = 1
+    assert not library.AtRest()
+    kernel.bus.opening = 1
+
+    assert library.AtRest()
     kernel.bus.close()
 
 

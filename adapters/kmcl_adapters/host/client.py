@@ -19,7 +19,20 @@ from kmcl_adapters.uio.lifecycle import Connection
 from .atomics import Atomics, NoAtomics
 from .end import StampedEnd
 
-__all__ = ["Client", "main"]
+__all__ = ["Client", "ClientLibrary", "main"]
+
+
+class ClientLibrary(Library):
+    """An end whose host may let an open wait as long as it likes: a thread that waits for that is
+    at rest. Whether the host does wait is for whoever asks both ends."""
+
+    def __init__(self, bus: FollowingBus) -> None:
+        super().__init__(bus)
+        self._following = bus
+
+    def AtRest(self) -> bool:
+        """Whether no other thread of ours has anything to do."""
+        return self.monitor.running <= self._following.opening
 
 
 class Client:
@@ -36,7 +49,7 @@ class Client:
 
     def _library(self) -> Library:
         self._bus = FollowingBus(self._device, self.size)
-        self._made = Library(self._bus)
+        self._made = ClientLibrary(self._bus)
         return self._made
 
     def _traffic(self) -> tuple[int, ...]:

@@ -43,7 +43,7 @@ def with_part(sound: P, change: type[object]) -> P:
     for field, part in zip(sound._fields, sound, strict=True):
         if isinstance(part, type) and issubclass(change, part):
             return sound._replace(**{field: change})
-    raise TypeError(f"{change.__name__} is no part of what there is")
+    raise TypeError(f"{change.__name__} is not a part of what there is")
 
 
 def parts_of(change: type[object]) -> Parts:

@@ -49,7 +49,7 @@ class Library:
 
     def AtRest(self) -> bool:
         """Whether no thread of ours has anything to do. What the other end will do is its own."""
-        return not self.monitor.running
+        return not self.monitor.busy()
 
     def Reset(self) -> None:
         """End the threads and give the device back."""

@@ -11,10 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Final
 
-__all__ = ["Condition", "Dying", "Monitor"]
+__all__ = ["KEPT_SECONDS", "Condition", "Dying", "Monitor"]
 
 Condition = Callable[[], bool]
+
+
+KEPT_SECONDS: Final = 0.5
+"""So long a thread may be in the kernel and count as doing something."""
 
 
 class Dying(Exception):
@@ -49,6 +54,7 @@ class Monitor:
         """Handlers of the driver that were entered and have not returned."""
         self.dying = False
         self._idlers = 0  # threads that wait for rest
+        self._outside: list[float] = []
 
     def acquire(self) -> None:
         """Take the lock."""
@@ -97,11 +103,20 @@ class Monitor:
     @contextmanager
     def outside(self) -> Iterator[None]:
         """Without the lock, but running: for what may block in the kernel."""
+        left = time.monotonic()
+        self._outside.append(left)
         self.release()
         try:
             yield
         finally:
             self._lock.acquire()
+            self._outside.remove(left)
+
+    def busy(self) -> bool:
+        """Whether a thread has something to do. One that the kernel has kept for long waits for the
+        host, which may let it wait for ever."""
+        now = time.monotonic()
+        return self.running > sum(now - left > KEPT_SECONDS for left in self._outside)
 
     def before_callback(self, quietly: bool = False) -> None:
         """A handler of the driver is about to be entered; ``quietly``: see above."""

@@ -191,7 +191,7 @@ def _certify(
             pace = _Pace(started)
             found = _judge(adapter, options, screen, minutes, pace)
             found = found.model_copy(update={"surroundings": _surroundings(running)})
-            figures: dict[str, object] = {**pace.figures()}
+            figures: dict[str, Any] = {**pace.figures()}
             if host == HostKind.PROGRAMMABLE:
                 figures["host"] = running.ask_host("figures")
             path = running.write_account(figures)

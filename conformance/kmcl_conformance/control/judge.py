@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from kmcl_conformance.failure import Failure
 from kmcl_conformance.track import Follower, Pair, RefusedError, Track, shadow_of
-from kmcl_model.control import GUEST, PAGE
+from kmcl_model.control import GUEST, MESSAGES, PAGE
 from kmcl_model.events import Event, Message
 from kmcl_model.spec import Broken, Quiet, Shadow
 from kmcl_model.spec.control import WITHOUT_CONSEQUENCE, ControlSpecification, Link
@@ -99,6 +99,8 @@ class ControlJudge(Follower):
             return self._blamed(self._refused(event, refused))
         except KeyError as unknown:
             return self._unknown(event, unknown, ())
+        except (TypeError, ValueError):
+            return self._unknown(event, "fields of that kind", ())
         self.events += 1
         return None
 
@@ -171,6 +173,8 @@ class ControlJudge(Follower):
     # Messages -----------------------------------------------------------------------------
 
     def _message(self, event: Any) -> None:
+        if event.endpoint != MESSAGES[event.message].sender:
+            raise KeyError(f"{event.message} from the {event.endpoint}")
         fault = fault_of_message(self, event)
         if event.endpoint != GUEST:
             self._cause = ""

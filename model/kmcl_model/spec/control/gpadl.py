@@ -17,7 +17,7 @@ PFN = 8
 class GpadlState(NamedTuple):
     """``phase``: free, partial, asked, created or leaving. ``left``: pages still to be sent.
 
-    ``bodies``: how many GPADL_BODY there were; ``known``: the channel has handled a rescind.
+    ``bodies``: how many GPADL_BODY there were.
     """
 
     phase: str = "free"
