@@ -16,7 +16,14 @@ from typing import Any, Final
 
 from .channel import Channel
 from .images import Images
-from .machine import STREAMS, HostKind, hosting_command, inner_command, outer_command
+from .machine import (
+    STREAMS,
+    HostKind,
+    hosting_command,
+    inner_command,
+    outer_command,
+    with_options,
+)
 from .problem import GuestLost, LabProblem
 from .qmp import Monitor, MonitorError
 from .watch import LIMITS, Limits, Lost, Stage, Watch
@@ -125,7 +132,7 @@ class Boot:
         ours_is_host = self._host == HostKind.PROGRAMMABLE
         if self._nested:
             outer = images.hosting if ours_is_host else images.outer
-            command = outer_command(images.kernel, outer, numbers, self._options)
+            command = with_options(outer_command(images.kernel, outer, numbers), self._options)
         else:
             inner = hosting_command if ours_is_host else inner_command
             command = inner(images.kernel, images.inner, nested=False, descriptors=numbers)

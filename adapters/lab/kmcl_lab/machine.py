@@ -25,6 +25,7 @@ __all__ = [
     "inner_command",
     "outer_command",
     "shell_command",
+    "with_options",
 ]
 
 EMULATOR: Final = "/usr/bin/qemu-system-x86_64"
@@ -107,12 +108,18 @@ def hosting_command(
     return command
 
 
-def outer_command(
-    kernel: Path, image: Path, descriptors: Mapping[str, int], options: Sequence[str] = ()
-) -> list[str]:
+def with_options(command: Sequence[str], options: Sequence[str]) -> list[str]:
+    """An outer machine's command with more options of our own VMBus host: the outer guest's first
+    program finds them among its variables."""
+    if not options:
+        return list(command)
+    *rest, kernels = command
+    return [*rest, f'{kernels} kmcl_hosting="{" ".join(options)}"']
+
+
+def outer_command(kernel: Path, image: Path, descriptors: Mapping[str, int]) -> list[str]:
     """QEMU emulating a machine that can run virtual machines; its streams are sockets that it
-    inherits. ``supervisor`` is its own monitor. ``options``: more of our own VMBus host's, which
-    it finds among its variables."""
+    inherits. ``supervisor`` is its own monitor."""
     command = [EMULATOR, "-accel", "tcg,thread=multi", "-cpu", "EPYC,+svm,+npt", "-smp", "1"]
     command += ["-m", str(_OUTER_MEMORY), *_BARE, "-no-reboot"]
     for stream, number in descriptors.items():
@@ -121,8 +128,7 @@ def outer_command(
     command += ["-device", "virtio-serial-pci"]
     for stream in ("guest", "monitor", "console"):
         command += ["-device", f"virtserialport,chardev={stream},name=kmcl.{stream}"]
-    append = f'{_OUTER_KERNEL} kmcl_hosting="{" ".join(options)}"' if options else _OUTER_KERNEL
-    return [*command, "-kernel", str(kernel), "-initrd", str(image), "-append", append]
+    return [*command, "-kernel", str(kernel), "-initrd", str(image), "-append", _OUTER_KERNEL]
 
 
 def shell_command(command: Sequence[str]) -> str:
