@@ -32,6 +32,7 @@ OWN: Final[Mapping[str, str]] = {
     "lab": "kmcl_lab.adapter:create",
     "ring": "kmcl_adapters.uio.pair:create",
     "host": "kmcl_lab.both:create",
+    "linux": "kmcl_lab.linux:create",
     "uio": "kmcl_adapters.uio:create",
 }
 """The adapters of the suite: name and function. Nobody else's entry takes their place."""

@@ -183,7 +183,12 @@ class Campaign:
         key = signature(outcome)
         found = self.found.get(key)
         if found is None and len(self.found) < MOST_FAILURES:
-            found = self._examine(key, name, outcome)
+            try:
+                found = self._examine(key, name, outcome)
+            except KeyboardInterrupt:  # it was seen all the same
+                self.inconclusive += 1
+                self._blame(outcome, None)
+                raise
             if found is None:
                 self.inconclusive += 1
             else:

@@ -105,6 +105,8 @@ class SequenceRun:
                 failure = self.judge.feed_silence(rest)
                 if failure is None or silent >= RESTS:
                     self.events.append(rest)
+                    if failure is None:
+                        see(rest)
                     return failure
             self.session.apply(SETTLE)
         return None

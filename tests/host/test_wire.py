@@ -8,6 +8,7 @@ from kmcl_adapters.host.atomics import Atomics
 from kmcl_adapters.host.channel import HostOffer, State, Unfit, rings_of
 from kmcl_adapters.host.control import Status
 from kmcl_adapters.host.gpadl import Gpadl, Range
+from kmcl_adapters.host.machine import PAGE
 from kmcl_adapters.host.memory import Scattered, piece
 from kmcl_adapters.host.messages import LAYOUTS, Unreadable, decode, encode
 from kmcl_adapters.host.raw import RawEnd
@@ -293,3 +294,16 @@ def test_locked_bits_and_a_clock_that_goes_on() -> None:
     del atomics
     assert word.value == 0b1101
     assert time_stamp() < time_stamp()
+
+
+def test_a_host_knows_which_pages_it_may_have_written() -> None:
+    guest = ScriptedGuest()
+    before = guest.host.written.bits
+    relid = guest.host.offer().relid
+    guest.connect()
+    guest.open(relid, frames=range(60, 68))
+    guest.host.synic_changed(0, 1, PAGE * 40 | 1, PAGE << 50 | 1)
+
+    added = guest.host.written.bits & ~before
+    assert [page for page in range(512) if added >> page & 1] == [4, 40, *range(60, 68)]
+    assert added < 1 << 512

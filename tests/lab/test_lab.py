@@ -16,7 +16,7 @@ from kmcl_lab import boot
 from kmcl_lab.adapter import Hang, LabAdapter, LabSession
 from kmcl_lab.images import Images
 from kmcl_lab.lab import Lab
-from kmcl_lab.machine import inner_command, outer_command
+from kmcl_lab.machine import inner_command, outer_command, with_options
 from kmcl_lab.probe import Choice
 from kmcl_lab.problem import GuestLost, LabProblem
 from kmcl_lab.watch import Limits
@@ -282,6 +282,10 @@ def test_the_inner_machine_is_the_same_on_ports_and_on_sockets() -> None:
 
 def test_the_outer_guest_keeps_a_periodic_tick() -> None:
     command = outer_command(Path("k"), Path("i"), {"supervisor": 3, "host": 4, "guest": 5})
+    more = with_options(command, ("--by-hand", "--memory=256"))
+    assert with_options(command, ()) == command
+    assert more[:-1] == command[:-1]
+    assert more[-1] == f'{command[-1]} kmcl_hosting="--by-hand --memory=256"'
 
     assert {"nohz=off", "highres=off"} <= {*command[command.index("-append") + 1].split()}
 

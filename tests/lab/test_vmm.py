@@ -1,5 +1,7 @@
 """The machine without KVM: what a guest finds at its start, and its devices, piece by piece."""
 
+import ctypes
+import mmap
 import struct
 from collections.abc import Iterator
 from itertools import pairwise
@@ -11,6 +13,7 @@ from kmcl_lab.probe import Facts
 from kmcl_lab.problem import LabProblem
 from kmcl_lab.vmm import acpi, cpuid, kvm, linux
 from kmcl_lab.vmm.serial import Serial
+from kmcl_lab.vmm.state import copy_pages
 from kmcl_lab.vmm.virtio import Console
 
 ALL = Facts("", True, (), "AMD with svm")
@@ -332,3 +335,14 @@ def test_a_queue_that_makes_no_sense_is_not_served(pieces: list[tuple[int, int, 
     driver.set(0x70, 0)
     assert driver.levels[-1] is False
     assert driver.get(0x44) == 0
+
+
+def test_only_the_pages_that_were_written_are_copied_back() -> None:
+    then, now = mmap.mmap(-1, 40 * 4096), mmap.mmap(-1, 40 * 4096)
+    for page in range(40):
+        then[page * 4096], now[page * 4096] = 1, 2
+    written = sum(1 << page for page in (0, 7, 8, 9, 39))
+    base, saved = (ctypes.addressof(ctypes.c_char.from_buffer(m)) for m in (now, then))
+    copy_pages(base, saved, written)
+
+    assert [p for p in range(40) if now[p * 4096] == 1] == [0, 7, 8, 9, 39]

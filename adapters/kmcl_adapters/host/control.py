@@ -59,7 +59,7 @@ class Control:
         self.tearing_down: list[int] = []
         """GPADLs of rings that somebody here still uses; the guest waits for them."""
 
-    _STATE: Final = ("refused", "agreed", "connection", "monitor_page", "offers_asked")
+    _STATE: tuple[str, ...] = ("refused", "agreed", "connection", "monitor_page", "offers_asked")
 
     def save(self) -> dict[str, Any]:
         """For ``restore``."""
@@ -92,6 +92,10 @@ class Control:
             return str(why)
         return ""
 
+    def told(self, message: Message) -> dict[str, Any]:
+        """What the trace keeps of a message."""
+        return message.fields
+
     def failure(self, name: str, status: int) -> dict[str, int]:
         """The fields that make an answer a failure."""
         fields = {LAYOUTS[name].status: status}
@@ -118,6 +122,7 @@ class Control:
             self.connection = connection
             page = fields["monitor_page2"] & ~(PAGE - 1)
             self.monitor_page = page if page + PAGE <= len(self.host.machine.memory) else 0
+            self.host.written.add(page // PAGE)
 
     def unload(self, message: Message) -> None:
         """The guest wants to have nothing to do with us any more."""
@@ -248,6 +253,7 @@ class Control:
                 raise Unfit(f"GPADL {channel.ring_gpadl} is not one of the channel")
             pages = fields["downstream_ringbuffer_pageoffset"]
             self.host.use_rings(channel, rings_of(self.host.machine.memory, gpadl, pages))
+            self.host.written.add(*gpadl.frames)
         except Unfit:
             channel.target_vp = 0
             self.answer_open(channel, _INVALID)

@@ -18,6 +18,7 @@ from .control import Control, Status
 from .gpadl import GpadlTable
 from .machine import PAGE, SINT, Machine
 from .messages import LONGEST, Unreadable, decode, encode
+from .pages import PageSet
 from .rules import Rule, Rules
 from .slot import MessageSlot
 from .trace import GUEST, HOST, Entry, Trace
@@ -72,7 +73,8 @@ def _by_timer(seconds: float, call: Callable[[], object]) -> None:
 
 
 class VmbusHost:
-    """The host of one machine. ``later`` makes a call after so many seconds."""
+    """The host of one machine. ``later`` makes a call after so many seconds. ``written``: what may
+    have been written here of its memory; ``busy``: so many of the next posts find no room."""
 
     def __init__(
         self,
@@ -92,6 +94,8 @@ class VmbusHost:
         self.gpadls = self.no_gpadls()
         self.slot = parts.slot(machine)
         self.crashes = 0
+        self.written = PageSet(len(machine.memory) // PAGE)
+        self.busy = 0
         self._later = later
         self._message_pages: dict[int, int] = {}
         self._event_pages: dict[int, int] = {}
@@ -109,6 +113,7 @@ class VmbusHost:
         with self.changed:
             for pages, value in ((self._message_pages, messages), (self._event_pages, events)):
                 address = value & ~(PAGE - 1)
+                self.written.add(address // PAGE)
                 on = value & _ENABLED and address + PAGE <= len(self.machine.memory)
                 if on and (pages is self._event_pages or control & _ENABLED):
                     pages[vp] = address
@@ -176,6 +181,10 @@ class VmbusHost:
         except Unreadable as why:
             self.note(GUEST, "UNREADABLE", {"bytes": data.hex()}, str(why))
             return Status.SUCCESS
+        if self.busy:
+            self.busy -= 1
+            self.note(GUEST, message.name, message.fields, "refused: no room")
+            return Status.INSUFFICIENT_BUFFERS
         rule = self.rules.take(message.name, message.fields)
         if rule is not None and rule.action == "refuse":
             self.note(GUEST, message.name, message.fields, f"refused with {int(rule.value):#x}")
@@ -189,7 +198,7 @@ class VmbusHost:
                 self.note(HOST, "IGNORED", {"name": message.name}, why)
 
         said = "" if rule is None else rule.action
-        self.note(GUEST, message.name, message.fields, said)
+        self.note(GUEST, message.name, self.control.told(message), said)
         self._by_rule(rule, GUEST, message.name, message.fields, handle)
         return Status.SUCCESS
 
@@ -354,7 +363,7 @@ class VmbusHost:
 
     # State
 
-    _OWN: Final = ("channels", "_message_pages", "_event_pages", "_last_relid", "crashes")
+    _OWN: Final = ("channels", "_message_pages", "_event_pages", "_last_relid", "crashes", "busy")
 
     def save(self) -> HostState:
         """With the machine paused, nothing held or waiting, and no channel served by anybody.

@@ -10,18 +10,28 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from .channel import Channel
 from .images import Images
-from .machine import STREAMS, HostKind, hosting_command, inner_command, outer_command
+from .machine import (
+    STREAMS,
+    HostKind,
+    hosting_command,
+    inner_command,
+    outer_command,
+    with_options,
+)
 from .problem import GuestLost, LabProblem
 from .qmp import Monitor, MonitorError
 from .watch import LIMITS, Limits, Lost, Stage, Watch
 
-__all__ = ["Boot"]
+__all__ = ["HOST_IS_SILENT", "Boot"]
+
+HOST_IS_SILENT: Final = "the VMBus host does not answer"
+"""In the words about a hang: it is not the guest's own."""
 
 _LOGS: Final = {"console": "inner-console.log", "host": "host.log"}
 _WATCH_SECONDS: Final = 0.5
@@ -50,9 +60,11 @@ class Boot:
         *,
         nested: bool,
         host: HostKind = HostKind.QEMU,
+        options: Sequence[str] = (),
         limits: Limits = LIMITS,
     ) -> None:
         self.folder = folder
+        self._options = options
         self.hello: Mapping[str, Any] = {}
         self.ready_after = 0.0
         self._nested = nested
@@ -120,10 +132,11 @@ class Boot:
         ours_is_host = self._host == HostKind.PROGRAMMABLE
         if self._nested:
             outer = images.hosting if ours_is_host else images.outer
-            command = outer_command(images.kernel, outer, numbers)
+            command = with_options(outer_command(images.kernel, outer, numbers), self._options)
         else:
             inner = hosting_command if ours_is_host else inner_command
             command = inner(images.kernel, images.inner, nested=False, descriptors=numbers)
+            command += self._options
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             # What the emulator says itself: on the machine itself it is the VMBus host.
@@ -197,7 +210,7 @@ class Boot:
             state = self.monitor.execute("query-status", limit=_ASK_SECONDS)
             said.append(f"the VMBus host answers, its guest is {state['status']}")
         except MonitorError:
-            said.append("the VMBus host does not answer")
+            said.append(HOST_IS_SILENT)
         if self.supervisor is not None:
             try:
                 for line in ("info status", "info registers", "info lapic"):

@@ -30,26 +30,26 @@ class Job:
 
     def __init__(self, channel: Channel, number: int) -> None:
         self._channel = channel
-        self._number = number
+        self.number = number
         self._arrived: queue.SimpleQueue[tuple[Kind, bytes] | str] = queue.SimpleQueue()
         self.code: int | None = None
 
     def write(self, data: bytes) -> None:
         """Give it input. Raises GuestLost."""
         for start in range(0, len(data), LONGEST):
-            self._channel.send(Kind.INPUT, self._number, data[start : start + LONGEST])
+            self._channel.send(Kind.INPUT, self.number, data[start : start + LONGEST])
 
     def end_input(self) -> None:
         """There is no more input. Raises GuestLost."""
-        self._channel.send(Kind.INPUT, self._number)
+        self._channel.send(Kind.INPUT, self.number)
 
     def resize(self, rows: int, columns: int) -> None:
         """Tell its terminal how large it is. Raises GuestLost."""
-        self._channel.send(Kind.SIZE, self._number, struct.pack("<HH", rows, columns))
+        self._channel.send(Kind.SIZE, self.number, struct.pack("<HH", rows, columns))
 
     def kill(self) -> None:
         """End it and all it has started. Raises GuestLost."""
-        self._channel.send(Kind.KILL, self._number)
+        self._channel.send(Kind.KILL, self.number)
 
     def parts(self, limit: float | None = None) -> Iterator[tuple[Kind, bytes]]:
         """What it says, OUTPUT and ERRORS as they come, until it has ended.
@@ -117,6 +117,12 @@ class Channel:
             number = self._last
         order = {"argv": list(argv), "tty": tty, "environment": dict(environment or {})}
         self.send(Kind.EXEC, number, json.dumps(order).encode())
+        return job
+
+    def resume(self, number: int) -> Job:
+        """The job of that number, which runs in the guest since before it was taken back."""
+        with self._lock:
+            job = self._jobs[number] = Job(self, number)
         return job
 
     def run(self, argv: Sequence[str], data: bytes = b"", *, limit: float = 60.0) -> Outcome:

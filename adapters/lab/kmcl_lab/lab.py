@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
@@ -46,7 +46,8 @@ class Lab:
     """Starts with ``start`` or ``with``. ``out`` takes the logs, one folder for each start.
 
     A start that hangs is tried again, ``attempts`` times in all, and counted; ``tell`` hears of
-    it in one line. Methods raise LabProblem, and GuestLost when a guest is lost.
+    it in one line. ``options``: more of the programmable host's. Methods raise LabProblem,
+    and GuestLost when a guest is lost.
     """
 
     def __init__(
@@ -56,12 +57,14 @@ class Lab:
         *,
         choice: Choice | None = None,
         host: HostKind = HostKind.QEMU,
+        options: Sequence[str] = (),
         attempts: int = ATTEMPTS,
         limits: Limits = LIMITS,
         tell: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.choice = choice or choose(look())
         self.host = host
+        self._options = options
         self.retries: list[str] = []
         self._images = images
         self._out = out
@@ -104,6 +107,7 @@ class Lab:
                 folder,
                 nested=self.choice.nested,
                 host=self.host,
+                options=self._options,
                 limits=self._limits,
             )
             try:

@@ -25,6 +25,7 @@ __all__ = [
     "inner_command",
     "outer_command",
     "shell_command",
+    "with_options",
 ]
 
 EMULATOR: Final = "/usr/bin/qemu-system-x86_64"
@@ -105,6 +106,15 @@ def hosting_command(
             place = str(descriptors[stream])
         command += [f"--{stream}", place]
     return command
+
+
+def with_options(command: Sequence[str], options: Sequence[str]) -> list[str]:
+    """An outer machine's command with more options of our own VMBus host: the outer guest's first
+    program finds them among its variables."""
+    if not options:
+        return list(command)
+    *rest, kernels = command
+    return [*rest, f'{kernels} kmcl_hosting="{" ".join(options)}"']
 
 
 def outer_command(kernel: Path, image: Path, descriptors: Mapping[str, int]) -> list[str]:

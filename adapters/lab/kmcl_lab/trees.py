@@ -29,7 +29,7 @@ PYTHON: Final = Path("/usr/bin/python3")
 """The distribution's interpreter, which the guest gets with its standard library."""
 PYTHON_PACKAGES: Final = ("kmcl_model", "kmcl_adapters", "kmcl_lab")
 """Our packages that the guest gets: Python alone, and all that an adapter needs."""
-INNER_MODULES: Final = ("virtio_mmio", "hv_vmbus", "uio", "uio_hv_generic")
+INNER_MODULES: Final = ("virtio_mmio", "hv_vmbus", "hv_utils", "uio", "uio_hv_generic")
 OUTER_MODULES: Final = ("kvm_amd",)
 
 _NOT_FOR_A_GUEST: Final = (
@@ -60,7 +60,9 @@ INNER_INIT: Final = """\
 /bin/busybox --install -s /bin
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
 mkdir /dev/pts; mount -t devpts pts /dev/pts
-for module in $(cat /mod/order); do insmod /mod/$module.ko; done
+for module in $(cat /mod/order); do
+    case ",$kmcl_without," in *",$module,"*) ;; *) insmod /mod/$module.ko ;; esac
+done
 ip link set lo up
 export PYTHONPATH=/kmcl HOME=/tmp TERM=linux PATH=/bin:/usr/bin
 exec /usr/bin/python3 -u -m kmcl_lab.guest
@@ -117,7 +119,7 @@ def hosting_tree(
     _skeleton(root, busybox, OUTER_INIT)
     _add_modules(root, _modules_folder(kernel), OUTER_MODULES)
     _add_python(root)
-    _add_inner(root, f"export PYTHONPATH=/kmcl HOME=/tmp\n{start}", files)
+    _add_inner(root, f"export PYTHONPATH=/kmcl HOME=/tmp\n{start} $kmcl_hosting", files)
 
 
 def _add_inner(root: Path, start: str, files: Sequence[Path]) -> None:

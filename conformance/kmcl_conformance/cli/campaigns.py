@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -12,10 +12,11 @@ import typer
 
 from kmcl_adapters import Adapter, AdapterError
 from kmcl_conformance.adapters import find
-from kmcl_conformance.campaign import CampaignError, Options, Progress, begin
+from kmcl_conformance.campaign import Campaign, CampaignError, Options, Progress, begin
 from kmcl_conformance.campaign import certify as run_campaign
 from kmcl_conformance.profiles import PROFILES, choose
 from kmcl_conformance.verdicts import ENDLESS, certificate
+from kmcl_lab.adapter import Hang
 from kmcl_reports.certificate import certificate_json, seal
 from kmcl_reports.results import Certificate, Verdict
 
@@ -34,6 +35,9 @@ CODES: Final[Mapping[Verdict, Code]] = {
     Verdict.VIOLATIONS: Code.VIOLATIONS,
     Verdict.INCONCLUSIVE: Code.UNJUDGED,
 }
+
+HANGS: Final = 3
+"""A sequence during which the machines hang so often is given up, and the campaign with it."""
 
 Resume = Annotated[
     Path | None,
@@ -200,7 +204,7 @@ def _run_until_stopped(
     campaign.keep()
     started = time.perf_counter()
     try:
-        for progress in campaign.run():
+        for progress in _with_patience(campaign):
             meter.show(progress.done, _text(progress))
             on_progress(progress)
             if seconds is not None and time.perf_counter() - started > seconds:
@@ -210,6 +214,21 @@ def _run_until_stopped(
     finally:
         campaign.keep()
     return certificate(campaign, time.perf_counter() - started)
+
+
+def _with_patience(campaign: Campaign) -> Iterator[Progress]:
+    """A sequence during which the machines hang is played again, a few times."""
+    hangs = 0
+    while True:
+        try:
+            for progress in campaign.run():
+                hangs = 0
+                yield progress
+            return
+        except Hang:
+            hangs += 1
+            if hangs == HANGS:
+                raise
 
 
 def _make_room(options: Options) -> None:

@@ -26,6 +26,7 @@ from kmcl_lab.hostcheck import check_host, offer_again
 from kmcl_lab.images import build, default_cache
 from kmcl_lab.install import carry_out, find_out, plan
 from kmcl_lab.lab import Lab
+from kmcl_lab.linux import OPTIONS, LinuxAdapter
 from kmcl_lab.machine import HostKind
 from kmcl_lab.measure import measure
 from kmcl_lab.problem import LabProblem
@@ -41,6 +42,8 @@ from .output import Code, Problem, Screen
 __all__ = ["lab"]
 
 DEFAULT_OUT: Final = Path("kmcl-lab-out")
+LINUX: Final = "linux-vmbus"
+"""The profile of the guest's own bus driver."""
 JUDGED: Final = 20
 """Sequences whose speed is measured."""
 HANGS: Final = 5
@@ -151,7 +154,8 @@ def _certify(
     """Certify an implementation that runs in the guest; by default ours over /dev/uioN.
 
     With --host programmable both ends are ours and driven: a server's end beside the host, and the
-    client's end over /dev/uioN in the guest; --command is for QEMU as the host.
+    client's end over /dev/uioN in the guest; --command is for QEMU as the host. With --profile
+    linux-vmbus as well, the guest's own bus driver is judged, from the host's side alone.
 
     Writes what certify writes into --out (default: kmcl-lab-out), and the guests' logs and
     lab.json into its folder lab/.
@@ -163,11 +167,15 @@ def _certify(
         argv = tuple(shlex.split(command))
     except ValueError as error:
         raise Problem(f"--command {command}: {error}") from None
+    if profile == LINUX and host != HostKind.PROGRAMMABLE:
+        raise Problem(f"--profile {LINUX}: QEMU cannot be led: add --host programmable")
     with _as_problem():
-        running = _lab(cache, kernel, host, folder, quiet)
+        running = _lab(cache, kernel, host, folder, quiet, OPTIONS if profile == LINUX else ())
         running.start()
-    adapter: LabAdapter | BothAdapter
-    if host == HostKind.PROGRAMMABLE:
+    adapter: LabAdapter | BothAdapter | LinuxAdapter
+    if profile == LINUX:
+        adapter, name = LinuxAdapter(running), f"linux:{kernel or ''}"
+    elif host == HostKind.PROGRAMMABLE:
         adapter, name = BothAdapter(running), "host:"
     else:
         adapter, name = LabAdapter(running, argv, resets=resets), f"lab:{command}"
@@ -347,12 +355,18 @@ def _inside(
 
 
 def _lab(
-    cache: Path | None, kernel: str | None, host: HostKind, out: Path | None, quiet: bool
+    cache: Path | None,
+    kernel: str | None,
+    host: HostKind,
+    out: Path | None,
+    quiet: bool,
+    options: tuple[str, ...] = (),
 ) -> Lab:
     """A lab as the options have it, not started; its logs go below ``out``."""
     with _as_problem():
         images = build(cache or default_cache(), kernel, tell=_teller(quiet))
-    return Lab(images, (out or DEFAULT_OUT) / "lab", host=host, tell=_teller(quiet))
+    folder = (out or DEFAULT_OUT) / "lab"
+    return Lab(images, folder, host=host, options=options, tell=_teller(quiet))
 
 
 def _teller(quiet: bool) -> Callable[[str], None]:

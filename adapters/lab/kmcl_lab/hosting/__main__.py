@@ -6,16 +6,21 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 from kmcl_adapters.host.channel import HostOffer
 from kmcl_lab.problem import LabProblem
 from kmcl_lab.vmm.machine import Program
 
+from .byhand import ByHandCommands
 from .commands import HostCommands
 from .control import serve
 from .program import Descriptors, Hosting
 
 __all__ = ["main"]
+
+_WITHOUT_BUS: Final = "kmcl_without=hv_vmbus,hv_utils,uio_hv_generic"
+"""Of the guest's command line: its first program finds it among its variables."""
 
 
 def _stream(text: str) -> int:
@@ -31,22 +36,32 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--memory", type=int, default=512, help="MiB")
     parser.add_argument("--processors", type=int, default=1)
     parser.add_argument("--offer", metavar="GUID", action="append", default=[], help="a class")
+    parser.add_argument(
+        "--by-hand",
+        action="store_true",
+        help="answer nothing by itself; the guest boots without the driver of the bus",
+    )
     for name in ("guest", "monitor", "console"):
         parser.add_argument(f"--{name}", required=True, help="a device, or a descriptor's number")
     chosen = parser.parse_args(arguments)
     sys.setswitchinterval(0.0005)  # the processor's thread and ours take turns
     try:
         program = Program(chosen.kernel.read_bytes(), chosen.initrd.read_bytes())
+        if chosen.by_hand:
+            program = program._replace(command=f"{program.command} {_WITHOUT_BUS}")
         streams = Descriptors(_stream(chosen.guest), _stream(chosen.console))
         hosting = Hosting(program, streams, memory=chosen.memory, processors=chosen.processors)
     except (LabProblem, OSError) as problem:
         print(f"kmcl: {problem}", file=sys.stderr)
         return 1
     commands = HostCommands(hosting)
-    for class_id in chosen.offer:
+    table = commands.table()
+    if chosen.by_hand:
+        table |= ByHandCommands(hosting).table()
+    for class_id in chosen.offer if not chosen.by_hand else ():
         commands.offer(class_id=HostOffer(class_id).complete().class_id)
     hosting.start()
-    serve(_stream(chosen.monitor), commands.table())
+    serve(_stream(chosen.monitor), table)
     return 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -9,7 +10,7 @@ import time
 from typing import Final, NamedTuple
 
 from kmcl_adapters.host.host import HostState, VmbusHost
-from kmcl_lab.frames import FrameReader, Kind, frame
+from kmcl_lab.frames import FrameError, FrameReader, Kind, frame
 from kmcl_lab.vmm.machine import Machine, Program, Streams
 from kmcl_lab.vmm.state import MachineState, go_back, power_on_state, save
 
@@ -33,11 +34,18 @@ class Descriptors(NamedTuple):
     console: int
 
 
-class Moment(NamedTuple):
-    """A moment to go back to."""
+class Moment:
+    """A moment to go back to. ``changed``: one bit for each page that may differ by now; None: any
+    may."""
 
-    machine: MachineState
-    host: HostState
+    def __init__(self, machine: MachineState, host: HostState) -> None:
+        self.machine = machine
+        self.host = host
+        self.changed: int | None = 0
+
+
+def _both(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one | other
 
 
 def _write(descriptor: int, data: bytes) -> None:
@@ -68,7 +76,7 @@ class Hosting:
     ) -> None:
         self._descriptors = descriptors
         console = _Lines(descriptors.console)
-        streams = Streams(console, lambda data: _write(descriptors.guest, data))
+        streams = Streams(console, self._from_guest)
         self.machine = Machine(program, streams, memory=memory, processors=processors)
         self.host = VmbusHost(self.machine)
         self.machine.owner = self.host
@@ -79,6 +87,29 @@ class Hosting:
         """Seconds during which no thread of ours ran, as far as they are longer than they may be:
         the machine below has lost an interrupt."""
         self._power_on = power_on_state(self.machine)
+        self._job = 0
+        self._said = FrameReader()
+        self._line = b""
+        self.said = threading.Event()
+        """Set when the job has said something."""
+
+    def hear(self, job: int) -> None:
+        """Each line of JSON that this job of the agent says is an entry of the trace, in the exact
+        order of all else that the guest does."""
+        self._said, self._line, self._job = FrameReader(seeking=False), b"", job
+
+    def _from_guest(self, data: bytes) -> None:
+        _write(self._descriptors.guest, data)
+        if not self._job:
+            return
+        with contextlib.suppress(FrameError, ValueError):
+            for kind, job, body in self._said.feed(data):
+                if job == self._job and kind == Kind.OUTPUT:
+                    *lines, self._line = (self._line + body).split(b"\n")
+                    with self.host.changed:
+                        for line in lines:
+                            self.host.note("guest", "SAID", json.loads(line))
+                    self.said.set()
 
     def start(self) -> None:
         """Boot, and serve the streams."""
@@ -114,6 +145,7 @@ class Hosting:
     def reset(self) -> None:
         """As if the power had been off."""
         self.stop()
+        self._job = 0
         self.resets += 1
         self.host.machine_reset()
         go_back(self.machine, self._power_on)
@@ -127,6 +159,7 @@ class Hosting:
             try:
                 if not self.machine.console.idle():
                     raise ValueError("the guest has not taken what it was sent")
+                self._note_changes()
                 self.moments[name] = Moment(save(self.machine), self.host.save())
                 return
             except ValueError as why:
@@ -146,11 +179,22 @@ class Hosting:
         if moment is None:
             raise CommandError(f"no moment is called {name!r}; there are: {list(self.moments)}")
         self.stop()
+        self._note_changes()
+        changed = moment.changed
+        for other in self.moments.values():
+            other.changed = _both(other.changed, changed) if other is not moment else 0
+        self._job = 0
         self.host.restore(moment.host)
-        go_back(self.machine, moment.machine)
+        go_back(self.machine, moment.machine, changed)
         hello = {"moment": name}
         _write(self._descriptors.guest, frame(Kind.HELLO, 0, json.dumps(hello).encode()))
         self.go_on()
+
+    def _note_changes(self) -> None:
+        """What guest and host have written since the last time differs from every moment."""
+        pages = self.machine.changed_pages()
+        for moment in self.moments.values():
+            moment.changed = _both(_both(moment.changed, pages), self.host.written.bits)
 
     # Threads
 

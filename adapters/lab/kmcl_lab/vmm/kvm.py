@@ -20,6 +20,7 @@ __all__ = [
     "EVENTS",
     "GET_CLOCK",
     "GET_DEVICE_ATTRIBUTE",
+    "GET_DIRTY_LOG",
     "GET_IRQCHIP",
     "GET_MSRS",
     "GET_MSR_LIST",
@@ -60,6 +61,7 @@ GET_MSR_LIST: Final = _number(3, 0x02, 4)
 VCPU_MAP_SIZE: Final = _number(0, 0x04, 0)
 SUPPORTED_CPUID: Final = _number(3, 0x05, 8)
 CREATE_VCPU: Final = _number(0, 0x41, 0)
+GET_DIRTY_LOG: Final = _number(1, 0x42, 16)
 SET_MEMORY: Final = _number(1, 0x46, 32)
 SET_TSS: Final = _number(0, 0x47, 0)
 CREATE_IRQCHIP: Final = _number(0, 0x60, 0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
+import re
 from typing import Final, NamedTuple
 
 from .machine import Machine
@@ -15,7 +16,7 @@ from .serial import SerialState
 from .vcpu import VcpuState
 from .virtio import ConsoleState
 
-__all__ = ["MachineState", "go_back", "power_on_state", "save"]
+__all__ = ["MachineState", "copy_pages", "go_back", "power_on_state", "save"]
 
 _BLOCK: Final = 1 << 16
 _PAGE: Final = 1 << 12
@@ -56,9 +57,10 @@ def _state(machine: Machine, memory: mmap.mmap | None) -> MachineState:
     )
 
 
-def go_back(machine: Machine, state: MachineState) -> None:
-    """Of a machine that is paused or has ended. Memory comes last: KVM clears a page when the MSR
-    that names it is written."""
+def go_back(machine: Machine, state: MachineState, pages: int | None = None) -> None:
+    """Of a machine that is paused or has ended. ``pages``: one bit for each that may differ, all
+    where it is None. Memory comes last: KVM clears a page when the MSR that names it is
+    written."""
     machine.set_chips(state.chips)
     machine.set_clock(state.clock)
     for vcpu, saved in zip(machine.vcpus, state.vcpus, strict=True):
@@ -66,13 +68,26 @@ def go_back(machine: Machine, state: MachineState) -> None:
     if state.memory is None:
         machine.load()
     else:
-        _copy_differences(machine.base, _address(state.memory), len(state.memory))
+        if pages is None:
+            _copy_differences(machine.base, _address(state.memory), len(state.memory))
+        else:
+            copy_pages(machine.base, _address(state.memory), pages)
+        machine.set_clock(state.clock)  # memory takes seconds of the guest's time, which runs
+        for vcpu, saved in zip(machine.vcpus, state.vcpus, strict=True):
+            vcpu.set_time(saved)
     machine.serial.restore(state.serial)
     machine.console.restore(state.console)
 
 
 def _address(memory: mmap.mmap) -> int:
     return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+
+
+def copy_pages(target: int, source: int, pages: int) -> None:
+    """Copy the pages, one bit of ``pages`` for each, from one address to another."""
+    for run in re.finditer("1+", f"{pages:b}"[::-1]):
+        place, length = run.start() * _PAGE, len(run[0]) * _PAGE
+        ctypes.memmove(target + place, source + place, length)
 
 
 def _copy_differences(target: int, source: int, length: int) -> None:

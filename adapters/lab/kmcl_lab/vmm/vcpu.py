@@ -21,6 +21,7 @@ _IO, _MMIO, _SHUTDOWN, _SYSTEM_EVENT, _HYPERV = 2, 6, 8, 24, 27
 _CRASH: Final = 3
 _MTRR_DEFAULT: Final = 0x2FF
 _WRITE_BACK: Final = 0x806
+_TIME_STAMP: Final = 0x10
 _PAUSE_SECONDS: Final = 0.01
 _KICK: Final = signal.SIGUSR1
 _TSC_GROUP, _TSC_OFFSET = 0, 0
@@ -217,6 +218,12 @@ class Vcpu:
             self.set_msr(index, value)
         for (_, request, _), data in zip(kvm.EVENTS, state.events, strict=True):
             kvm.call(self._descriptor, request, data)
+
+    def set_time(self, state: VcpuState) -> None:
+        """Its time-stamp counter as it was, once more."""
+        for index, value in state.msrs:
+            if index == _TIME_STAMP:
+                self.set_msr(index, value)
 
     def close(self) -> None:
         """Paused or ended by now."""

@@ -18,6 +18,7 @@ BYTES: Final = 0x200
 """Of the registers."""
 QUEUE_SIZE: Final = 32
 _LONGEST_WRITE: Final = 1 << 20
+_PAGE: Final = 4096
 _MAGIC, _VERSION, _CONSOLE, _VENDOR = 0x74726976, 2, 3, 0x4C434D4B
 _VERSION_1: Final = 1  # in the upper word of the features
 _MULTIPORT: Final = 1 << 1
@@ -66,6 +67,8 @@ class Console:
         line: Callable[[bool], object],
     ) -> None:
         self._memory = memory
+        self.written = 0
+        """One bit for each page that was ever written here."""
         self._name = name.encode()
         self._output = output
         self._line = line
@@ -265,9 +268,14 @@ class Console:
         for at, length, writable in pieces:
             part = data[done : done + length] if writable else b""
             self._memory[at : at + len(part)] = part
+            self._note(at, len(part))
             done += len(part)
         self._finish(number, head, done)
         return done
+
+    def _note(self, at: int, length: int) -> None:
+        for page in range(at // _PAGE, (at + max(length, 1) - 1) // _PAGE + 1):
+            self.written |= 1 << page
 
     def _next_chain(self, number: int) -> tuple[int, list[tuple[int, int, bool]]] | None:
         """The next available chain: its head, and its pieces (address, length, writable)."""
@@ -306,6 +314,8 @@ class Console:
         """Give a chain back."""
         queue = self._queues[number]
         place = queue.device + 4 + 8 * (queue.used % queue.size)
+        self._note(place, 8)
+        self._note(queue.device, 4)
         struct.pack_into("<II", self._memory, place, head, written)
         struct.pack_into("<H", self._memory, queue.device + 2, (queue.used + 1) & 0xFFFF)
         self._queues[number] = queue._replace(used=queue.used + 1)

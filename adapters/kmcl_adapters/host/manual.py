@@ -1,0 +1,112 @@
+"""The host by hand: it answers nothing by itself, and a test sends whatever it likes.
+
+For tests of a guest's side of the control protocol. What the guest posts is accepted and told, with
+the page lists counted; no GPADL is kept, no ring is mapped, no channel is served.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from kmcl_adapters.control import described
+
+from .channel import HostChannel, HostOffer, State
+from .control import Control, version
+from .messages import Message, encode
+
+if TYPE_CHECKING:
+    from .host import VmbusHost
+
+__all__ = ["FLAWS", "ByHand"]
+
+FLAWS: Final = ("", "short", "unknown type")
+"""What can be wrong with the bytes of a message: cut by one, or of a type that nobody knows."""
+
+_NUMBER: Final = struct.Struct("<I")
+_UNKNOWN_NUMBER: Final = 200
+_CONNECTIONS: Final = (1, 4)
+_FIRST_WITH_ID: Final = version(5, 0)
+
+
+class ByHand(Control):
+    """Put into ``VmbusHost.control`` before the guest makes contact. ``wanted``: the version it has
+    asked for last."""
+
+    _STATE = ("agreed", "connection", "wanted")
+
+    def __init__(self, host: VmbusHost) -> None:
+        super().__init__(host)
+        self.wanted = 0
+
+    def is_connected(self, connection: int, message: Message) -> bool:
+        """Whatever the guest says is heard, wherever a VMBus host can be."""
+        return connection in _CONNECTIONS
+
+    def handle(self, message: Message, connection: int) -> str:
+        """Keep only what is needed to deliver messages and signals."""
+        fields = message.fields
+        if message.name == "INITIATE_CONTACT":
+            self.forget()
+            self.connection = connection
+            self.wanted = fields["vmbus_version_requested"]
+            if fields["target_vcpu"] < self.host.machine.processors:
+                self.host.direct_messages(fields["target_vcpu"])
+        elif message.name == "RELID_RELEASED":
+            self.host.channels.pop(fields["child_relid"], None)
+        return ""
+
+    def forget(self) -> None:
+        """No connection and no channel."""
+        self.connection = self.wanted = 0
+        self.host.slot.clear()
+        self.host.channels.clear()
+
+    def told(self, message: Message) -> dict[str, Any]:
+        """The fields, and of a page list what is in it."""
+        return message.fields | described(message.name, message.rest)
+
+    def post(self, name: str, fields: Mapping[str, Any], flaw: str = "") -> None:
+        """Send a message with these fields, others as a host has them; a guest that has taken its
+        message page down does not get it. Raises ValueError."""
+        if flaw not in FLAWS:
+            raise ValueError(f"{flaw}: no flaw of bytes; there are: {', '.join(FLAWS[1:])}")
+        host = self.host
+        fields = self._complete(name, fields, flaw)
+        payload = encode(name, fields)
+        if flaw == "short":
+            payload = payload[:-1]
+        elif flaw:
+            payload = _NUMBER.pack(_UNKNOWN_NUMBER) + payload[_NUMBER.size :]
+        if host.slot.page is None:  # nobody is there: it is lost, and must not wait for the next
+            host.note("host", name, fields, flaw)
+        else:
+            host.slot.put(payload, lambda: host.note("host", name, fields, flaw))
+
+    def _complete(self, name: str, fields: Mapping[str, Any], flaw: str) -> dict[str, Any]:
+        if name == "OFFERCHANNEL":
+            return self._offered(fields, flaw)
+        if name == "VERSION_RESPONSE":
+            number = self.connection if self.wanted >= _FIRST_WITH_ID else 0
+            supported = int(fields["version_supported"])
+            return {
+                "version_supported": supported,
+                "connection_state": 0,
+                "msg_conn_id": number,
+            }
+        return dict(fields)
+
+    def _offered(self, fields: Mapping[str, Any], flaw: str) -> dict[str, Any]:
+        relid = int(fields["child_relid"])
+        offer = HostOffer(
+            class_id=fields["if_type"],
+            instance=fields["if_instance"],
+            subchannel=int(fields["sub_channel_index"]),
+            monitor=relid if fields["monitor_allocated"] else None,
+        ).complete()
+        channel = HostChannel(offer, relid)
+        channel.state = State.OFFERED
+        if not flaw:
+            self.host.channels[relid] = channel
+        return channel.fields()

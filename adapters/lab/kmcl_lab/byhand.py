@@ -1,0 +1,174 @@
+"""The port of a control session over the lab: a real guest, and our host that is led by hand.
+
+The host's trace holds all that there is to see, in exact order: the guest's messages and signals,
+the host's messages at the moment they are put into the guest's slot, and what the program says that
+makes the calls of the guest's user (``kmcl_lab.user``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from kmcl_adapters.control import Field, Gone, Returned, Seen
+from kmcl_adapters.control import seen_of as wire_seen_of
+from kmcl_model.control import GUEST, HOST
+
+from .channel import Job
+from .lab import Lab
+from .problem import GuestLost, LabProblem
+
+__all__ = ["IDLE_RELID", "LabPort", "seen_of"]
+
+IDLE_RELID: Final = 77
+"""The relid of a signal that announces nothing."""
+_MOST_RESTS: Final = 60
+_LIMIT: Final = 40.0
+"""Seconds for one rest; everything is emulated twice."""
+_REFUSED: Final = "refused"
+
+
+def seen_of(sender: str, name: str, fields: Mapping[str, Any], note: str) -> Seen | None:
+    """What an entry of the host's trace tells a session; None for what is not for it."""
+    if name == "SAID":
+        if "do" not in fields:
+            return None
+        return Returned(str(fields["by"]), str(fields["do"]), int(fields["errno"]))
+    if sender == HOST and name == "SIGNAL":
+        return None  # the test knows it as what the world did
+    if sender == GUEST and note.startswith(_REFUSED):
+        return None
+    if sender == GUEST and note:
+        return Gone("garbage", f"{name}: {note}")
+    return wire_seen_of(sender, name, fields, note)
+
+
+class LabPort:
+    """A host with one guest whose bus driver is not loaded, from the moment ``again`` goes back to.
+
+    ``job`` makes the calls of the guest's user. The lab's errors show as ``Gone``.
+    """
+
+    def __init__(self, lab: Lab, again: Callable[[], Job]) -> None:
+        self._lab = lab
+        self._again = again
+        self._rests = 0
+        self._gone = False
+        self._kept: list[Seen] = []
+        self._begin()
+
+    def _begin(self) -> None:
+        self._job = self._again()
+        self._since = int(self._lab.ask_host("hand-begin", job=self._job.number))
+
+    # What a test does -----------------------------------------------------------------------
+
+    def post(self, message: str, fields: Mapping[str, Field], flaw: str) -> None:
+        """See ``HostPort``."""
+        wrong = flaw if flaw in ("short", "unknown type") else ""
+        self._ask("hand-post", name=message, fields=dict(fields), flaw=wrong)
+
+    def call(self, by: str, function: str, arguments: tuple[Field, ...]) -> None:
+        """See ``HostPort``."""
+        self._order({"by": by, "do": function, "arguments": arguments})
+
+    def act(self, endpoint: str, action: str) -> None:
+        """See ``HostPort``. A reset takes the guest back to where it was before the session: what
+        one that boots comes to."""
+        if action == "reset":
+            self._kept += self._told()
+            self._attempt(self._begin)
+        elif action == "busy":
+            self._ask("hand-busy")
+        elif action == "spurious":
+            self._ask("hand-signal", relid=IDLE_RELID)
+
+    def ready(self) -> tuple[int, ...]:
+        """Nobody can choose."""
+        return ()
+
+    def step(self, choice: int) -> None:
+        """Nobody can choose."""
+
+    # What is seen ---------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Until a rest was asked for and nothing else happened meanwhile."""
+        for _ in range(_MOST_RESTS):
+            if self._gone:
+                return
+            self._rests += 1
+            self._order({"rest": self._rests})
+            told = self._attempt(self._await)
+            found = self._taken(told) if told else []
+            self._kept += found
+            if told and not found and not told["waiting"]:
+                return
+        self._lose(Gone("hang", "the guest never comes to rest"))
+
+    def _await(self) -> dict[str, Any]:
+        told: dict[str, Any] = self._lab.ask_host(
+            "hand-await", limit=_LIMIT, since=self._since, rest=self._rests
+        )
+        return told
+
+    def take(self) -> list[Seen]:
+        """See ``HostPort``."""
+        if not self._gone:
+            self._kept += self._told()
+        found, self._kept = self._kept, []
+        return found
+
+    def _told(self) -> list[Seen]:
+        told = self._attempt(lambda: self._lab.ask_host("hand-seen", since=self._since))
+        return self._taken(told) if told else []
+
+    def _taken(self, told: Mapping[str, Any]) -> list[Seen]:
+        found: list[Seen] = []
+        while True:
+            for number, sender, name, fields, note in told["entries"]:
+                self._since = number + 1
+                seen = seen_of(sender, name, fields, note)
+                if seen is not None:
+                    found.append(seen)
+                if isinstance(seen, Gone):
+                    self._gone = True
+                    return found
+            if not told["more"]:
+                return found
+            further = self._attempt(lambda: self._lab.ask_host("hand-seen", since=self._since))
+            if not further:
+                return found
+            told = further
+
+    def close(self) -> None:
+        """The next session goes back to the beginning."""
+
+    # Losses ---------------------------------------------------------------------------------
+
+    def _ask(self, command: str, **arguments: Any) -> None:
+        self._attempt(lambda: self._lab.ask_host(command, **arguments))
+
+    def _order(self, order: Mapping[str, Any]) -> None:
+        self._attempt(lambda: self._job.write(json.dumps(order).encode() + b"\n"))
+
+    def _attempt(self, action: Callable[[], Any]) -> Any:
+        if self._gone:
+            return None
+        try:
+            return action()
+        except GuestLost as lost:
+            self._lose(Gone("hang" if lost.is_hang else "crash", str(lost)))
+        except LabProblem as problem:
+            lost_guest = self._lab.lost
+            if lost_guest is not None and not lost_guest.is_hang:
+                self._lose(Gone("crash", str(lost_guest)))
+            else:
+                self._lose(Gone("hang", str(lost_guest or problem)))
+        return None
+
+    def _lose(self, gone: Gone) -> None:
+        if not self._gone:
+            self._gone = True
+            self._kept.append(gone)

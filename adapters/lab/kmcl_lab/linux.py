@@ -1,0 +1,140 @@
+"""``linux:``: the bus driver of a real Linux guest, judged from the host's side.
+
+The guest runs in a lab with our VMBus host, which is led by hand. Every session begins at one saved
+moment: booted, the program there that makes the user's calls, and the bus driver not loaded, so
+that what it says first is seen. See ``byhand``.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from kmcl_adapters import AdapterError, Description, Session
+from kmcl_adapters.control import ControlSession
+from kmcl_model.events import Event, Lost
+
+from .adapter import Hang
+from .boot import HOST_IS_SILENT
+from .byhand import LabPort
+from .channel import Job
+from .images import build, default_cache
+from .lab import Lab
+from .machine import HostKind
+from .problem import LabProblem
+
+__all__ = ["CAPABILITIES", "OPTIONS", "LinuxAdapter", "LinuxSession", "create"]
+
+CAPABILITIES: Final = frozenset({"guest", "load", "reset", "busy", "spurious"})
+OPTIONS: Final = ("--by-hand", "--memory=256")
+"""Of the programmable host."""
+_MOMENT: Final = "before-contact"
+_IDLE_SECONDS: Final = 0.006
+_READY_SECONDS: Final = 60.0
+
+
+class LinuxSession:
+    """A session whose guest can be lost. ``doubt`` says why that is no verdict on it; ``take``
+    raises Hang then."""
+
+    def __init__(self, session: ControlSession, doubt: Callable[[], str]) -> None:
+        self._session = session
+        self._doubt = doubt
+        self.apply = session.apply
+        self.runnable = session.runnable
+        self.close = session.close
+
+    def take(self) -> list[Event]:
+        """The events since the last call. Raises Hang."""
+        events = self._session.take()
+        if events and isinstance(events[-1], Lost) and (why := self._doubt()):
+            raise Hang(f"linux: {why}")
+        return events
+
+
+class LinuxAdapter:
+    """Of a lab that is running, with ``OPTIONS``; both end with ``close``. A guest that was lost is
+    replaced before the next session.
+
+    Nested under emulation a guest that is lost is doubted once, because the emulator can be the
+    cause; what loses it again when it is played again is a result. A hang of the host as well is
+    never one.
+    """
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self._job: int | None = None
+        self._losses = 0
+        """Sessions in a row in which the guest was lost."""
+        self._is_suspect = False
+
+    def describe(self) -> Description:
+        """The kernel of the guest."""
+        kernel = self.lab.account().kernel
+        return Description("Linux hv_vmbus", kernel, "linux", CAPABILITIES, False, _IDLE_SECONDS)
+
+    def open(self) -> Session:
+        """A guest that has never spoken to the host. Raises AdapterError."""
+        try:
+            if (lost := self.lab.lost) is not None:
+                self._job = None
+                self.lab.restart(str(lost))
+            if self._job is None:
+                self._save()
+            port = LabPort(self.lab, self._again)
+        except LabProblem as problem:
+            raise AdapterError(f"linux: {problem}") from None
+        if not self._is_suspect:
+            self._losses = 0
+        self._is_suspect = False
+        return LinuxSession(ControlSession(port, exact=False), self._doubt)
+
+    def _doubt(self) -> str:
+        """Why a loss is no verdict on the guest; empty where it is one."""
+        self._is_suspect = True
+        self._losses += 1
+        lost = self.lab.lost
+        if lost is not None and HOST_IS_SILENT in str(lost):
+            return str(lost)
+        first = self.lab.choice.nested and self._losses == 1
+        return str(lost or "the guest was lost") if first else ""
+
+    def _save(self) -> None:
+        """Keep the moment at which sessions begin."""
+        job = self.lab.guest.start(["python3", "-m", "kmcl_lab.user"])
+        for _, body in job.parts(_READY_SECONDS):
+            if b"ready" in body:
+                break
+        else:
+            raise LabProblem("the program that makes the user's calls has ended")
+        self.lab.save(_MOMENT)
+        self._job = job.number
+
+    def _again(self) -> Job:
+        assert self._job is not None
+        self.lab.rewind(_MOMENT)
+        return self.lab.guest.resume(self._job)
+
+    def close(self) -> None:
+        """End the lab."""
+        self.lab.close()
+
+
+def _tell(text: str) -> None:
+    print(f"lab: {text}", file=sys.stderr)
+
+
+def create(argument: str) -> LinuxAdapter:
+    """``linux:`` or ``linux:VERSION``, a kernel as in ``kmcl lab build --kernel``. Raises
+    AdapterError."""
+    try:
+        images = build(default_cache(), argument or None, tell=_tell)
+        folder = Path(tempfile.mkdtemp(prefix="kmcl-lab-logs-"))
+        lab = Lab(images, folder, host=HostKind.PROGRAMMABLE, options=OPTIONS)
+        lab.start()
+    except LabProblem as problem:
+        raise AdapterError(f"linux: {problem}") from None
+    return LinuxAdapter(lab)

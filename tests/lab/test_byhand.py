@@ -1,0 +1,292 @@
+"""A host led by hand, and the port of a session over it; the test plays the guest."""
+
+import json
+import struct
+import threading
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from kmcl_adapters.control import ControlSession, Field, Gone, Returned, Sent, Signalled
+from kmcl_adapters.host.manual import ByHand
+from kmcl_adapters.host.scripted import ScriptedGuest
+from kmcl_lab.byhand import IDLE_RELID, LabPort
+from kmcl_lab.hosting.byhand import ByHandCommands
+from kmcl_lab.hosting.control import CommandError
+from kmcl_lab.problem import GuestLost
+from kmcl_model.control import version
+from kmcl_model.events import Event, Quiescence
+from kmcl_model.stimuli import Environ, Invoke, Post, Settle
+
+GUID = "00000000-0000-0000-0000-0000000000d0"
+OFFER: dict[str, Field] = {
+    "child_relid": 3,
+    "if_type": "00000000-0000-0000-0000-0000000000c0",
+    "if_instance": GUID,
+    "sub_channel_index": 0,
+    "monitor_allocated": False,
+}
+
+
+class Table:
+    """Guest, host and lab at one table. ``on_rest`` is what the guest does before it rests."""
+
+    def __init__(self) -> None:
+        self.guest = ScriptedGuest()
+        self.host = self.guest.host
+        hosting = SimpleNamespace(host=self.host, hear=lambda job: None, said=threading.Event())
+        self.commands = ByHandCommands(cast(Any, hosting)).table()
+        self.lost: GuestLost | None = None
+        self.orders: list[dict[str, Any]] = []
+        self.on_rest: Callable[[], object] = lambda: None
+        self.number = 7
+        self.beginnings = 0
+
+    def ask_host(self, command: str, *, limit: float = 10.0, **arguments: Any) -> Any:
+        if self.lost is not None:
+            raise self.lost
+        return json.loads(json.dumps(self.commands[command](**arguments)))
+
+    def write(self, data: bytes) -> None:
+        order = json.loads(data)
+        if "rest" in order:
+            action, self.on_rest = self.on_rest, lambda: None
+            action()
+            self.say(order)
+        else:
+            self.orders.append(order)
+
+    def say(self, what: dict[str, Any]) -> None:
+        self.note("SAID", what)
+
+    def note(self, name: str, fields: dict[str, Any]) -> None:
+        with self.host.changed:
+            self.host.note("guest", name, fields)
+
+    def again(self) -> Any:
+        self.beginnings += 1
+        return self
+
+    def port(self) -> LabPort:
+        return LabPort(cast(Any, self), self.again)
+
+    def contact(self, wanted: int = version(5, 3)) -> None:
+        fields: dict[str, Any] = {"vmbus_version_requested": wanted, "target_vcpu": 0}
+        fields |= {"interrupt_page": 0, "monitor_page1": 0, "monitor_page2": 0}
+        assert self.guest.post("INITIATE_CONTACT", **fields) == 0
+
+
+@pytest.fixture
+def table() -> Table:
+    return Table()
+
+
+def test_the_host_answers_nothing_and_tells_what_the_guest_says(table: Table) -> None:
+    port = table.port()
+    table.contact()
+    table.guest.post("REQUESTOFFERS")
+    header = struct.pack("<II2Q", 8192, 0, 40, 41)
+    table.guest.post(
+        "GPADL_HEADER", child_relid=3, gpadl=9, range_buflen=40, rangecount=1, rest=header
+    )
+    table.guest.post("GPADL_BODY", msgnumber=0, gpadl=9, rest=struct.pack("<3Q", 42, 43, 44))
+    seen = cast(list[Sent], port.take())
+
+    assert [(s.sender, s.message) for s in seen] == [
+        ("guest", "INITIATE_CONTACT"),
+        ("guest", "REQUESTOFFERS"),
+        ("guest", "GPADL_HEADER"),
+        ("guest", "GPADL_BODY"),
+    ]
+    assert [seen[2].fields[f] for f in ("byte_count", "byte_offset", "pfns")] == [8192, 0, 2]
+    assert seen[3].fields["pfns"] == 3
+    assert table.guest.read_all() == []
+
+
+def test_what_the_test_sends_arrives_as_it_was_sent(table: Table) -> None:
+    port = table.port()
+    table.contact()
+    port.post("VERSION_RESPONSE", {"version_supported": True}, "")
+    port.post("OFFERCHANNEL", OFFER, "")
+    arrived = table.guest.read_all()
+
+    assert [message.name for message in arrived] == ["VERSION_RESPONSE", "OFFERCHANNEL"]
+    assert arrived[0].fields["msg_conn_id"] == 4
+    assert arrived[1].fields.items() >= OFFER.items()
+    sent = [s for s in port.take() if isinstance(s, Sent) and s.sender == "host"]
+    assert [s.message for s in sent] == ["VERSION_RESPONSE", "OFFERCHANNEL"]
+
+
+def test_versions_without_connection_ids_get_none(table: Table) -> None:
+    port = table.port()
+    table.guest.connection = 1
+    table.contact(version(4, 1))
+    port.post("VERSION_RESPONSE", {"version_supported": True}, "")
+
+    assert [m.fields["msg_conn_id"] for m in table.guest.read_all()] == [0]
+
+
+@pytest.mark.parametrize(("flaw", "number", "cut"), [("short", 2, 1), ("unknown type", 200, 0)])
+def test_a_message_can_be_wrong(table: Table, flaw: str, number: int, cut: int) -> None:
+    raw: list[bytes] = []
+    table.host.slot.put = lambda payload, told: (raw.append(payload), told())  # type: ignore
+    table.host.slot.page = 0
+    port = table.port()
+    port.post("RESCIND_CHANNELOFFER", {"child_relid": 3}, flaw)
+
+    assert [(struct.unpack_from("<I", data)[0], len(data)) for data in raw] == [(number, 12 - cut)]
+    assert [cast(Sent, seen).flaw for seen in port.take()] == [flaw]
+
+
+def test_an_id_that_is_wrong_is_no_flaw_of_bytes(table: Table) -> None:
+    port = table.port()
+    table.contact()
+    port.post("GPADL_TORNDOWN", {"gpadl": 1009}, "wrong id")
+
+    assert [m.fields for m in table.guest.read_all()] == [{"gpadl": 1009}]
+
+
+def test_a_guest_that_has_left_misses_what_is_sent(table: Table) -> None:
+    port = table.port()
+    table.contact()
+    table.host.synic_changed(0, 0, 0, 0)
+    port.post("UNLOAD_RESPONSE", {}, "")
+    port.settle()
+
+    assert [cast(Sent, s).message for s in port.take()] == ["INITIATE_CONTACT", "UNLOAD_RESPONSE"]
+
+
+def test_flaws_that_nobody_knows_are_refused(table: Table) -> None:
+    with pytest.raises(ValueError, match="rotten"):
+        cast(ByHand, table.host.control).post("UNLOAD_RESPONSE", {}, "rotten")
+
+
+def test_signals_are_told_by_relid_and_those_of_the_test_are_not(table: Table) -> None:
+    port = table.port()
+    table.contact()
+    port.post("OFFERCHANNEL", OFFER, "")
+    assert table.guest.signal(0x2003) == 0
+    port.act("guest", "spurious")
+    seen = port.take()
+
+    assert seen[-1] == Signalled("guest", 3)
+    assert table.guest.events() == [IDLE_RELID]
+
+
+def test_a_busy_host_refuses_one_post_and_does_not_tell_of_it(table: Table) -> None:
+    port = table.port()
+    table.contact()
+    port.take()
+    port.act("host", "busy")
+
+    assert [table.guest.post("REQUESTOFFERS") for _ in range(2)] == [0x13, 0]
+    assert [cast(Sent, s).message for s in port.take()] == ["REQUESTOFFERS"]
+
+
+def test_a_guest_that_speaks_to_nobody_is_garbage(table: Table) -> None:
+    port = table.port()
+    table.guest.connection = 9
+    table.guest.post("REQUESTOFFERS")
+
+    assert port.take() == [Gone("garbage", "REQUESTOFFERS: posted to 0x9")]
+
+
+def test_calls_go_to_the_user_and_come_back(table: Table) -> None:
+    port = table.port()
+    port.call("u0", "open", (GUID,))
+    assert table.orders == [{"by": "u0", "do": "open", "arguments": [GUID]}]
+    table.say({"by": "u0", "do": "open", "errno": 19})
+
+    assert port.take() == [Returned("u0", "open", 19)]
+
+
+def test_rest_is_asked_for_until_nothing_happens_meanwhile(table: Table) -> None:
+    port = table.port()
+    table.on_rest = table.contact
+    port.settle()
+
+    assert [cast(Sent, s).message for s in port.take()] == ["INITIATE_CONTACT"]
+    asked = [e.fields for e in table.host.trace.since(0) if e.name == "SAID"]
+    assert asked == [{"rest": 1}, {"rest": 2}]
+
+
+def test_a_guest_that_never_rests_is_lost(table: Table) -> None:
+    port = table.port()
+
+    def restless() -> None:
+        table.note("SIGNAL", {"child_relid": 3})
+        table.on_rest = restless
+
+    table.on_rest = restless
+    port.settle()
+
+    assert port.take()[-1] == Gone("hang", "the guest never comes to rest")
+
+
+def test_whoever_does_not_say_that_it_rests_is_told(table: Table) -> None:
+    with pytest.raises(CommandError, match="does not rest"):
+        table.commands["hand-await"](since=0, rest=1, limit=0.0)
+
+
+def test_a_lost_guest_is_gone_and_stays_so(table: Table) -> None:
+    port = table.port()
+    table.lost = GuestLost("panic of the inner guest: sorry", is_hang=False)
+    port.post("ALLOFFERS_DELIVERED", {}, "")
+    port.call("u0", "load", ())
+    port.settle()
+
+    assert port.take() == [Gone("crash", "panic of the inner guest: sorry")]
+    assert table.orders == []
+
+
+def test_a_panic_that_the_guest_tells_of_is_a_crash(table: Table) -> None:
+    port = table.port()
+    table.host.crashed()
+
+    assert [type(seen) for seen in port.take()] == [Gone]
+
+
+def test_a_long_trace_comes_in_pieces(table: Table) -> None:
+    port = table.port()
+    for relid in range(1000):
+        table.note("SIGNAL", {"child_relid": relid})
+
+    assert port.take() == [Signalled("guest", relid) for relid in range(1000)]
+
+
+def test_a_reset_goes_back_to_the_beginning(table: Table) -> None:
+    port = table.port()
+    table.contact()
+    port.act("guest", "reset")
+
+    assert table.beginnings == 2
+    assert [cast(Sent, s).message for s in port.take()] == ["INITIATE_CONTACT"]
+
+
+def test_a_released_relid_does_not_signal_any_more(table: Table) -> None:
+    port = table.port()
+    table.contact()
+    port.post("OFFERCHANNEL", OFFER, "")
+    table.guest.post("RELID_RELEASED", child_relid=3)
+
+    assert table.host.channels == {}
+
+
+def test_a_session_is_played_over_the_port(table: Table) -> None:
+    session = ControlSession(table.port(), exact=False)
+    table.on_rest = table.contact
+    events: list[Event] = []
+    for stimulus in (
+        Invoke("invoke", "guest", "u0", "load", ()),
+        Settle("settle"),
+        Post("post", "VERSION_RESPONSE", (True,), ""),
+        Environ("environment", "host", "busy"),
+    ):
+        session.apply(stimulus)
+        events += session.take()
+
+    assert [e[0] for e in events] == ["call", "message", "quiescence", "message", "environment"]
+    assert events[2] == Quiescence("quiescence", False)
+    assert session.runnable() == 0

@@ -1,0 +1,51 @@
+"""The bus driver of a real guest, led by hand; skipped where there are no images of it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from kmcl_conformance.control.conversations import CONVERSATIONS
+from kmcl_conformance.profiles import PROFILES, choose
+from kmcl_conformance.sequence import replay
+from kmcl_lab.images import Images
+from kmcl_lab.lab import Lab
+from kmcl_lab.linux import OPTIONS, LinuxAdapter
+from kmcl_lab.machine import HostKind
+from kmcl_model.events import Call, Message, Return
+
+pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+
+TOURS = {tour.name: tour for tour in CONVERSATIONS}
+
+
+@pytest.fixture(scope="module")
+def linux(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LinuxAdapter]:
+    folder = tmp_path_factory.mktemp("lab")
+    with Lab(images, folder, host=HostKind.PROGRAMMABLE, options=OPTIONS) as lab:
+        yield LinuxAdapter(lab)
+
+
+@pytest.mark.parametrize("name", ["refused versions", "refused open", "rescinded idle"])
+def test_a_real_guest_plays_a_conversation_from_its_first_word(
+    linux: LinuxAdapter, name: str
+) -> None:
+    profile = PROFILES[choose(linux.describe())]
+    outcome = replay(linux, profile.specification(), TOURS[name].stimuli)
+
+    assert profile.name == "linux-vmbus"
+    assert outcome.failure is None
+    assert isinstance(outcome.events[0], Call)
+    said = [e for e in outcome.events if isinstance(e, Message) and e.endpoint == "guest"]
+    assert said[0].message == "INITIATE_CONTACT"
+    assert any(isinstance(e, Return) for e in outcome.events)
+
+
+def test_every_session_begins_at_the_same_moment(linux: LinuxAdapter) -> None:
+    specification = PROFILES["linux-vmbus"].specification()
+    twice = [replay(linux, specification, TOURS["late offers"].stimuli) for _ in range(2)]
+    said = [
+        [e for e in outcome.events if isinstance(e, Message) and e.endpoint == "guest"]
+        for outcome in twice
+    ]
+
+    assert said[0] == said[1]
