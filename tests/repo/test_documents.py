@@ -54,15 +54,15 @@ def test_every_path_in_a_document_exists(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_make_target_in_a_document_exists(document: Path) -> None:
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"(?:`|^    |\n)make ([a-z]+)\b", document.read_text()))
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = set(re.findall(r"(?:`|^    |\n)make ([a-z-]+)\b", document.read_text()))
 
     assert named - targets == set()
 
 
 def test_every_make_target_says_what_it_does() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    phony = re.findall(r"^\.PHONY: ([a-z]+)", makefile, re.MULTILINE)
+    phony = re.findall(r"^\.PHONY: ([a-z-]+)", makefile, re.MULTILINE)
 
     assert phony
-    assert re.findall(r"^([a-z]+):.* ## \S", makefile, re.MULTILINE) == phony
+    assert re.findall(r"^([a-z-]+):.* ## \S", makefile, re.MULTILINE) == phony
