@@ -106,6 +106,7 @@ def opens_and_completes(stage: Stage) -> None:
     stage.arm(PROCESS_PACKET, Act("VmbChannelPacketComplete", ("this", b"answered")), sticky=True)
     open_it(stage)
     stage.await_exit("PostStarted")
+    assert stage.library.monitor.wait_idle(20_000)  # nobody looks at the rings without a signal
     outgoing, incoming = guests_rings(stage)
     outgoing.put(encode(Kind.IN_BAND, 9, b"question", COMPLETION_REQUESTED))
     outgoing.publish()
