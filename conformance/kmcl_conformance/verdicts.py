@@ -148,7 +148,7 @@ def _verdict(
     if requirement.api in not_offered:
         return (
             RequirementVerdict.NOT_APPLICABLE,
-            f"the implementation does not offer {requirement.api}",
+            _lacks(requirement.api),
         )
     if requirement.id in unsure:
         return RequirementVerdict.INCONCLUSIVE, _UNSURE
@@ -158,6 +158,10 @@ def _verdict(
         return RequirementVerdict.INCONCLUSIVE, lost
     both = description.capabilities.issuperset(ends)
     return RequirementVerdict.NOT_EXERCISED, _NEVER_AROSE if both else _NOT_FROM_ONE_END
+
+
+def _lacks(function: str) -> str:
+    return f"the implementation does not offer {function}"
 
 
 def _missing_capability(requirement: Requirement, description: Description) -> str | None:
@@ -202,7 +206,8 @@ def certificate(campaign: Campaign, seconds: float) -> Certificate:
         profile=campaign.options.profile,
         seed=campaign.options.seed,
         verdict=verdict,
-        not_offered=tuple(sorted(campaign.not_offered())),
+        # Functions of a capability that is not declared are nothing to be missed.
+        not_offered=tuple(sorted({r.api for r in results if r.reason == _lacks(r.api)})),
         counts=Counts(
             sequences=campaign.done,
             planned=campaign.total if campaign.done < campaign.total < ENDLESS else None,
