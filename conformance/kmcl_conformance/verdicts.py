@@ -164,6 +164,13 @@ def _lacks(function: str) -> str:
     return f"the implementation does not offer {function}"
 
 
+def _not_offered(results: tuple[RequirementResult, ...]) -> tuple[str, ...]:
+    """Functions of a capability that is not declared are nothing to be missed."""
+    not_judged = [r for r in results if r.verdict is RequirementVerdict.NOT_APPLICABLE]
+    lacking = {r.api for r in not_judged if r.reason == _lacks(r.api)}
+    return tuple(sorted(lacking - {r.api for r in not_judged if r.reason != _lacks(r.api)}))
+
+
 def _missing_capability(requirement: Requirement, description: Description) -> str | None:
     for name in (requirement.role, requirement.capability):
         if name in ("both", "core"):
@@ -206,8 +213,7 @@ def certificate(campaign: Campaign, seconds: float) -> Certificate:
         profile=campaign.options.profile,
         seed=campaign.options.seed,
         verdict=verdict,
-        # Functions of a capability that is not declared are nothing to be missed.
-        not_offered=tuple(sorted({r.api for r in results if r.reason == _lacks(r.api)})),
+        not_offered=_not_offered(results),
         counts=Counts(
             sequences=campaign.done,
             planned=campaign.total if campaign.done < campaign.total < ENDLESS else None,
