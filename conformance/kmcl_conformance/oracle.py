@@ -478,8 +478,4 @@ class Judge(Follower):
 
 def judge_trace(events: Iterable[Event], specification: Specification | None = None) -> Judge:
     """Judge a whole recorded trace; the judge tells what was found."""
-    judge = Judge(specification or Specification())
-    for event in events:
-        if judge.feed(event) is not None:
-            break
-    return judge
+    return Judge(specification or Specification()).follow(events)

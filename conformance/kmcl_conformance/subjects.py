@@ -156,20 +156,15 @@ def subject_of(specification: Automata) -> Subject:
 
 def judge_trace(events: Iterable[Event], specification: Automata) -> Follower:
     """Judge a whole recorded trace; the judge tells what was found."""
-    judge = subject_of(specification).judge(specification, None)
-    for event in events:
-        if judge.feed(event) is not None:
-            break
-    return judge
+    return subject_of(specification).judge(specification, None).follow(events)
 
 
 def allowed_instead(specification: Automata, events: Iterable[Event]) -> tuple[str, ...]:
     """In words, the outputs that the specification allows after ``events``, silence included."""
     subject = subject_of(specification)
-    judge = subject.judge(specification, None)
-    for event in events:
-        if judge.feed(event) is not None:
-            return ()
+    judge = subject.judge(specification, None).follow(events)
+    if judge.failure is not None:
+        return ()
     return tuple(
         dict.fromkeys(
             describe_event(event)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from kmcl_model.events import Event
 from kmcl_model.spec import Automaton, Broken, Edge, Move, Node, Shadow
@@ -68,6 +68,13 @@ class Follower:
     def feed(self, event: Event) -> Failure | None:
         """Judge one event: None, or the failure, after which the judge is spent."""
         raise NotImplementedError
+
+    def follow(self, events: Iterable[Event]) -> Self:
+        """Judge events up to the first that is refused; gives the judge itself."""
+        for event in events:
+            if self.feed(event) is not None:
+                break
+        return self
 
     def feed_silence(self, event: Event) -> Failure | None:
         """Judge a quiescence. If it is refused, the judge is as it was before, so that the

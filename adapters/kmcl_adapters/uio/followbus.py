@@ -30,6 +30,7 @@ class FollowingBus(UioBus):
         super().__init__(device, size=size, sysfs=sysfs, **options)
         self._folder = sysfs / "bus/vmbus/devices" / device.instance
         self._dead = False
+        self._left: Link | None = None
         self.opening = 0
         """Opens that the host has not answered yet."""
         self._there = False
@@ -78,8 +79,8 @@ class FollowingBus(UioBus):
 
     def leave(self, link: Link) -> None:
         """See ``bus``; again does nothing."""
-        if not getattr(link, "left", False):
-            link.left = True  # type: ignore[attr-defined]
+        if link is not self._left:
+            self._left = link
             super().leave(link)
 
     def die(self) -> None:

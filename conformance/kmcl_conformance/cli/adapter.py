@@ -146,7 +146,7 @@ def _check_session(session: Session, exact: bool, seed: int, profile: Profile) -
         wrong = [e for e in events if isinstance(e, Quiescence) and e.exact is not exact]
         yield Check("quiescence is exact as described", "the event says otherwise" if wrong else "")
     judge = profile.subject.judge(profile.specification(), None)
-    failure = next((f for f in map(judge.feed, events) if f is not None), None)
+    failure = judge.follow(events).failure
     why = "" if failure is None else f"{describe_event(failure.event)}: {failure.broken[0].words}"
     yield Check("beginning conforms", why)
 
@@ -212,7 +212,7 @@ def _check_fresh(adapter: Adapter, seed: int) -> Check:
             session.close()
     except Exception as error:
         return Check(rule, f"{type(error).__name__}: {error}")
-    failure = next((f for f in map(judge.feed, events) if f is not None), None)
+    failure = judge.follow(events).failure
     if failure is None:
         return Check(rule)
     return Check(rule, f"{describe_event(failure.event)}: {failure.broken[0].words}")

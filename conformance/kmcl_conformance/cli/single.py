@@ -115,7 +115,7 @@ def check(
         raise Problem(f"--profile {profile}: choose {', '.join(PROFILES)}")
     specification = PROFILES[profile].specification()
     judge = PROFILES[profile].subject.judge(specification, None)
-    failure = next((f for f in map(judge.feed, events) if f is not None), None)
+    failure = judge.follow(events).failure
     finding = finding_of(events, failure, PROFILES[profile])
     exercised = sorted(id_ for id_ in seen(specification).requirements)
     if finding is None and not exercised:
