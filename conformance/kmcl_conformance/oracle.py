@@ -12,7 +12,7 @@ causes the other. Liveness is judged at quiescence alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeAlias
 
 from kmcl_model.api import (
     CLOSED,
@@ -34,6 +34,7 @@ from kmcl_model.spec.specification import ENDPOINTS, peer_of
 from kmcl_model.status import is_success
 
 from .failure import Failure
+from .phases import told_of
 from .quiet import (
     DRAINED,
     PLAIN,
@@ -50,6 +51,18 @@ __all__ = ["Judge", "Pair", "judge_trace"]
 
 _SETTERS = tuple(setter.function for setter in SETTERS)
 _SIZEOF = "VmbChannelSizeofPacket"
+_PACKET_CALLS = tuple(
+    f"VmbPacket{name}"
+    for name in (
+        "Allocate",
+        "Initialize",
+        "Free",
+        "GetChannel",
+        "SetPointer",
+        "GetPointer",
+        "SetCompletionRoutine",
+    )
+)
 _NAMES = {COMPLETION_ROUTINE: ("F133",), PROCESS_PACKET: ("F044",)}
 
 
@@ -80,7 +93,6 @@ class Judge(Follower):
         self._context: dict[str, dict[str, str]] = {e: {} for e in ENDPOINTS}
         # Packets that their peer has completed, in that order, and whose routine is to come.
         self._answered: dict[str, list[str]] = {e: [] for e in ENDPOINTS}
-        self._make_routes()
 
     def feed(self, event: Event) -> Failure | None:
         """Judge one event."""
@@ -93,19 +105,19 @@ class Judge(Follower):
                 if (seen[1], seen[2]) in self.calls:
                     raise KeyError(f"a second call of {seen[2]} while one is in progress")
                 self.calls[seen[1], seen[2]] = seen
-                self._calls[seen[3]](seen)
+                _CALLS[seen[3]](self, seen)
             elif kind == "return":
                 call = self.calls.pop((seen[1], seen[2]))
                 if call[3] != seen[3]:
                     raise KeyError(seen[3])
-                self._returns[seen[3]](seen, call)
+                _RETURNS[seen[3]](self, seen, call)
             elif kind == "enter":
                 if (seen[1], seen[2]) in self.handlers:
                     raise KeyError(f"a second run {seen[2]} while one goes on")
                 self.handlers[seen[1], seen[2]] = seen
-                self._enters[seen[3]](seen)
+                _ENTERS[seen[3]](self, seen)
             elif kind == "exit":
-                self._exits[seen[3]](seen, self.handlers.pop((seen[1], seen[2])))
+                _EXITS[seen[3]](self, seen, self.handlers.pop((seen[1], seen[2])))
             elif kind == "quiescence":
                 self._quiescence()
             elif kind == "environment":
@@ -173,44 +185,7 @@ class Judge(Follower):
         """Which packet carries the message with a tag, for the messages on their way."""
         return self._carrier[sender]
 
-    # Routing ------------------------------------------------------------------------------
-
-    def _make_routes(self) -> None:
-        calls: dict[str, Callable[[Any], None]] = {}
-        returns: dict[str, Callable[[Any, Any], None]] = {}
-        for name in (*_SETTERS, "VmbChannelSetPointer", "VmbChannelGetPointer", _SIZEOF):
-            calls[name], returns[name] = self._configure, self._configured
-        calls["VmbChannelInitSetStateChangeCallbacks"] = self._register
-        for name in ("Allocate", "Enable", "Disable", "Pause", "Start", "Cleanup"):
-            calls[f"VmbChannel{name}"] = self._lifecycle
-            returns[f"VmbChannel{name}"] = self._lifecycle_returned
-        returns["VmbChannelCleanup"] = self._cleaned
-        for name in (
-            "Allocate",
-            "Initialize",
-            "Free",
-            "GetChannel",
-            "SetPointer",
-            "GetPointer",
-            "SetCompletionRoutine",
-        ):
-            calls[f"VmbPacket{name}"] = self._packet_call
-            returns[f"VmbPacket{name}"] = self._packet_return
-        calls["VmbPacketSend"], returns["VmbPacketSend"] = self._send, self._sent
-        calls["VmbChannelSetTransactionQuota"] = self._quota
-        returns["VmbChannelSetTransactionQuota"] = self._quota_set
-        for name in ("VmbChannelPacketComplete", "VmbChannelPacketFail"):
-            calls[name], returns[name] = self._give_back, self._given_back
-        enters: dict[str, Callable[[Any], None]] = {}
-        exits: dict[str, Callable[[Any, Any], None]] = {}
-        for name in (OPENED, CLOSED, SUSPEND, STARTED, POST_STARTED, PNP_FAILURE):
-            enters[name], exits[name] = self._lifecycle, self._lifecycle_returned
-        enters[PROCESS_PACKET], exits[PROCESS_PACKET] = self._process_packet, self._processed
-        enters[PROCESSING_COMPLETE] = self._processing_complete
-        exits[PROCESSING_COMPLETE] = self._lifecycle_returned
-        enters[COMPLETION_ROUTINE] = self._completion
-        exits[COMPLETION_ROUTINE] = self._lifecycle_returned
-        self._calls, self._returns, self._enters, self._exits = calls, returns, enters, exits
+    # Endpoints and configuration ------------------------------------------------------------
 
     def _lifecycle(self, event: Any) -> None:
         self._endpoint(event[1], event)
@@ -227,7 +202,8 @@ class Judge(Follower):
 
     def _spread(self, name: str) -> None:
         """Tell the others of a change of phase."""
-        shadow = shadow_of("phase", name, self.endpoint[name].node)
+        told = told_of(name, self.endpoint[name].node)
+        peer = peer_of(name)
         if self.host is not None:
             states: Any = self.endpoint[name].node.states
             was_open, self._host_open = (
@@ -237,12 +213,12 @@ class Judge(Follower):
             if self._host_open and not was_open:
                 self.host.opened()
         for packet in self.packets[name].values():
-            self._take(packet, shadow)
-        for flow in self.flow.values():
-            self._take(flow, shadow)
-        self._take(self.configuration[name], shadow)
-        if peer_of(name) in self.endpoint:
-            self._endpoint(peer_of(name), shadow)
+            self._take(packet, told.packets)
+        self._flow(name, told.received)
+        self._flow(peer, told.sent)
+        self._take(self.configuration[name], told.configuration)
+        if peer in self.endpoint:
+            self._endpoint(peer, told.peer)
 
     def _flow(self, receiver: str, event: Any) -> None:
         """What concerns the direction to an end that is not observed concerns nobody."""
@@ -299,7 +275,7 @@ class Judge(Follower):
         track = packets.get(name)
         if track is None:
             track = Track(f"{endpoint} packet {name}", self.specification.packet[endpoint])
-            self._take(track, shadow_of("phase", endpoint, self.endpoint[endpoint].node))
+            self._take(track, told_of(endpoint, self.endpoint[endpoint].node).packets)
             self._take(track, shadow_of("limits", endpoint, self.configuration[endpoint].node))
             packets[name] = track
         return track
@@ -447,7 +423,8 @@ class Judge(Follower):
         for name in self.ends:
             facts[name] = facts_of(self.endpoint[name].node, self.flow[name].node.summary)
         for name in self.ends:
-            waiting = any(True in t.node.summary for t in self.packets[name].values())
+            busy = [t for t in self.packets[name].values() if not t.node.idle]
+            waiting = any(True in t.node.summary for t in busy)
             out, arriving = self._towards(peer_of(name)), self.flow[name].node.summary
             self._endpoint(name, told_to_endpoint(waiting, out, arriving))
         for name in self.ends:
@@ -474,6 +451,43 @@ class Judge(Follower):
         sent = self.packets[peer_of(receiver)].values()
         under_way = self._unseen or not all(packet.node.idle for packet in sent)
         return UNKNOWN_BUSY if under_way else UNKNOWN
+
+
+_Begins: TypeAlias = dict[str, Callable[[Judge, Any], None]]
+_Ends: TypeAlias = dict[str, Callable[[Judge, Any, Any], None]]
+
+
+def _routes() -> tuple[_Begins, _Ends, _Begins, _Ends]:
+    """Where calls, returns, entries and exits go, by the name of the function or callback."""
+    calls: _Begins = {}
+    returns: _Ends = {}
+    for name in (*_SETTERS, "VmbChannelSetPointer", "VmbChannelGetPointer", _SIZEOF):
+        calls[name], returns[name] = Judge._configure, Judge._configured
+    calls["VmbChannelInitSetStateChangeCallbacks"] = Judge._register
+    for name in ("Allocate", "Enable", "Disable", "Pause", "Start", "Cleanup"):
+        calls[f"VmbChannel{name}"] = Judge._lifecycle
+        returns[f"VmbChannel{name}"] = Judge._lifecycle_returned
+    returns["VmbChannelCleanup"] = Judge._cleaned
+    for name in _PACKET_CALLS:
+        calls[name], returns[name] = Judge._packet_call, Judge._packet_return
+    calls["VmbPacketSend"], returns["VmbPacketSend"] = Judge._send, Judge._sent
+    calls["VmbChannelSetTransactionQuota"] = Judge._quota
+    returns["VmbChannelSetTransactionQuota"] = Judge._quota_set
+    for name in ("VmbChannelPacketComplete", "VmbChannelPacketFail"):
+        calls[name], returns[name] = Judge._give_back, Judge._given_back
+    enters: _Begins = {}
+    exits: _Ends = {}
+    for name in (OPENED, CLOSED, SUSPEND, STARTED, POST_STARTED, PNP_FAILURE):
+        enters[name], exits[name] = Judge._lifecycle, Judge._lifecycle_returned
+    enters[PROCESS_PACKET], exits[PROCESS_PACKET] = Judge._process_packet, Judge._processed
+    enters[PROCESSING_COMPLETE] = Judge._processing_complete
+    exits[PROCESSING_COMPLETE] = Judge._lifecycle_returned
+    enters[COMPLETION_ROUTINE] = Judge._completion
+    exits[COMPLETION_ROUTINE] = Judge._lifecycle_returned
+    return calls, returns, enters, exits
+
+
+_CALLS, _RETURNS, _ENTERS, _EXITS = _routes()
 
 
 def judge_trace(events: Iterable[Event], specification: Specification | None = None) -> Judge:

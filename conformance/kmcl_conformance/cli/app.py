@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from kmcl_adapters import AdapterError
+from kmcl_conformance.garbage import collected_rarely
 from kmcl_model.case import CaseError
 from kmcl_model.catalogue import CatalogueError
 from kmcl_model.trace import TraceError
@@ -91,7 +92,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if "" not in sys.path:
         sys.path.append("")  # the current folder, so that python:my_module:factory is found
     try:
-        code = _application().main(arguments, prog_name="kmcl", standalone_mode=False)
+        with collected_rarely():
+            code = _application().main(arguments, prog_name="kmcl", standalone_mode=False)
         sys.stdout.flush()
     except Problem as problem:
         complain(str(problem))

@@ -266,6 +266,11 @@ class Automaton(Generic[S]):
         for due in rules.dues:
             if due.on is not None:
                 self._dues.setdefault(due.on, []).append(due)
+        self._unseen: dict[S, tuple[tuple[S, ...], frozenset[tuple[str, Move]]]] = {}
+        """Of each state met, where one hidden step leads, and the chart moves it takes."""
+        self._told: dict[S, Hashable] = {}
+        """Of each state met, its summary; equal ones are one object."""
+        self._same: dict[Hashable, Hashable] = {}
         self.nodes: dict[frozenset[S], Node] = {}
         self.fresh: list[Edge] = []
         """Edges computed since someone last emptied this list."""
@@ -287,16 +292,13 @@ class Automaton(Generic[S]):
         found: dict[S, frozenset[tuple[str, Move]]] = {}
         fired: set[str] = set()
         shown: set[str] = set()
-        refused: list[tuple[Rule, list[Need]]] = []
         on = trigger(event)
         rules = self._by_trigger.get(on, ())
         for state in node.states:
             for rule in rules:
                 if rule.when is not None and not rule.when(state, event):
                     continue
-                failing = [n for n in rule.needs if not n.holds(state, event)]
-                if failing:
-                    refused.append((rule, failing))
+                if not all(n.holds(state, event) for n in rule.needs):
                     continue
                 fired.add(rule.id)
                 for n in self._tested[rule.id]:
@@ -307,7 +309,7 @@ class Automaton(Generic[S]):
                     moves = self._moves(rule.id, rule.moves, state, target)
                     found[target] = found[target] | moves if target in found else moves
         if not found:
-            return Edge(None, broken=_closest(refused, on))
+            return Edge(None, broken=_closest(_refusals(node, rules, event), on))
         for rule_id in fired:
             shown |= self._shown[rule_id]
         for due in self._dues.get(on, ()):
@@ -350,16 +352,30 @@ class Automaton(Generic[S]):
         for taken in found.values():
             moves |= taken
         states = set(found)
+        if not self.rules.hidden:
+            return states, moves
         waiting = list(states)
         while waiting:
             state = waiting.pop()
-            for step in self.rules.hidden:
-                for target in step.then(state):
-                    moves |= self._moves(step.id, step.moves, state, target)
-                    if target not in states:
-                        states.add(target)
-                        waiting.append(target)
+            after = self._unseen.get(state)
+            if after is None:
+                after = self._unseen[state] = self._hidden_steps(state)
+            targets, taken = after
+            moves |= taken
+            for target in targets:
+                if target not in states:
+                    states.add(target)
+                    waiting.append(target)
         return states, moves
+
+    def _hidden_steps(self, state: S) -> tuple[tuple[S, ...], frozenset[tuple[str, Move]]]:
+        targets: list[S] = []
+        moves: set[tuple[str, Move]] = set()
+        for step in self.rules.hidden:
+            for target in step.then(state):
+                moves |= self._moves(step.id, step.moves, state, target)
+                targets.append(target)
+        return (tuple(targets), frozenset(moves)) if targets else _NOWHERE
 
     def _node(self, states: set[S]) -> tuple[Node, tuple[str, ...]]:
         """The node of a set of states, and the readings on which all of them agree."""
@@ -374,11 +390,18 @@ class Automaton(Generic[S]):
         key = frozenset(states)
         node = self.nodes.get(key)
         if node is None:
-            told = {self.rules.summary(s) for s in key}
+            told = {self._summary(s) for s in key}
             summary = tuple(sorted(told, key=repr) if len(told) > 1 else told)
             idle = all(self.rules.idle(s) for s in key)
             node = self.nodes[key] = Node(key, summary, idle)
         return node, tuple(sorted(common))
+
+    def _summary(self, state: S) -> Hashable:
+        told = self._told.get(state)
+        if told is None:
+            told = self.rules.summary(state)
+            told = self._told[state] = self._same.setdefault(told, told)
+        return told
 
     def _moves(
         self, rule: str, declared: tuple[Move, ...], before: S, after: S
@@ -394,6 +417,19 @@ class Automaton(Generic[S]):
 
 
 _NO_MOVES: frozenset[tuple[str, Move]] = frozenset()
+_NOWHERE: tuple[tuple[()], frozenset[tuple[str, Move]]] = ((), _NO_MOVES)
+
+
+def _refusals(
+    node: Node, rules: Iterable[Rule], event: Event | Shadow
+) -> list[tuple[Rule, list[Need]]]:
+    """Which needs of which rules fail, in any state that may be the true one."""
+    return [
+        (rule, [n for n in rule.needs if not n.holds(state, event)])
+        for state in node.states
+        for rule in rules
+        if rule.when is None or rule.when(state, event)
+    ]
 
 
 def _closest(refused: list[tuple[Rule, list[Need]]], on: tuple[str, str]) -> tuple[Broken, ...]:

@@ -11,6 +11,7 @@ from kmcl_model.spec.observer import Due, Rules
 
 from . import channel
 from .answers import rules_of
+from .channel import stance_of
 from .setters import SETTERS, Refusal, Setter
 from .state import ConfigurationState, Limits, initial, tightness
 
@@ -22,6 +23,7 @@ __all__ = [
     "Refusal",
     "Setter",
     "initial",
+    "stance_of",
 ]
 
 CONFIGURATION = Rules(

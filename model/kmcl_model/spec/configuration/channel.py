@@ -4,26 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
+from kmcl_model.spec.endpoint import Phase
 from kmcl_model.spec.observer import Rule, Shadow, need
 
 from .state import ConfigurationState, begin, end, initial
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "stance_of"]
 
 POINTER_SIZE = 8
 """Bytes of a pointer."""
 
 
-def _hear(s: ConfigurationState, e: Shadow) -> ConfigurationState:
-    """A call during which the stance changes is held to neither."""
-    phases: Any = e.states
+def stance_of(phases: tuple[Phase, ...]) -> str:
+    """Whether the channel is enabled, disabled, or ``between`` for all that is known."""
     apart = [p.connection in ("none", "disabled") for p in phases]
     if any(p.leaving or p.connection == "rejected" for p in phases) or any(apart) > all(apart):
-        stance = "between"
-    elif all(apart):
-        stance = "disabled"
-    else:
-        stance = "enabled"
+        return "between"
+    return "disabled" if all(apart) else "enabled"
+
+
+def _hear(s: ConfigurationState, e: Shadow) -> ConfigurationState:
+    """A call during which the stance changes is held to neither."""
+    stance: Any = e.states[0]
     calls = tuple((*c[:3], c[3] if c[3] == stance else "between") for c in s.calls)
     return s._replace(stance=stance, calls=calls)
 
@@ -62,6 +64,6 @@ RULES = (
         ),
         end,
     ),
-    Rule("CF-phase", ("phase", ""), (), _hear),
+    Rule("CF-stance", ("stance", ""), (), _hear),
     Rule("CF-cleaned", ("return", "VmbChannelCleanup"), (), lambda s, e: initial(s.endpoint)),
 )

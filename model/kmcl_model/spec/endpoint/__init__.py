@@ -11,6 +11,7 @@ from __future__ import annotations
 from kmcl_model.spec.observer import Hidden, Rules
 
 from . import activity, connection, packets, peer, silence
+from .peer import PeerView
 from .state import (
     EndpointState,
     PendingCall,
@@ -21,7 +22,15 @@ from .state import (
     phase,
 )
 
-__all__ = ["ENDPOINT", "EndpointState", "PendingCall", "Phase", "initial", "phase"]
+__all__ = [
+    "ENDPOINT",
+    "EndpointState",
+    "PeerView",
+    "PendingCall",
+    "Phase",
+    "initial",
+    "phase",
+]
 
 _RULES = (*connection.RULES, *activity.RULES, *packets.RULES, *peer.RULES)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from kmcl_model import api
 from kmcl_model.spec.observer import Rule, Shadow, need
@@ -10,21 +10,34 @@ from kmcl_model.status import is_success
 
 from .state import ENABLED, OPEN, OPENING, REJECTED, STEADY, EndpointState, Phase, assume
 
-__all__ = ["RULES", "unseen"]
+__all__ = ["RULES", "PeerView", "unseen"]
+
+
+class PeerView(NamedTuple):
+    """What matters of the other end: its connection as this end may know it, and whether it is
+    open for itself, so that it has accepted."""
+
+    stance: str
+    opened: bool
+
+    @classmethod
+    def each(cls, phases: tuple[Phase, ...]) -> tuple[PeerView, ...]:
+        """Of all the phases that the other end may be in: all views, in fixed order."""
+        return tuple(sorted({cls(p.stance, p.connection == OPEN) for p in phases}))
 
 
 def _hear(s: EndpointState, e: Shadow) -> list[EndpointState]:
-    """One explanation for each phase the peer may be in."""
-    phases: Any = e.states
-    return [_hear_one(s, other) for other in phases]
+    """One explanation for each view of the peer."""
+    views: Any = e.states
+    return [_hear_one(s, view) for view in views]
 
 
-def _hear_one(s: EndpointState, other: Phase) -> EndpointState:
+def _hear_one(s: EndpointState, other: PeerView) -> EndpointState:
     now = other.stance
     before, s = s.peer, s._replace(peer=now, offered=s.offered or now != "away")
     in_session = s.connection in (OPENING, OPEN)
     # A peer that is leaving already may still have accepted: its Disable takes effect later.
-    if other.connection == OPEN and s.connection in (ENABLED, OPENING, OPEN):
+    if other.opened and s.connection in (ENABLED, OPENING, OPEN):
         s = s._replace(accepted=True)
     if now == "rejected" and s.connection == ENABLED:
         return s._replace(failed=True)
@@ -84,6 +97,6 @@ _FAILURE = (
     ),
 )
 
-_PEER = (Rule("EP-peer", ("phase", ""), (), _hear),)
+_PEER = (Rule("EP-peer", ("peer", ""), (), _hear),)
 
 RULES = (*_FAILURE, *_PEER)

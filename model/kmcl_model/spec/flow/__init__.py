@@ -10,9 +10,10 @@ from __future__ import annotations
 from kmcl_model.spec.observer import Rules
 
 from . import delivery, ends, quota, sending, silence
+from .ends import ReceiverView, SenderView
 from .state import LARGE, Entry, FlowState, has_room, initial
 
-__all__ = ["FLOW", "LARGE", "Entry", "FlowState", "initial"]
+__all__ = ["FLOW", "LARGE", "Entry", "FlowState", "ReceiverView", "SenderView", "initial"]
 
 FLOW = Rules(
     name="flow",

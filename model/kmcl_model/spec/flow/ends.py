@@ -2,55 +2,79 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
+from kmcl_model.spec.endpoint import Phase
 from kmcl_model.spec.observer import Rule, Shadow
 
 from .state import Entry, FlowState, assume
 
-__all__ = ["RULES"]
+__all__ = ["RULES", "ReceiverView", "SenderView"]
 
 
-def _hear(s: FlowState, e: Shadow) -> list[FlowState]:
-    return _hear_sender(s, e) if e.about == s.sender else _hear_receiver(s, e)
+class SenderView(NamedTuple):
+    """What matters of the sender: its connection, whether it may be open, whether its session may
+    be ending, and whether it surely runs."""
 
+    sending: str
+    opened: bool
+    ending: bool
+    running: bool
 
-def _hear_sender(s: FlowState, e: Shadow) -> list[FlowState]:
-    phases: Any = e.states
-    opened = any(p.connection == "open" for p in phases)
-    sending = phases[0].connection if len(phases) == 1 else "open" if opened else "enabled"
-    entries = s.entries
-    ending = any(p.leaving or p.connection in ("disabled", "rejected", "closing") for p in phases)
-    running = all(p.connection == "open" and p.run in ("starting", "started") for p in phases)
-    if ending:
-        entries = tuple(x._replace(optional=True) if x.silent else x for x in entries)
-    if opened and not s.send_open:
-        entries = tuple(x._replace(launched=True, sure=False) for x in entries if not x.over)
-    elif s.send_open and not opened:
-        entries = tuple(x._replace(optional=True) if x.launched else x for x in entries)
-    return [
-        s._replace(
-            sending=sending,
-            send_open=opened,
-            ending=ending,
-            send_running=running,
-            entries=entries,
-            closed=s.closed or (s.send_open and not opened),
+    @classmethod
+    def of(cls, phases: tuple[Phase, ...]) -> SenderView:
+        """Of all the phases that the sender may be in."""
+        opened = any(p.connection == "open" for p in phases)
+        return cls(
+            phases[0].connection if len(phases) == 1 else "open" if opened else "enabled",
+            opened,
+            any(p.leaving or p.connection in ("disabled", "rejected", "closing") for p in phases),
+            all(p.connection == "open" and p.run in ("starting", "started") for p in phases),
         )
-    ]
+
+
+class ReceiverView(NamedTuple):
+    """What matters of the receiver. Where a hidden step may lie between, it is what is common to
+    all phases; the rest is unknown."""
+
+    run: str
+    connection: str
+    stopping: bool
+
+    @classmethod
+    def of(cls, phases: tuple[Phase, ...]) -> ReceiverView:
+        """Of all the phases that the receiver may be in."""
+        runs = {p.run for p in phases}
+        connections = {p.connection for p in phases}
+        return cls(
+            runs.pop() if len(runs) == 1 else "unknown",
+            connections.pop() if len(connections) == 1 else "unknown",
+            any(p.stopping for p in phases),
+        )
+
+
+def _hear_sender(s: FlowState, e: Shadow) -> FlowState:
+    view: Any = e.states[0]
+    entries = s.entries
+    if view.ending:
+        entries = tuple(x._replace(optional=True) if x.silent else x for x in entries)
+    if view.opened and not s.send_open:
+        entries = tuple(x._replace(launched=True, sure=False) for x in entries if not x.over)
+    elif s.send_open and not view.opened:
+        entries = tuple(x._replace(optional=True) if x.launched else x for x in entries)
+    return s._replace(
+        sending=view.sending,
+        send_open=view.opened,
+        ending=view.ending,
+        send_running=view.running,
+        entries=entries,
+        closed=s.closed or (s.send_open and not view.opened),
+    )
 
 
 def _hear_receiver(s: FlowState, e: Shadow) -> list[FlowState]:
-    phases: Any = e.states
-    if len(phases) > 1:
-        # A hidden step may lie between: stay with what is common, claim nothing.
-        runs = {p.run for p in phases}
-        connections = {p.connection for p in phases}
-        run = runs.pop() if len(runs) == 1 else "unknown"
-        connection = connections.pop() if len(connections) == 1 else "unknown"
-    else:
-        run, connection = phases[0].run, phases[0].connection
-    stopping = any(p.stopping for p in phases)
+    view: Any = e.states[0]
+    run, connection, stopping = view
     after = s._replace(
         run=run,
         connection=connection,
@@ -97,7 +121,8 @@ def _left_behind(s: FlowState) -> tuple[Entry, ...]:
 
 
 RULES = (
-    Rule("FL-phase", ("phase", ""), (), _hear),
+    Rule("FL-sender", ("sender", ""), (), _hear_sender),
+    Rule("FL-receiver", ("receiver", ""), (), _hear_receiver),
     Rule(
         "FL-limits",
         ("limits", ""),

@@ -10,10 +10,11 @@ from __future__ import annotations
 from kmcl_model.spec.observer import Hidden, Move, Rules
 
 from . import channel, objects, silence, transaction
+from .channel import ChannelView
 from .state import FLYING, SENDING, PacketState, initial, region
 from .transaction import WAIT_FOR_COMPLETION
 
-__all__ = ["PACKET", "WAIT_FOR_COMPLETION", "PacketState", "initial"]
+__all__ = ["PACKET", "WAIT_FOR_COMPLETION", "ChannelView", "PacketState", "initial"]
 
 PACKET = Rules(
     name="packet",
