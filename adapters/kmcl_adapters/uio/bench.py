@@ -102,17 +102,20 @@ def round_trips(count: int, repeats: int) -> tuple[float, ...]:
     medians = []
     with _client(os.sched_getaffinity(0)) as (library, channel):
         packet = library.VmbPacketAllocate(channel)
-        answered = threading.Lock()
-        library.VmbPacketSetCompletionRoutine(packet, lambda *_: answered.release())
+        answered = threading.Semaphore(0)
+        began, times = 0.0, list[float]()
+
+        def complete(*_: object) -> None:
+            times.append((time.perf_counter() - began) * 1e6)
+            answered.release()
+
+        library.VmbPacketSetCompletionRoutine(packet, complete)
         for _ in range(repeats):
-            times = []
+            times.clear()
             for _ in range(count):
-                answered.acquire()
                 began = time.perf_counter()
                 library.VmbPacketSend(packet, PAYLOAD, WAIT_FOR_COMPLETION)
                 answered.acquire()
-                times.append((time.perf_counter() - began) * 1e6)
-                answered.release()
             medians.append(median(times))
     return tuple(medians)
 
