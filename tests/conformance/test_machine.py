@@ -11,6 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from kmcl_adapters import Adapter
 from kmcl_adapters.mutants import create as mutant
 from kmcl_adapters.reference import create as reference
+from kmcl_adapters.uio.pair import create as ring
 from kmcl_conformance.generate.machine import (
     RUNNING,
     ConformanceError,
@@ -19,6 +20,7 @@ from kmcl_conformance.generate.machine import (
 )
 from kmcl_conformance.generate.menu import Menu, preludes
 from kmcl_conformance.oracle import judge_trace
+from kmcl_conformance.profiles import PROFILES
 from kmcl_conformance.sequence import replay
 from kmcl_model.spec import Specification
 
@@ -125,3 +127,30 @@ def test_the_plainest_set_up_comes_first() -> None:
     variants = preludes()
     assert len(set(variants)) == len(variants) > 4
     assert len(variants[0]) == min(map(len, variants))
+
+
+def one_end() -> Specification:
+    """A client alone, whose host is of a known kind."""
+    found = PROFILES["client-uio-dynmem"].specification()
+    assert isinstance(found, Specification)
+    return found
+
+
+def test_one_end_alone_is_driven_where_one_is_observed() -> None:
+    client = machine(lambda: ring("dynmem"), one_end())
+    run(client, 15, phases=[Phase.generate])
+    assert client.specification.ends == ("client",)
+
+
+def test_a_defect_of_one_end_is_found() -> None:
+    defective = machine(lambda: ring("dynmem:forgets-sent"), one_end())
+    with pytest.raises(ConformanceError) as caught:
+        run(defective, 100, 30, phases=[Phase.generate])
+    assert "F132" in caught.value.failure.requirements
+    assert {getattr(s, "endpoint", "client") for s in caught.value.stimuli} == {"client"}
+
+
+def test_the_faults_of_one_end_are_its_own() -> None:
+    assert machine(lambda: ring("dynmem"), one_end(), faults=("malformed",)).faults == (
+        ("client", "malformed"),
+    )

@@ -26,7 +26,6 @@ from kmcl_model.api import (
     SUSPEND,
 )
 from kmcl_model.spec import Node
-from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_model.stimuli import Invoke, Stimulus
 
 from .driver import control_calls, is_enabled, may_send, packet_calls, surely_enabled
@@ -75,7 +74,6 @@ _USES: Final = {
     "VmbPacketSend": "send",
 }
 
-_KEYS: Final = tuple(product(ENDPOINTS, HANDLERS))
 _ANSWERS: Final = tuple((len(answer or b""),) for answer in ANSWERS)
 _COUNTS: Final = (("sizeof",), ("maximum+pointer",))
 _QUOTAS: Final = ((1,), (2,), (3,), (8,))
@@ -121,7 +119,7 @@ class Menu(NamedTuple):
 def menu_of(judge: Judge, names: Names, runnable: int) -> Menu:
     """Everything that is enabled in the situation the judge has reached."""
     nodes = {end: track.node for end, track in judge.endpoint.items()}
-    channels = _channels(*[nodes[end] for end in ENDPOINTS])
+    channels = _channels(judge.ends, *nodes.values())
     alive = channels.alive
     new, idle, free, ready, held = [], [], [], [], []
     for end in alive:
@@ -161,6 +159,7 @@ def menu_of(judge: Judge, names: Names, runnable: int) -> Menu:
         complete=_joined(could_complete, _ANSWERS),
         look_up=_looks(alive, tuple(idle)),
         react=_reactions(
+            judge.ends,
             names.waiting(),
             frozenset([end for end, _ in ready]),
             frozenset([end for end, _ in held]),
@@ -212,7 +211,7 @@ def _joined(choices: tuple[Choice, ...], more: tuple[Choice, ...]) -> Options:
 
 
 class _Channels(NamedTuple):
-    """The part of a menu that follows from what the two endpoints are doing."""
+    """The part of a menu that follows from what the driven endpoints are doing."""
 
     alive: tuple[str, ...]
     enable: Options
@@ -223,13 +222,12 @@ class _Channels(NamedTuple):
 
 
 @lru_cache(maxsize=4096)
-def _channels(*nodes: Node) -> _Channels:
-    calls = [control_calls(node, end) for node, end in zip(nodes, ENDPOINTS, strict=True)]
-    alive = {end: node for node, end in zip(nodes, ENDPOINTS, strict=True) if _is_alive(node)}
+def _channels(ends: tuple[str, ...], *nodes: Node) -> _Channels:
+    calls = {end: control_calls(node, end) for end, node in zip(ends, nodes, strict=True)}
+    alive = {end: node for end, node in zip(ends, nodes, strict=True) if _is_alive(node)}
 
     def may(function: str) -> Options:
-        ends = zip(ENDPOINTS, calls, strict=True)
-        return _one_of(tuple(end for end, mine in ends if function in mine))
+        return _one_of(tuple(end for end, mine in calls.items() if function in mine))
 
     return _Channels(
         tuple(alive),
@@ -257,19 +255,22 @@ def _looks(alive: tuple[str, ...], idle: tuple[Choice, ...]) -> Options:
 
 @lru_cache(maxsize=4096)
 def _reactions(
-    armed: frozenset[Choice], sending: frozenset[str], holding: frozenset[str]
+    ends: tuple[str, ...],
+    armed: frozenset[Choice],
+    sending: frozenset[str],
+    holding: frozenset[str],
 ) -> Options:
     """What can be armed: end, callback, and what the handler does.
 
-    ``armed`` are the ends and handlers for which a reaction waits already, ``sending`` are the
-    ends with a packet to send, ``holding`` those with packets to complete.
+    ``ends`` are those that are driven, ``armed`` the ends and handlers for which a reaction waits
+    already, ``sending`` the ends with a packet to send, ``holding`` those with packets to complete.
     """
-    free = set(_KEYS) - armed
+    free = set(product(ends, HANDLERS)) - armed
     return _one_of(
         tuple(
             (end, callback, kind)
             for kind, callbacks in REACTIONS
-            for end in ENDPOINTS
+            for end in ends
             for callback in callbacks
             if (end, callback) in free
             if kind != "send" or end in sending
