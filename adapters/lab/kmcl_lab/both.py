@@ -205,11 +205,13 @@ class BothSession(PairSession):
 
 
 class BothAdapter:
-    """Of a lab that is running with the programmable host; both end with ``close``. A guest that
-    was lost is replaced before the next session."""
+    """Of a lab that is running with the programmable host; both end with ``close``, the ends alone
+    if somebody else has the lab (``is_guest``). A guest that was lost is replaced before the next
+    session."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, *, is_guest: bool = False) -> None:
         self.lab = lab
+        self._is_guest = is_guest
         self._instance = ""
         self._ring_bytes = 0
         self._server = ServerEnd(lab)
@@ -284,9 +286,10 @@ class BothAdapter:
             self._server.ask("close")
 
     def close(self) -> None:
-        """End both, and the lab."""
+        """End both and, if it is ours, the lab."""
         self.kill()
-        self.lab.close()
+        if not self._is_guest:
+            self.lab.close()
 
 
 def create(argument: str) -> BothAdapter:

@@ -129,6 +129,11 @@ class Lab:
         self._tell(f"starting again: {why}")
 
     @property
+    def starts(self) -> int:
+        """How often machines were started; the present ones are of the last."""
+        return self._starts
+
+    @property
     def lost(self) -> GuestLost | None:
         """Why the guest is lost; None while it is not."""
         boot = self._running

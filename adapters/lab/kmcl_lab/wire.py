@@ -14,7 +14,15 @@ import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
-__all__ = ["COMPLETION_REQUESTED", "FEATURES", "PENDING", "Endpoint", "Packet", "version_request"]
+__all__ = [
+    "COMPLETION",
+    "COMPLETION_REQUESTED",
+    "FEATURES",
+    "PENDING",
+    "Endpoint",
+    "Packet",
+    "version_request",
+]
 
 _PAGE: Final = 4096
 _WRITE, _READ, _MASK = 0, 4, 8
@@ -23,6 +31,9 @@ PENDING: Final = 12
 FEATURES: Final = 64
 """Offset of the feature bits."""
 COMPLETION_REQUESTED: Final = 1
+"""Of a packet's flags."""
+COMPLETION: Final = 11
+"""The type of a packet that completes another."""
 _IN_BAND: Final = 6
 _DESCRIPTOR: Final = struct.Struct("<HHHHQ")
 _TRAILER: Final = struct.Struct("<Q")

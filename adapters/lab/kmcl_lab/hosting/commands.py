@@ -21,6 +21,7 @@ from kmcl_adapters.uio.ring import HEADER_BYTES
 
 from .control import CommandError
 from .program import Hosting
+from .resources import held
 
 __all__ = ["HostCommands"]
 
@@ -53,6 +54,7 @@ class HostCommands:
             "save": hosting.save,
             "rewind": hosting.rewind,
             "figures": self.figures,
+            "resources": self.resources,
             "offer": self.offer,
             "rescind": lambda relid: self._host.rescind(self._channel(relid)),
             "channels": self.channels,
@@ -93,6 +95,12 @@ class HostCommands:
             "crashes": self._host.crashes,
             "trace": self._host.trace.count,
         }
+
+    def resources(self) -> dict[str, int]:
+        """What the host holds, without the guest's memory; ``settled``: its trace is full."""
+        machine = self._hosting.machine
+        guest = range(machine.base, machine.base + len(machine.memory))
+        return held(guest) | {"settled": int(self._host.trace.is_full)}
 
     # Channels
 
