@@ -4,7 +4,6 @@ import struct
 
 import pytest
 
-from kmcl_adapters.host.atomics import Atomics
 from kmcl_adapters.host.channel import HostOffer, State, Unfit, rings_of
 from kmcl_adapters.host.control import Status
 from kmcl_adapters.host.gpadl import Gpadl, Range
@@ -14,6 +13,7 @@ from kmcl_adapters.host.messages import LAYOUTS, Unreadable, decode, encode
 from kmcl_adapters.host.raw import RawEnd
 from kmcl_adapters.host.scripted import ScriptedGuest, ScriptedMachine
 from kmcl_adapters.host.trace import Trace
+from kmcl_adapters.uio.atomics import Atomics
 from kmcl_adapters.uio.descriptor import COMPLETION_REQUESTED, FROM_HOST, Kind
 from kmcl_adapters.uio.descriptor import encode as packet
 from kmcl_adapters.uio.ring import Incoming, Outgoing

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from typing import Any, Final
 
-from kmcl_adapters.host.channel import TEST_CLASS
+from kmcl_adapters.host.channel import TEST_CLASS, State
 
 from .channel import Job
 from .frames import Kind
@@ -196,6 +196,9 @@ def _kept(lab: Lab) -> dict[str, int]:
 def _present(lab: Lab) -> tuple[str, dict[str, Any]]:
     """The device of the one channel that the host offers, bound, and the channel; it is offered
     where there is none. Raises LabProblem."""
+    for channel in lab.ask_host("channels"):
+        if channel["state"] == State.RESCINDED:  # by whoever was here before
+            lab.ask_host("wait-for", name="RELID_RELEASED", child_relid=channel["relid"])
     if not lab.ask_host("channels"):
         lab.ask_host("offer", class_id=TEST_CLASS)
     lab.guest.run(["sh", "-c", _BIND])

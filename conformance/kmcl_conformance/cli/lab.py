@@ -17,7 +17,7 @@ from kmcl_adapters import Adapter
 from kmcl_conformance.campaign import CampaignError, Options, Progress
 from kmcl_conformance.figure import table
 from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
-from kmcl_lab.both import BothAdapter
+from kmcl_lab.both import MONITORED, BothAdapter
 from kmcl_lab.bridge import bridge
 from kmcl_lab.carry import carry
 from kmcl_lab.door import Door
@@ -141,6 +141,13 @@ def _certify(
         bool,
         typer.Option("--resets", help="Where an end is to die, the host resets the guest: slow."),
     ] = False,
+    monitored: Annotated[
+        bool,
+        typer.Option(
+            "--monitored",
+            help="With --host programmable: the guest signals by a bit of the monitor page.",
+        ),
+    ] = False,
     cache: Cache = None,
     kernel: Kernel = None,
     host: Host = HostKind.QEMU,
@@ -167,6 +174,8 @@ def _certify(
         raise Problem(f"--command {command}: {error}") from None
     if profile == LINUX and host != HostKind.PROGRAMMABLE:
         raise Problem(f"--profile {LINUX}: QEMU cannot be led: add --host programmable")
+    if monitored and (host != HostKind.PROGRAMMABLE or profile == LINUX):
+        raise Problem("--monitored is for both ends: with --host programmable alone")
     with _as_problem():
         running = _lab(cache, kernel, host, folder, quiet, OPTIONS if profile == LINUX else ())
         running.start()
@@ -174,7 +183,8 @@ def _certify(
     if profile == LINUX:
         adapter, name = LinuxAdapter(running), f"linux:{kernel or ''}"
     elif host == HostKind.PROGRAMMABLE:
-        adapter, name = BothAdapter(running), "host:"
+        adapter = BothAdapter(running, monitored=monitored)
+        name = f"host:{MONITORED}" if monitored else "host:"
     else:
         adapter, name = LabAdapter(running, argv, resets=resets), f"lab:{command}"
     try:
