@@ -223,8 +223,10 @@ def test_a_monitored_channel_is_signalled_by_its_bit() -> None:
     guest.set_monitor_bit(37)
     guest.host.scan_monitor()
     guest.host.scan_monitor()
+    signals = [entry.fields for entry in guest.host.trace.since(0) if entry.name == "SIGNAL"]
 
     assert channel.signals == 1
+    assert signals == [{"child_relid": channel.relid, "monitor": 37}]
 
 
 def test_a_saved_host_comes_back_as_it_was() -> None:

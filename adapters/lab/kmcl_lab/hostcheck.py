@@ -32,10 +32,14 @@ its page list above all, is some ten times as much."""
 
 
 class Conversation:
-    """``kmcl_lab.talk`` on a device of the guest, which it opens. Raises LabProblem."""
+    """``kmcl_lab.talk`` on a device of the guest, which it opens, or on a subchannel of it.
 
-    def __init__(self, lab: Lab, device: str) -> None:
-        self._job: Job = lab.guest.start(["python3", "-m", "kmcl_lab.talk", device])
+    Raises LabProblem.
+    """
+
+    def __init__(self, lab: Lab, device: str, subchannel: int = 0) -> None:
+        more = [str(subchannel)] if subchannel else []
+        self._job: Job = lab.guest.start(["python3", "-m", "kmcl_lab.talk", device, *more])
         self._answers = self._lines()
         self.opened = next(self._answers)
 
