@@ -35,6 +35,7 @@ from .budget import sequences_of
 from .campaigns import conclude, profile_of, run_for
 from .lab_bench import Pace, bench, figures_of
 from .lab_check import check_defects, in_the_lab
+from .lab_provoke import provoke, words_of
 from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
 
@@ -148,6 +149,13 @@ def _certify(
             help="With --host programmable: the guest signals by a bit of the monitor page.",
         ),
     ] = False,
+    provocations: Annotated[
+        bool,
+        typer.Option(
+            "--provoke",
+            help="At the end unbind the driver while its channel is open, which nobody should do.",
+        ),
+    ] = False,
     cache: Cache = None,
     kernel: Kernel = None,
     host: Host = HostKind.QEMU,
@@ -174,6 +182,8 @@ def _certify(
         raise Problem(f"--command {command}: {error}") from None
     if profile == LINUX and host != HostKind.PROGRAMMABLE:
         raise Problem(f"--profile {LINUX}: QEMU cannot be led: add --host programmable")
+    if provocations and host != HostKind.QEMU:
+        raise Problem("--provoke is for QEMU as the host: without --host")
     if monitored and (host != HostKind.PROGRAMMABLE or profile == LINUX):
         raise Problem("--monitored is for both ends: with --host programmable alone")
     with _as_problem():
@@ -205,6 +215,8 @@ def _certify(
                 figures["host"] = running.ask_host("figures")
                 growth.look()
                 figures |= growth.figures()
+            provoked = provoke(running) if provocations else []
+            figures |= {"provocations": provoked} if provoked else {}
             path = running.write_account(figures)
         code = conclude(screen, found, options, {}, None)
         first, speed = pace.figures().values()
@@ -212,9 +224,11 @@ def _certify(
             f"lab      {running.choice.why}",
             f"         first sequence judged after {first:g} s, then {speed:g} a second",
             *(f"         {line}" for line in (growth.lines() if growth else ())),
+            *(f"         {words_of(told)}" for told in provoked),
             f"         {path}",
         )
-        return max(code, Code.VIOLATIONS) if figures.get("leaks") else code
+        is_broken = figures.get("leaks") or any(told["failure"] for told in provoked)
+        return max(code, Code.VIOLATIONS) if is_broken else code
     except CampaignError as error:
         raise Problem(str(error)) from error
     finally:
