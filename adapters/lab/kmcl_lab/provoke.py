@@ -23,7 +23,7 @@ __all__ = ["MARK", "Provoking", "kernel_complaints", "provoked", "provoking"]
 
 MARK: Final = Settle("settle")
 """This very rest is asked for as soon as the driver is unbound."""
-_COMPLAINTS: Final = "WARNING:|BUG:|Oops|general protection|refcount_t"
+_COMPLAINTS: Final = "WARNING: CPU|BUG: |Oops|general protection|refcount_t: "
 
 
 def provoked(stimuli: Sequence[Stimulus]) -> tuple[Stimulus, ...] | None:
