@@ -15,12 +15,10 @@ import platform
 import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from statistics import median
 from typing import Any, Final, NamedTuple
 
 import hypothesis
 from rich.console import Console
-from rich.table import Table
 
 from kmcl_adapters import Adapter
 from kmcl_adapters.native import create as native
@@ -32,11 +30,12 @@ from kmcl_model.stimuli import Stimulus
 
 from .bench_machine import WARM_MACHINES, machine_rates
 from .campaign import Options, certify
+from .figure import Figure, table
 from .garbage import collected_rarely
 from .oracle import judge_trace
 from .sequence import walk
 
-__all__ = ["Figure", "Sizes", "figures", "main"]
+__all__ = ["Sizes", "figures", "main"]
 
 LENGTH: Final = 80
 """Steps of a walk, as ``kmcl certify`` takes."""
@@ -60,40 +59,6 @@ class Sizes(NamedTuple):
 
 FULL: Final = Sizes(7, 1500, 300, 100, 20, True, 20_000, 2_000)
 QUICK: Final = Sizes(5, 300, 60, 15, 4, False, 5_000, 500)
-
-
-class Figure(NamedTuple):
-    """A measured figure: ``values`` of all repeats, in ``unit``; ``target`` None where there is
-    none, and ``at_most`` tells which side of it is good."""
-
-    name: str
-    unit: str
-    values: tuple[float, ...]
-    target: float | None = None
-    at_most: bool = False
-
-    @property
-    def median(self) -> float:
-        return median(self.values)
-
-    def met(self) -> bool | None:
-        """Whether the median reaches the target; None where there is none."""
-        if self.target is None:
-            return None
-        return self.median <= self.target if self.at_most else self.median >= self.target
-
-    def record(self) -> dict[str, Any]:
-        """The figure as JSON."""
-        return {
-            "name": self.name,
-            "unit": self.unit,
-            "median": round(self.median, 3),
-            "min": round(min(self.values), 3),
-            "max": round(max(self.values), 3),
-            "repeats": len(self.values),
-            "target": self.target,
-            "met": self.met(),
-        }
 
 
 def _explorer(
@@ -244,33 +209,6 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
-
-
-def _table(found: Sequence[Figure]) -> Table:
-    table = Table()
-    table.add_column("what")
-    for name in ("median", "min", "max", "repeats", "target"):
-        table.add_column(name, justify="right")
-    table.add_column("unit")
-    for figure in found:
-        met = figure.met()
-        target = ""
-        if figure.target is not None:
-            target = ("≤ " if figure.at_most else "≥ ") + _number(figure.target)
-        table.add_row(
-            figure.name,
-            _number(figure.median),
-            _number(min(figure.values)),
-            _number(max(figure.values)),
-            str(len(figure.values)),
-            target + {None: "", True: " ✓", False: " ✗"}[met],
-            figure.unit,
-        )
-    return table
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, and print a table or JSON. The exit code says nothing about targets."""
     parser = argparse.ArgumentParser(
@@ -301,7 +239,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, value in where.items():
         console.print(f"{name.replace('_', ' ')}: {value}", highlight=False)
     console.print(f"{_method(sizes)} {seconds} s in all.", highlight=False)
-    console.print(_table(found))
+    console.print(table(found))
     return 0
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from kmcl_conformance import bench
-from kmcl_conformance.bench import Figure, Sizes, figures, main
+from kmcl_conformance.bench import Sizes, figures, main
+from kmcl_conformance.figure import Figure
 
 TINY = Sizes(
     repeats=2,

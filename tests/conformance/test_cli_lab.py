@@ -10,6 +10,7 @@ from kmcl_conformance.campaign import Options, Progress
 from kmcl_conformance.cli import lab as cli_lab
 from kmcl_conformance.cli import main
 from kmcl_conformance.cli.campaigns import run_for
+from kmcl_conformance.cli.lab_bench import Pace
 from kmcl_conformance.cli.output import Screen
 from kmcl_lab.adapter import Hang, LabAdapter
 from kmcl_lab.measure import has_leaked
@@ -157,7 +158,7 @@ def test_a_leak_is_told_from_what_moves_by_itself(change: dict[str, int], leaks:
 def test_the_pace_is_that_of_the_sequences(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([10.0, 30.0, 31.0, 32.0])
     monkeypatch.setattr("time.monotonic", lambda: next(clock))
-    pace = cli_lab._Pace(next(clock))
+    pace = Pace(next(clock))
     for _ in range(3):
         pace(Progress(0, 0, 0, 0, 0))
 

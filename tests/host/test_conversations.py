@@ -125,6 +125,26 @@ def a_handle_in_use_is_not_taken_again(guest: ScriptedGuest) -> None:
 
 
 @conversation
+def what_a_channel_shared_goes_with_its_id(guest: ScriptedGuest) -> None:
+    """The guest may use the handles again, and those of another channel stay."""
+    channel, other = guest.host.offer(ONE), guest.host.offer()
+    guest.connect()
+    guest.share(channel.relid, 5, [8, 9])
+    guest.post(
+        "GPADL_HEADER", child_relid=channel.relid, gpadl=6, range_buflen=24, rangecount=1, rest=b""
+    )
+    guest.share(other.relid, 7, [10, 11])
+    guest.host.rescind(channel)
+    guest.read_all()
+    assert [*guest.host.gpadls.complete] == [5, 7]
+    guest.post("RELID_RELEASED", child_relid=channel.relid)
+    assert [*guest.host.gpadls.complete] == [7]
+    for handle in (5, 6):
+        (created,) = guest.share(other.relid, handle, [12, 13])
+        assert created.fields["creation_status"] == 0
+
+
+@conversation
 def a_channel_is_opened_used_and_closed(guest: ScriptedGuest) -> None:
     server = Server()
     channel = guest.host.offer(ONE, server)
@@ -261,6 +281,7 @@ FINDS = {
     "believes-frames": "a_gpadl_outside_the_memory_is_refused",
     "forgets-the-last": "a_long_gpadl_is_put_together",
     "takes-handles-twice": "a_handle_in_use_is_not_taken_again",
+    "keeps-gpadls": "what_a_channel_shared_goes_with_its_id",
     "tears-down-early": "a_channel_is_opened_used_and_closed",
     "offers-at-once": "an_instance_comes_back_when_it_was_released",
     "offers-unasked": "offers_come_when_they_are_asked_for",

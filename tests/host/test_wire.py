@@ -4,7 +4,6 @@ import struct
 
 import pytest
 
-from kmcl_adapters.host.atomics import Atomics
 from kmcl_adapters.host.channel import HostOffer, State, Unfit, rings_of
 from kmcl_adapters.host.control import Status
 from kmcl_adapters.host.gpadl import Gpadl, Range
@@ -14,6 +13,7 @@ from kmcl_adapters.host.messages import LAYOUTS, Unreadable, decode, encode
 from kmcl_adapters.host.raw import RawEnd
 from kmcl_adapters.host.scripted import ScriptedGuest, ScriptedMachine
 from kmcl_adapters.host.trace import Trace
+from kmcl_adapters.uio.atomics import Atomics
 from kmcl_adapters.uio.descriptor import COMPLETION_REQUESTED, FROM_HOST, Kind
 from kmcl_adapters.uio.descriptor import encode as packet
 from kmcl_adapters.uio.ring import Incoming, Outgoing
@@ -223,8 +223,10 @@ def test_a_monitored_channel_is_signalled_by_its_bit() -> None:
     guest.set_monitor_bit(37)
     guest.host.scan_monitor()
     guest.host.scan_monitor()
+    signals = [entry.fields for entry in guest.host.trace.since(0) if entry.name == "SIGNAL"]
 
     assert channel.signals == 1
+    assert signals == [{"child_relid": channel.relid, "monitor": 37}]
 
 
 def test_a_saved_host_comes_back_as_it_was() -> None:

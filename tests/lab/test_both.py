@@ -132,6 +132,6 @@ def test_an_answer_that_makes_no_sense_ends_the_session(told: dict[str, Any], wo
     assert gone.value.reason == "garbage"
 
 
-def test_nothing_stands_behind_the_colon() -> None:
-    with pytest.raises(AdapterError, match=r"^host:x: nothing can stand behind the colon$"):
+def test_what_stands_behind_the_colon_is_known() -> None:
+    with pytest.raises(AdapterError, match=r"^host:x: only 'monitored' can stand behind the"):
         create("x")

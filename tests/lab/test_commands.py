@@ -8,6 +8,7 @@ import pytest
 from kmcl_adapters.host.channel import TEST_CLASS
 from kmcl_adapters.host.rules import RuleError
 from kmcl_adapters.host.scripted import ScriptedGuest
+from kmcl_adapters.host.trace import ENTRIES
 from kmcl_lab.hosting.commands import HostCommands
 from kmcl_lab.hosting.control import CommandError
 from kmcl_model.case import stimulus_to_json
@@ -23,7 +24,7 @@ class Desk:
         note = self.done.append
         hosting = SimpleNamespace(
             host=self.guest.host,
-            machine=SimpleNamespace(vcpus=[SimpleNamespace(exits={2: 3})]),
+            machine=SimpleNamespace(vcpus=[SimpleNamespace(exits={2: 3})], base=0, memory=b""),
             running=True,
             resets=0,
             stalls=[],
@@ -109,6 +110,16 @@ def test_the_machine_is_steered(desk: Desk) -> None:
     assert (figures["exits"], figures["resets"]) == ([{2: 3}], 0)
     assert figures["resident_kib"] > 0
     assert figures["descriptors"] > 0
+
+
+def test_what_the_host_holds_is_told(desk: Desk) -> None:
+    told = desk.ask("resources")
+    assert all(told[name] > 0 for name in ("kib", "descriptors", "threads"))
+    assert told["settled"] == 0
+    for _ in range(ENTRIES):
+        desk.guest.host.trace.add("guest", "SIGNAL", {})
+
+    assert desk.ask("resources")["settled"] == 1
 
 
 def test_a_server_is_played_on_an_instance(desk: Desk) -> None:

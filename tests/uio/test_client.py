@@ -18,6 +18,7 @@ from kmcl_adapters.uio.bus import Link, Offer, Opening
 from kmcl_adapters.uio.descriptor import FROM_GUEST, Kind, encode
 from kmcl_adapters.uio.device import Device, DeviceError
 from kmcl_adapters.uio.library import Library
+from kmcl_adapters.uio.monitorpage import MonitorBit
 from kmcl_adapters.uio.parts import SOUND, Parts
 from kmcl_adapters.uio.ring import (
     HEADER_BYTES,
@@ -59,10 +60,11 @@ class Host:
         self.masks_at_open = False
         self.rescinded = False
         self.opened = 0
-        self.device = Device(INSTANCE, "", "uio_hv_generic", "uio0", False)
+        self.device = Device(INSTANCE, "", "uio_hv_generic", "uio0")
         self.outgoing: Outgoing
         self.incoming: Incoming
         self.memory: mmap.mmap
+        self.monitor: mmap.mmap
         self.library: Library
 
     def open(self) -> mmap.mmap:
@@ -83,6 +85,23 @@ class Host:
         self.opened += 1
         self.rescinded = False
         return guests
+
+    def be_monitored(self, number: int) -> None:
+        """The channel has this bit in the monitor page."""
+        folder = self.root / "sys/bus/vmbus/devices" / INSTANCE
+        (folder / "channels/5").mkdir(parents=True)
+        (folder / "id").write_text("5\n")
+        (folder / "channels/5/monitor_id").write_text(f"{number}\n")
+        (self.root / "monitor").write_bytes(bytes(mmap.PAGESIZE))
+        self.monitor = self.map_monitor()
+
+    def map_monitor(self) -> mmap.mmap:
+        with open(self.root / "monitor", "r+b") as file:
+            return mmap.mmap(file.fileno(), mmap.PAGESIZE)
+
+    def pending(self, group: int) -> memoryview:
+        """The word of a trigger group, whose bits are those of 32 channels."""
+        return memoryview(self.monitor).cast("I")[2 + 2 * group : 3 + 2 * group]
 
     def interrupt(self) -> None:
         """An event for the guest, as its kernel counts it."""
@@ -114,6 +133,9 @@ class Host:
 
             def map(self, size: int) -> mmap.mmap:
                 return host.open()
+
+            def map_monitor(self) -> mmap.mmap:
+                return host.map_monitor()
 
             def listen(self) -> None:
                 if host.rescinded:
@@ -390,11 +412,38 @@ def test_a_packet_of_the_greatest_length_fits(host: Host, talk: Talk) -> None:
         assert [payload for _, _, payload in host.receive()] == [bytes([number]) * most]
 
 
-def test_a_monitored_channel_is_refused_with_a_reason(host: Host) -> None:
-    with pytest.raises(DeviceError, match="monitor page"):
-        host.bus(host.device._replace(monitored=True))
+def test_a_device_that_nobody_drives_is_refused(host: Host) -> None:
     with pytest.raises(DeviceError, match="not bound"):
         host.bus(host.device._replace(uio=None))
+
+
+def test_a_monitored_channel_needs_a_processor_with_known_locked_instructions(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+
+    with pytest.raises(DeviceError, match="known for x86_64, not riscv64; use a channel that is"):
+        host.bus(host.device._replace(monitor=3))
+
+
+def test_the_host_of_a_monitored_channel_is_signalled_by_its_bit(host: Host, talk: Talk) -> None:
+    host.be_monitored(37)
+    others = host.pending(1)[0] = 1 << 3  # of another channel, and it stays
+    talk.open()
+    talk.send("p0", b"question")
+    talk.rest()
+
+    assert [payload for _, _, payload in host.receive()] == [b"question"]
+    assert [host.pending(group)[0] for group in range(4)] == [0, others | 1 << 37 % 32, 0, 0]
+
+
+def test_a_bit_that_was_released_is_set_no_more(host: Host) -> None:
+    host.be_monitored(0)
+    bit = MonitorBit(host.map_monitor(), 0)
+    bit.release()
+    bit.set()
+
+    assert host.pending(0)[0] == 0
 
 
 def test_the_adapter_says_in_one_line_what_is_wrong(tmp_path: Path) -> None:

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from kmcl_adapters.uio.device import DRIVER, Device, DeviceError, bind, find, ring_size, unbind
+from kmcl_adapters.uio.device import (
+    DRIVER,
+    Device,
+    DeviceError,
+    bind,
+    find,
+    monitor_of,
+    ring_size,
+    unbind,
+)
 
 BALLOON = "1eccfd72-4b41-45ef-b73a-4a6e44c12924"
 DYNMEM = "525074dc-8985-46e2-8057-a307dc18a502"
@@ -68,7 +77,7 @@ def test_a_device_is_found_by_instance_class_and_name(kernel: Kernel, wanted: st
     kernel.add(BALLOON, DYNMEM, "hv_balloon")
     kernel.add(OTHER, OTHER)
 
-    assert find(wanted, kernel.root) == Device(BALLOON, DYNMEM, "hv_balloon", None, False)
+    assert find(wanted, kernel.root) == Device(BALLOON, DYNMEM, "hv_balloon", None)
 
 
 def test_it_is_found_by_its_node(kernel: Kernel) -> None:
@@ -78,13 +87,17 @@ def test_it_is_found_by_its_node(kernel: Kernel) -> None:
     assert find("uio3", kernel.root).uio == "uio3"
 
 
-def test_a_monitored_channel_is_recognised(kernel: Kernel) -> None:
+def test_a_monitored_channel_has_a_number(kernel: Kernel) -> None:
     kernel.add(BALLOON, DYNMEM)
-    (kernel.bus / "devices" / BALLOON / "channels/7").mkdir(parents=True)
-    assert not find(BALLOON, kernel.root).monitored
-    (kernel.bus / "devices" / BALLOON / "channels/7/monitor_id").write_text("3\n")
+    device = kernel.bus / "devices" / BALLOON
+    (device / "id").write_text("7\n")
+    for relid in (7, 8):
+        (device / "channels" / str(relid)).mkdir(parents=True)
+    (device / "channels/8/monitor_id").write_text("12\n")  # a subchannel's
+    assert (find(BALLOON, kernel.root).monitor, monitor_of(BALLOON, kernel.root)) == (None, None)
+    (device / "channels/7/monitor_id").write_text("37\n")
 
-    assert find(BALLOON, kernel.root).monitored
+    assert (find(BALLOON, kernel.root).monitor, monitor_of(BALLOON, kernel.root)) == (37, 37)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ class Kernel:
         self.folder = root / "sys/bus/vmbus/devices" / INSTANCE
         self.dev = root / "dev"
         self.dev.mkdir()
-        device = Device(INSTANCE, "", "uio_hv_generic", "uio0", False)
+        device = Device(INSTANCE, "", "uio_hv_generic", "uio0")
         self.bus = FollowingBus(device, 69632, sysfs=root / "sys", dev=self.dev)
 
     def show(self, relid: int, node: str) -> None:

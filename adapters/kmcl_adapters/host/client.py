@@ -11,12 +11,12 @@ import os
 import sys
 from typing import Any
 
+from kmcl_adapters.uio.atomics import Atomics, NoAtomics
 from kmcl_adapters.uio.device import DeviceError, find, ring_size
 from kmcl_adapters.uio.followbus import FollowingBus
 from kmcl_adapters.uio.library import Library
 from kmcl_adapters.uio.lifecycle import Connection
 
-from .atomics import Atomics, NoAtomics
 from .end import StampedEnd
 
 __all__ = ["Client", "ClientLibrary", "main"]

@@ -183,6 +183,7 @@ class Control:
         """Its id may be used again."""
         channel.state = State.RELEASED
         del self.host.channels[channel.relid]
+        self.host.gpadls.forget(channel.relid)
 
     def channel(self, message: Message) -> HostChannel:
         """The channel that a message is about. Raises Rejected."""

@@ -87,6 +87,14 @@ class GpadlTable:
         """The host has answered its creation with a failure."""
         self.complete.pop(handle, None)
 
+    def forget(self, relid: int) -> None:
+        """The guest has released this channel, and with it all that it ever shared through it: of
+        a channel that was rescinded Linux takes no GPADL back."""
+        for handle in [handle for handle, one in self.complete.items() if one.relid == relid]:
+            del self.complete[handle]
+        for handle in [handle for handle, one in self._growing.items() if one.relid == relid]:
+            del self._growing[handle]
+
     def copy(self) -> GpadlTable:
         """As it is now."""
         other = type(self)(self._pages)

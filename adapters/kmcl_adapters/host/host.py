@@ -161,10 +161,10 @@ class VmbusHost:
         self.note(GUEST, "SIGNAL", {"child_relid": 0}, f"no channel has connection {connection:#x}")
         return Status.INVALID_CONNECTION
 
-    def guest_signalled(self, channel: HostChannel) -> None:
-        """By a hypercall, or by its bit in the monitor page."""
+    def guest_signalled(self, channel: HostChannel, **how: int) -> None:
+        """By a hypercall, or by its bit in the ``monitor`` page."""
         channel.signals += 1
-        self.note(GUEST, "SIGNAL", {"child_relid": channel.relid})
+        self.note(GUEST, "SIGNAL", {"child_relid": channel.relid} | how)
         if channel.listener is not None and channel.rings is not None:
             channel.listener.signalled(channel)
 
@@ -214,7 +214,7 @@ class VmbusHost:
                 bit = 1 << number % 32
                 if self.machine.words[at // 4] & bit:
                     self.machine.clear_bits(at, bit)
-                    self.guest_signalled(channel)
+                    self.guest_signalled(channel, monitor=number)
 
     # To the guest
 

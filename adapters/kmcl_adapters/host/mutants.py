@@ -161,6 +161,11 @@ class _ForgetsModify(Control):
         self.channel(message).target_vp = target
 
 
+class _KeepsGpadls(GpadlTable):
+    def forget(self, relid: int) -> None:
+        pass
+
+
 def _control(part: type[Control], stands_for: str) -> HostMutant:
     return HostMutant(HostParts(control=part), stands_for)
 
@@ -182,6 +187,7 @@ MUTANTS: Final[Mapping[str, HostMutant]] = {
     "believes-frames": _gpadls(_BelievesFrames, "page frames are not checked"),
     "forgets-the-last": _gpadls(_ForgetsTheLast, "one frame too few where it is long"),
     "takes-handles-twice": _gpadls(_TakesHandlesTwice, "a handle in use is taken again"),
+    "keeps-gpadls": _gpadls(_KeepsGpadls, "every offer of a device costs half a mebibyte"),
     "tears-down-early": _control(_TearsDownEarly, "memory that is in use is given back"),
     "offers-at-once": _control(_OffersAtOnce, "an instance comes back before it was released"),
     "offers-unasked": _control(_OffersUnasked, "offers before the guest has asked"),

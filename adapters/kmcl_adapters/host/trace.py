@@ -42,6 +42,11 @@ class Trace:
         self._clock = clock
         self.count = 0
 
+    @property
+    def is_full(self) -> bool:
+        """Whether it holds as many entries as it ever will."""
+        return len(self._entries) == self._entries.maxlen
+
     def add(self, sender: str, name: str, fields: Mapping[str, Any], note: str = "") -> Entry:
         """One more."""
         entry = Entry(self.count, self._clock(), sender, name, fields, note)

@@ -13,7 +13,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-__all__ = ["DRIVER", "Device", "DeviceError", "Traits", "bind", "find", "ring_size", "unbind"]
+__all__ = [
+    "DRIVER",
+    "Device",
+    "DeviceError",
+    "Traits",
+    "bind",
+    "find",
+    "monitor_of",
+    "ring_size",
+    "unbind",
+]
 
 DRIVER: Final = "uio_hv_generic"
 CLASSES: Final = {
@@ -31,13 +41,14 @@ class DeviceError(Exception):
 
 class Device(NamedTuple):
     """A device of the VMBus; GUIDs in lower case without braces. ``driver`` None: no driver has it.
-    ``monitored``: the host is signalled through the monitor page, not by a hypercall."""
+    ``monitor``: the number of the bit in the monitor page by which the host is signalled; None
+    where that is done by a hypercall."""
 
     instance: str
     class_id: str
     driver: str | None
     uio: str | None
-    monitored: bool
+    monitor: int | None = None
 
 
 class Traits(NamedTuple):
@@ -105,8 +116,22 @@ def _read(path: Path) -> Device:
         class_id,
         os.path.basename(os.readlink(driver)) if driver.is_symlink() else None,
         uio[0] if uio else None,
-        any(path.glob("channels/*/monitor_id")),
+        _monitor(path),
     )
+
+
+def monitor_of(instance: str, sysfs: Path = Path("/sys")) -> int | None:
+    """The number of the device's bit in the monitor page, None where it has none."""
+    return _monitor(sysfs / "bus/vmbus/devices" / instance)
+
+
+def _monitor(path: Path) -> int | None:
+    """Of the primary channel: a file that only a monitored one has."""
+    try:
+        relid = (path / "id").read_text().strip()
+        return int((path / "channels" / relid / "monitor_id").read_text())
+    except (OSError, ValueError):
+        return None
 
 
 def _write_text(path: Path, text: str) -> None:

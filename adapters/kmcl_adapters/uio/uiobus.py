@@ -17,9 +17,11 @@ from typing import Final
 
 from kmcl_model.status import STATUS_UNSUCCESSFUL
 
+from .atomics import Atomics, NoAtomics
 from .bus import Link, Offer, Opening, Watch, ring_views
 from .descriptor import DESCRIPTOR_BYTES, FROM_HOST, MAXIMUM_PAYLOAD, TRAILER_BYTES
-from .device import Device, DeviceError, Traits, ring_size
+from .device import Device, DeviceError, Traits, monitor_of, ring_size
+from .monitorpage import MONITOR_MAP, MonitorBit
 from .parts import SOUND, Parts
 from .ring import HEADER_BYTES
 
@@ -44,11 +46,20 @@ class UioLink(Link):
         self._views = (*outgoing, *incoming)
         ring = parts.incoming(*incoming, FROM_HOST)
         self.masked_at_open = ring.masked
+        self._monitor: MonitorBit | None = None
         super().__init__(id, parts.outgoing(*outgoing), ring, parts.doze(ring))
 
     def map(self, size: int) -> mmap.mmap:
         """The memory of both rings."""
         return mmap.mmap(self.descriptor, size)
+
+    def map_monitor(self) -> mmap.mmap:
+        """The monitor page."""
+        return mmap.mmap(self.descriptor, mmap.PAGESIZE, offset=MONITOR_MAP * mmap.PAGESIZE)
+
+    def signal_by(self, number: int) -> None:
+        """The host is signalled by this bit of the monitor page from now on. Raises OSError."""
+        self._monitor = MonitorBit(self.map_monitor(), number)
 
     def listen(self) -> None:
         """Take note of an interrupt. Raises BlockingIOError where there was none, and another
@@ -57,7 +68,10 @@ class UioLink(Link):
 
     def signal(self) -> None:
         """Signal the host. The write unmasks the incoming ring as well: mask it again where it is
-        being drained; a stray interrupt harms nobody."""
+        being drained; a stray interrupt harms nobody. A bit in the monitor page does not."""
+        if self._monitor is not None:
+            self._monitor.set()
+            return
         try:
             os.write(self.descriptor, _SIGNAL)
         except OSError:
@@ -71,6 +85,8 @@ class UioLink(Link):
             view.release()
         self._memory.release()
         self._map.close()
+        if self._monitor is not None:
+            self._monitor.release()
         os.close(self.descriptor)
 
 
@@ -96,15 +112,19 @@ class UioBus(Watch):
     ) -> None:
         if device.uio is None:
             raise DeviceError(f"{device.instance}: not bound to uio_hv_generic")
-        if device.monitored:
-            raise DeviceError(
-                f"{device.instance}: a monitored channel is signalled by an atomic access to the "
-                "monitor page, which Python does not have; use an unmonitored one"
-            )
+        if device.monitor is not None:
+            try:
+                Atomics()
+            except NoAtomics as why:
+                raise DeviceError(
+                    f"{device.instance}: its host is signalled by a bit of the monitor page, and "
+                    f"{why}; use a channel that is not monitored"
+                ) from None
         super().__init__()
         self.device = device
         self.node = dev / device.uio
-        self.traits = Traits(signals_on_write=not device.monitored)
+        self.traits = Traits(signals_on_write=device.monitor is None)
+        self._sysfs = sysfs
         self.patience = safety_net
         self._pending_send = pending_send
         self._parts = parts
@@ -164,6 +184,8 @@ class UioBus(Watch):
             return opening
         try:
             link = self._make(offer.id, descriptor, self._size, self._parts)
+            if (number := monitor_of(self.device.instance, self._sysfs)) is not None:
+                link.signal_by(number)
         except Exception:  # the node vanished, or the header makes no sense
             os.close(descriptor)
             opening.failure = STATUS_UNSUCCESSFUL

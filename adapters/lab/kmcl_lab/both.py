@@ -38,6 +38,7 @@ from .machine import HostKind
 from .problem import GuestLost, LabProblem
 
 __all__ = [
+    "MONITORED",
     "BothAdapter",
     "BothSession",
     "ClientEnd",
@@ -52,6 +53,9 @@ _LIMIT: Final = 60.0
 """Seconds for one request; everything is emulated twice."""
 _SETTLING: Final = 25.0
 _CLOCK_CHECKS: Final = 5
+MONITOR: Final = 37
+"""The bit of a monitored channel: in the second group, where a wrong offset would show."""
+MONITORED: Final = "monitored"
 
 
 def answer_of(told: Mapping[str, Any]) -> Answer:
@@ -205,11 +209,14 @@ class BothSession(PairSession):
 
 
 class BothAdapter:
-    """Of a lab that is running with the programmable host; both end with ``close``. A guest that
-    was lost is replaced before the next session."""
+    """Of a lab that is running with the programmable host; both end with ``close``, the ends alone
+    if somebody else has the lab (``is_guest``). A guest that was lost is replaced before the next
+    session. ``monitored``: the client signals by a bit of the monitor page."""
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, *, is_guest: bool = False, monitored: bool = False) -> None:
         self.lab = lab
+        self._more: dict[str, Any] = {"monitor": MONITOR} if monitored else {}
+        self._is_guest = is_guest
         self._instance = ""
         self._ring_bytes = 0
         self._server = ServerEnd(lab)
@@ -241,18 +248,31 @@ class BothAdapter:
         """The first time the device is there without a server: the guest's driver binds it, and
         its rings are measured. Later it is offered for that alone."""
         if self._instance:
-            told = self.lab.ask_host("offer", class_id=TEST_CLASS, instance=self._instance)
+            told = self._offer()
         else:
             (told,) = self.lab.ask_host("channels")
             self._instance = told["instance"]
+            if self._more:  # what was offered at the start is not
+                self.lab.ask_host("rescind", relid=told["relid"])
+                self.lab.ask_host("wait-for", name="RELID_RELEASED", child_relid=told["relid"])
+                told = self._offer()
         self._bind()
         client = ClientEnd(self.lab, self._instance)
         self.lab.ask_host("rescind", relid=told["relid"])
         self.lab.ask_host(
-            "serve", class_id=TEST_CLASS, instance=self._instance, ring_bytes=client.ring_bytes
+            "serve",
+            class_id=TEST_CLASS,
+            instance=self._instance,
+            ring_bytes=client.ring_bytes,
+            **self._more,
         )
         self._check_clocks(client)
         return client
+
+    def _offer(self) -> dict[str, Any]:
+        offer = {"class_id": TEST_CLASS, "instance": self._instance} | self._more
+        told: dict[str, Any] = self.lab.ask_host("offer", **offer)
+        return told
 
     def _bind(self) -> None:
         folder = f"/sys/bus/vmbus/devices/{self._instance}/uio"
@@ -284,15 +304,16 @@ class BothAdapter:
             self._server.ask("close")
 
     def close(self) -> None:
-        """End both, and the lab."""
+        """End both and, if it is ours, the lab."""
         self.kill()
-        self.lab.close()
+        if not self._is_guest:
+            self.lab.close()
 
 
 def create(argument: str) -> BothAdapter:
-    """``host:``; there is nothing to choose. Raises AdapterError."""
-    if argument:
-        raise AdapterError(f"host:{argument}: nothing can stand behind the colon")
+    """``host:``, or ``host:monitored``. Raises AdapterError."""
+    if argument not in ("", MONITORED):
+        raise AdapterError(f"host:{argument}: only {MONITORED!r} can stand behind the colon")
     try:
         images = build(default_cache(), tell=lambda text: print(f"lab: {text}", file=sys.stderr))
         folder = Path(tempfile.mkdtemp(prefix="kmcl-lab-logs-"))
@@ -300,4 +321,4 @@ def create(argument: str) -> BothAdapter:
         lab.start()
     except LabProblem as problem:
         raise AdapterError(f"host: {problem}") from None
-    return BothAdapter(lab)
+    return BothAdapter(lab, monitored=argument == MONITORED)

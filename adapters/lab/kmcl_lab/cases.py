@@ -14,14 +14,13 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeAlias
 
-from .wire import COMPLETION_REQUESTED, FEATURES, PENDING, Endpoint, version_request
+from .wire import COMPLETION, COMPLETION_REQUESTED, FEATURES, PENDING, Endpoint, version_request
 
 __all__ = ["CASES", "agree", "main", "never_completed", "not_woken"]
 
 Say: TypeAlias = Callable[..., None]
 
 _ANSWER_SECONDS: Final = 10.0
-_COMPLETION: Final = 11
 _CAPABILITIES_REPORT: Final = 3
 _STATUS_REPORT: Final = 5
 _ANY_SIZE: Final = 4 * 4096
@@ -45,7 +44,7 @@ def never_completed(device: str, say: Say) -> bool:
     completed = False
     while (packet := endpoint.receive(_ANSWER_SECONDS)) is not None:
         say("received", type=packet.kind, transaction=packet.transaction, flags=packet.flags)
-        completed |= packet.kind == _COMPLETION
+        completed |= packet.kind == COMPLETION
     say("silence", seconds=_ANSWER_SECONDS, unread_by_host=endpoint.unread)
     deviates = not completed and not endpoint.unread
     endpoint.close()

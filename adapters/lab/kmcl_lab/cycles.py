@@ -1,8 +1,9 @@
 """In the guest: open and close the channel many times, and hold short conversations.
 
-``python3 -m kmcl_lab.cycles DEVICE COUNT`` prints one JSON object. The guest's memory is what its
-kernel could still give away, in KiB, after it was told to give its caches back; it says what the
-kernel itself has lost. This process is measured apart.
+``python3 -m kmcl_lab.cycles DEVICE COUNT`` prints one JSON object; ``… DEVICE COUNT exchange`` that
+of cycles with an exchange in each, for a host that completes requests. The guest's memory is what
+its kernel could still give away, in KiB, after it was told to give its caches back; it says what
+the kernel itself has lost. This process is measured apart.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from .wire import Endpoint, version_request
+from .wire import COMPLETION, COMPLETION_REQUESTED, Endpoint, version_request
 
-__all__ = ["main", "open_and_close"]
+__all__ = ["conversations", "exchanges", "main", "open_and_close"]
 
 _CONVERSATIONS: Final = 50
 _ANSWER_SECONDS: Final = 10.0
+_WARM_UP: Final = 10
+_REQUEST_BYTES: Final = 40
 
 
 def _available() -> int:
@@ -60,7 +63,7 @@ def open_and_close(
     device: str, count: int, clock: Callable[[], float] = time.monotonic
 ) -> dict[str, Any]:
     """Open the channel and close it ``count`` times; what that took and what it left behind."""
-    for _ in range(10):  # whatever is allocated once is not a leak
+    for _ in range(_WARM_UP):  # whatever is allocated once is not a leak
         Endpoint(device).close()
     before = _state()
     started = clock()
@@ -84,10 +87,39 @@ def conversations(device: str, clock: Callable[[], float] = time.monotonic) -> d
     return {"conversations": _CONVERSATIONS, "per_second": round(_CONVERSATIONS / seconds, 1)}
 
 
+def exchanges(
+    device: str, count: int, clock: Callable[[], float] = time.monotonic
+) -> dict[str, Any]:
+    """Open, send a request, hear its completion, close, so many times; how many of these a second,
+    and what they left behind."""
+    for number in range(1, _WARM_UP + 1):
+        _exchange(device, number)
+    before = _state()
+    started = clock()
+    for number in range(1, count + 1):
+        _exchange(device, number)
+    seconds = clock() - started
+    after = _state()
+    rate = round(count / seconds, 1)
+    return {"cycles": count, "cycles_per_second": rate, "before": before, "after": after}
+
+
+def _exchange(device: str, number: int) -> None:
+    endpoint = Endpoint(device)
+    endpoint.send(bytes(_REQUEST_BYTES), number, COMPLETION_REQUESTED)
+    packet = endpoint.receive(_ANSWER_SECONDS)
+    if packet is None or (packet.kind, packet.transaction) != (COMPLETION, number):
+        raise OSError(f"request {number} was answered by {packet}")
+    endpoint.close()
+
+
 def main(arguments: list[str]) -> None:
-    """Do both on the device that the arguments name, and print the figures."""
-    device, count = arguments
-    print(json.dumps(open_and_close(device, int(count)) | conversations(device)))
+    """Do it on the device that the arguments name, and print the figures."""
+    device, count, *mode = arguments
+    if mode == ["exchange"]:
+        print(json.dumps(exchanges(device, int(count))))
+    else:
+        print(json.dumps(open_and_close(device, int(count)) | conversations(device)))
 
 
 if __name__ == "__main__":

@@ -129,6 +129,11 @@ class Lab:
         self._tell(f"starting again: {why}")
 
     @property
+    def starts(self) -> int:
+        """How often machines were started; the present ones are of the last."""
+        return self._starts
+
+    @property
     def lost(self) -> GuestLost | None:
         """Why the guest is lost; None while it is not."""
         boot = self._running
@@ -179,15 +184,25 @@ class Lab:
         self.ask_host("rewind", limit=_SAVING_SECONDS, name=name)
         boot.wait_until_ready()
 
-    def stop(self) -> None:
-        """The host stops the guest's processor."""
+    def stop(self, *, whole: bool = False) -> None:
+        """The host stops the guest's processors; ``whole``: host and guest stand still together,
+        where both run in an emulated machine. Raises LabProblem where they do not."""
         self._running.pause(True)
-        self.ask_host("stop")
+        self._ask(whole, "stop")
 
-    def go_on(self) -> None:
-        """The host lets the guest go on."""
-        self.ask_host("cont")
+    def go_on(self, *, whole: bool = False) -> None:
+        """The opposite."""
+        self._ask(whole, "cont")
         self._running.pause(False)
+
+    def _ask(self, whole: bool, command: str) -> None:
+        """Of the host's monitor, or the outer machine's."""
+        if not whole:
+            self.ask_host(command)
+        elif (supervisor := self._running.supervisor) is not None:
+            supervisor.execute(command)
+        else:
+            raise LabProblem("there is no machine around host and guest: they are not nested")
 
     def bind(self, device_class: str = "") -> str:
         """Give the device to ``uio_hv_generic``; the path of its node, ``/dev/uioN``. By default

@@ -1,8 +1,9 @@
 """In the guest: a raw endpoint that does what it is told, one JSON object a line.
 
-``python3 -m kmcl_lab.talk DEVICE`` opens the channel and says so; then ``{"do":"send",…}``,
-``{"do":"receive"}``, ``{"do":"wait"}``, ``{"do":"exchange","count":N}`` or ``{"do":"close"}``
-are each answered by one line. An error of the device is an answer: ``{"errno":"EIO"}``.
+``python3 -m kmcl_lab.talk DEVICE [SUBCHANNEL]`` opens the channel and says so; then
+``{"do":"send",…}``, ``{"do":"fill","size":N}``, ``{"do":"receive"}``, ``{"do":"wait"}``,
+``{"do":"exchange","count":N}`` or ``{"do":"close"}`` are each answered by one line. An error of
+the device is an answer: ``{"errno":"EIO"}``.
 """
 
 from __future__ import annotations
@@ -21,16 +22,17 @@ _SECONDS: Final = 10.0
 
 
 class Talk:
-    """The orders by name, for the channel behind a device. Raises OSError."""
+    """The orders by name, for the channel behind a device, or a subchannel of it. Raises
+    OSError."""
 
-    def __init__(self, device: str) -> None:
-        self._endpoint = Endpoint(device)
+    def __init__(self, device: str, subchannel: int = 0) -> None:
+        self._endpoint = Endpoint(device, subchannel)
         self._last = 0
 
     def carry_out(self, order: dict[str, Any]) -> dict[str, Any]:
         """One order; its answer."""
         name = order.pop("do")
-        if name not in ("send", "receive", "wait", "exchange", "close"):
+        if name not in ("send", "fill", "receive", "wait", "exchange", "close"):
             return {"error": f"nothing known as {name!r}"}
         try:
             answer: dict[str, Any] = getattr(self, name)(**order)
@@ -42,6 +44,14 @@ class Talk:
         """A packet; ``payload`` in hexadecimal."""
         self._endpoint.send(bytes.fromhex(payload), transaction, flags)
         return {"sent": transaction}
+
+    def fill(self, size: int) -> dict[str, Any]:
+        """Packets of so many bytes, numbered, until there is no room for one more."""
+        count = 0
+        while self._endpoint.put(bytes(size), count + 1):
+            count += 1
+        self._endpoint.signal()
+        return {"packets": count, "unread": self._endpoint.unread}
 
     def receive(self, limit: float = _SECONDS) -> dict[str, Any]:
         """The next packet, waiting so many seconds for it."""
@@ -73,8 +83,8 @@ class Talk:
 
 def main(arguments: list[str]) -> None:
     """Carry out the orders of standard input."""
-    (device,) = arguments
-    talk = Talk(device)
+    device, *subchannel = arguments
+    talk = Talk(device, *map(int, subchannel))
     print(json.dumps({"open": device}), flush=True)
     for line in sys.stdin:
         print(json.dumps(talk.carry_out(json.loads(line))), flush=True)

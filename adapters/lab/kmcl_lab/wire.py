@@ -14,7 +14,18 @@ import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
-__all__ = ["COMPLETION_REQUESTED", "FEATURES", "PENDING", "Endpoint", "Packet", "version_request"]
+from kmcl_adapters.uio.device import monitor_of
+from kmcl_adapters.uio.monitorpage import MONITOR_MAP, MonitorBit
+
+__all__ = [
+    "COMPLETION",
+    "COMPLETION_REQUESTED",
+    "FEATURES",
+    "PENDING",
+    "Endpoint",
+    "Packet",
+    "version_request",
+]
 
 _PAGE: Final = 4096
 _WRITE, _READ, _MASK = 0, 4, 8
@@ -23,6 +34,9 @@ PENDING: Final = 12
 FEATURES: Final = 64
 """Offset of the feature bits."""
 COMPLETION_REQUESTED: Final = 1
+"""Of a packet's flags."""
+COMPLETION: Final = 11
+"""The type of a packet that completes another."""
 _IN_BAND: Final = 6
 _DESCRIPTOR: Final = struct.Struct("<HHHHQ")
 _TRAILER: Final = struct.Struct("<Q")
@@ -73,13 +87,22 @@ class _Ring:
 
 
 class Endpoint:
-    """The channel behind a device, opened. Raises OSError."""
+    """The channel behind a device, opened; ``subchannel``: the id of one of its subchannels, which
+    the kernel has opened. A monitored channel is signalled by its bit. Raises OSError."""
 
-    def __init__(self, device: str) -> None:
-        number = Path(device).name
-        size = int(Path(f"/sys/class/uio/{number}/maps/map0/size").read_text(), 16)
+    def __init__(self, device: str, subchannel: int = 0) -> None:
         self._descriptor = os.open(device, os.O_RDWR)
-        self._memory = mmap.mmap(self._descriptor, size)
+        self._bit: MonitorBit | None = None
+        folder = Path("/sys/class/uio", Path(device).name)
+        if subchannel:
+            size = self._map_subchannel(folder / f"device/channels/{subchannel}/ring")
+        else:
+            size = int((folder / "maps/map0/size").read_text(), 16)
+            self._memory = mmap.mmap(self._descriptor, size)
+            monitor = monitor_of((folder / "device").resolve().name)
+            if monitor is not None:
+                offset = MONITOR_MAP * _PAGE
+                self._bit = MonitorBit(mmap.mmap(self._descriptor, _PAGE, offset=offset), monitor)
         whole = memoryview(self._memory)
         words = whole.cast("I")
         half = size // 2
@@ -89,9 +112,22 @@ class Endpoint:
         whole.release()
         self.signal()
 
+    def _map_subchannel(self, path: Path) -> int:
+        """Map the rings of a subchannel, whose signals go through the device; their size."""
+        ring = os.open(path, os.O_RDWR)
+        try:
+            size = os.fstat(ring).st_size
+            self._memory = mmap.mmap(ring, size)
+        finally:
+            os.close(ring)
+        return size
+
     def signal(self) -> None:
-        """Signal the host, and unmask our own direction: one write does both."""
+        """Signal the host, and unmask our own direction: one write does both, but for a monitored
+        channel."""
         os.write(self._descriptor, struct.pack("<i", 1))
+        if self._bit is not None:
+            self._bit.set()
 
     def put(self, payload: bytes, transaction: int, flags: int = 0) -> bool:
         """Put a packet into the ring without a signal; False if there is no room for it."""
@@ -141,6 +177,8 @@ class Endpoint:
         self.tx.release()
         self.rx.release()
         self._memory.close()
+        if self._bit is not None:
+            self._bit.release()
         os.close(self._descriptor)
 
 

@@ -15,27 +15,27 @@ import typer
 
 from kmcl_adapters import Adapter
 from kmcl_conformance.campaign import CampaignError, Options, Progress
-from kmcl_conformance.plan import Plan
-from kmcl_conformance.profiles import PROFILES, choose
+from kmcl_conformance.figure import table
 from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
-from kmcl_lab.both import BothAdapter
+from kmcl_lab.both import MONITORED, BothAdapter
 from kmcl_lab.bridge import bridge
 from kmcl_lab.carry import carry
 from kmcl_lab.door import Door
-from kmcl_lab.hostcheck import check_host, offer_again
+from kmcl_lab.growth import Growth, growth_of
 from kmcl_lab.images import build, default_cache
 from kmcl_lab.install import carry_out, find_out, plan
 from kmcl_lab.lab import Lab
 from kmcl_lab.linux import OPTIONS, LinuxAdapter
 from kmcl_lab.machine import HostKind
-from kmcl_lab.measure import measure
 from kmcl_lab.problem import LabProblem
 from kmcl_reports.results import Certificate, Log, Surroundings
 from kmcl_reports.terminal import kill_matrix
 
 from .budget import sequences_of
 from .campaigns import conclude, profile_of, run_for
+from .lab_bench import Pace, bench, figures_of
 from .lab_check import check_defects, in_the_lab
+from .lab_provoke import provoke, words_of
 from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
 
@@ -44,8 +44,6 @@ __all__ = ["lab"]
 DEFAULT_OUT: Final = Path("kmcl-lab-out")
 LINUX: Final = "linux-vmbus"
 """The profile of the guest's own bus driver."""
-JUDGED: Final = 20
-"""Sequences whose speed is measured."""
 HANGS: Final = 5
 """A campaign that the machines' hanging has interrupted so often is given up."""
 
@@ -144,6 +142,20 @@ def _certify(
         bool,
         typer.Option("--resets", help="Where an end is to die, the host resets the guest: slow."),
     ] = False,
+    monitored: Annotated[
+        bool,
+        typer.Option(
+            "--monitored",
+            help="With --host programmable: the guest signals by a bit of the monitor page.",
+        ),
+    ] = False,
+    provocations: Annotated[
+        bool,
+        typer.Option(
+            "--provoke",
+            help="At the end unbind the driver while its channel is open, which nobody should do.",
+        ),
+    ] = False,
     cache: Cache = None,
     kernel: Kernel = None,
     host: Host = HostKind.QEMU,
@@ -155,7 +167,8 @@ def _certify(
 
     With --host programmable both ends are ours and driven: a server's end beside the host, and the
     client's end over /dev/uioN in the guest; --command is for QEMU as the host. With --profile
-    linux-vmbus as well, the guest's own bus driver is judged, from the host's side alone.
+    linux-vmbus as well, the guest's own bus driver is judged, from the host's side alone. A leak
+    of that host, memory or descriptors, is told and ends in exit code 1.
 
     Writes what certify writes into --out (default: kmcl-lab-out), and the guests' logs and
     lab.json into its folder lab/.
@@ -169,6 +182,10 @@ def _certify(
         raise Problem(f"--command {command}: {error}") from None
     if profile == LINUX and host != HostKind.PROGRAMMABLE:
         raise Problem(f"--profile {LINUX}: QEMU cannot be led: add --host programmable")
+    if provocations and host != HostKind.QEMU:
+        raise Problem("--provoke is for QEMU as the host: without --host")
+    if monitored and (host != HostKind.PROGRAMMABLE or profile == LINUX):
+        raise Problem("--monitored is for both ends: with --host programmable alone")
     with _as_problem():
         running = _lab(cache, kernel, host, folder, quiet, OPTIONS if profile == LINUX else ())
         running.start()
@@ -176,7 +193,8 @@ def _certify(
     if profile == LINUX:
         adapter, name = LinuxAdapter(running), f"linux:{kernel or ''}"
     elif host == HostKind.PROGRAMMABLE:
-        adapter, name = BothAdapter(running), "host:"
+        adapter = BothAdapter(running, monitored=monitored)
+        name = f"host:{MONITORED}" if monitored else "host:"
     else:
         adapter, name = LabAdapter(running, argv, resets=resets), f"lab:{command}"
     try:
@@ -188,21 +206,29 @@ def _certify(
                 sequences=sequences_of(budget, adapter.describe()),
                 out=folder,
             )
-            pace = _Pace(started)
-            found = _judge(adapter, options, screen, minutes, pace)
+            pace = Pace(started)
+            growth = growth_of(running) if host == HostKind.PROGRAMMABLE else None
+            found = _judge(adapter, options, screen, minutes, _both(pace, growth))
             found = found.model_copy(update={"surroundings": _surroundings(running)})
             figures: dict[str, Any] = {**pace.figures()}
-            if host == HostKind.PROGRAMMABLE:
+            if growth is not None:
                 figures["host"] = running.ask_host("figures")
+                growth.look()
+                figures |= growth.figures()
+            provoked = provoke(running) if provocations else []
+            figures |= {"provocations": provoked} if provoked else {}
             path = running.write_account(figures)
         code = conclude(screen, found, options, {}, None)
         first, speed = pace.figures().values()
         screen.show(
             f"lab      {running.choice.why}",
             f"         first sequence judged after {first:g} s, then {speed:g} a second",
+            *(f"         {line}" for line in (growth.lines() if growth else ())),
+            *(f"         {words_of(told)}" for told in provoked),
             f"         {path}",
         )
-        return code
+        is_broken = figures.get("leaks") or any(told["failure"] for told in provoked)
+        return max(code, Code.VIOLATIONS) if is_broken else code
     except CampaignError as error:
         raise Problem(str(error)) from error
     finally:
@@ -242,25 +268,15 @@ def _judge(
     raise AssertionError("the last attempt returns or raises")
 
 
-class _Pace:
-    """Hears of every sequence, and tells how soon and how fast they came; seconds."""
+def _both(pace: Pace, growth: Growth | None) -> Callable[[Progress], None]:
+    """Who hears of every sequence."""
 
-    def __init__(self, started: float) -> None:
-        self._started = started
-        self._first = self._last = 0.0
-        self._done = 0
+    def hear(progress: Progress) -> None:
+        pace(progress)
+        if growth is not None:
+            growth()
 
-    def __call__(self, _progress: Progress | None) -> None:
-        self._last = time.monotonic() - self._started
-        self._first = self._first or self._last
-        self._done += 1
-
-    def figures(self) -> dict[str, float]:
-        between = self._last - self._first
-        return {
-            "first_sequence_judged_after": round(self._first, 1),
-            "sequences_per_second": round((self._done - 1) / between, 2) if between else 0.0,
-        }
+    return hear
 
 
 @lab.command("self-check")
@@ -303,36 +319,16 @@ def _bench(
     """Measure: time to the first judged sequence, conversations a second, raw and judged, and
     opening and closing without a leak.
 
-    With --host programmable: what our host can do, step by step, and how long each takes.
+    With --host programmable: what our host can do, step by step, and how long each takes; cycles of
+    opening, exchanging and closing; offers of the same device again. A leak ends in exit code 1.
     """
-    pace = _Pace(time.monotonic())
+    pace = Pace(time.monotonic())
     screen = Screen(quiet=quiet, as_json=False)
-    figures: dict[str, Any]
     with _as_problem(), _lab(cache, kernel, host, out, quiet) as it:
-        if host == HostKind.PROGRAMMABLE:
-            figures = check_host(it)
-            it.rewind("bound")
-            figures |= offer_again(it, cycles)
-        else:
-            _judge_some(it, pace)
-            figures = measure(it, cycles) | pace.figures()
-        it.write_account(figures)
-    screen.show(json.dumps(figures, indent=2))
-    return Code.VIOLATIONS if figures.get("leaks") else Code.CONFORMING
-
-
-def _judge_some(running: Lab, pace: _Pace) -> None:
-    """The first sequences of a certification, for their speed alone."""
-    adapter = in_the_lab(running)("")
-    try:
-        profile = PROFILES[choose(adapter.describe())]
-        plan = Plan(1, ends=profile.ends, host=profile.host)
-        specification = profile.specification()
-        for number in range(JUDGED):
-            plan.run(number, adapter, specification)
-            pace(None)
-    finally:
-        adapter.close()
+        figures = bench(it, cycles, pace)
+        path = it.write_account(figures)
+    screen.show(table(figures_of(figures)), json.dumps(figures, indent=2), str(path))
+    return Code.VIOLATIONS if figures["leaks"] else Code.CONFORMING
 
 
 def _inside(

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from kmcl_adapters.host.atomics import Atomics
 from kmcl_adapters.host.bus import HostBus
 from kmcl_adapters.host.channel import HostChannel, HostOffer, State
 from kmcl_adapters.host.end import MASK, StampedEnd
 from kmcl_adapters.host.machine import PAGE
 from kmcl_adapters.host.raw import RawEnd
 from kmcl_adapters.host.rules import Rule
+from kmcl_adapters.uio.atomics import Atomics
 from kmcl_adapters.uio.descriptor import MAXIMUM_PAYLOAD, Packet
 from kmcl_adapters.uio.descriptor import ring_bytes as ring_bytes_of
 from kmcl_adapters.uio.library import VERSION, Library
@@ -21,6 +21,7 @@ from kmcl_adapters.uio.ring import HEADER_BYTES
 
 from .control import CommandError
 from .program import Hosting
+from .resources import held
 
 __all__ = ["HostCommands"]
 
@@ -53,6 +54,7 @@ class HostCommands:
             "save": hosting.save,
             "rewind": hosting.rewind,
             "figures": self.figures,
+            "resources": self.resources,
             "offer": self.offer,
             "rescind": lambda relid: self._host.rescind(self._channel(relid)),
             "channels": self.channels,
@@ -93,6 +95,12 @@ class HostCommands:
             "crashes": self._host.crashes,
             "trace": self._host.trace.count,
         }
+
+    def resources(self) -> dict[str, int]:
+        """What the host holds, without the guest's memory; ``settled``: its trace is full."""
+        machine = self._hosting.machine
+        guest = range(machine.base, machine.base + len(machine.memory))
+        return held(guest) | {"settled": int(self._host.trace.is_full)}
 
     # Channels
 
@@ -182,10 +190,12 @@ class HostCommands:
 
     # The KMCL server end
 
-    def serve(self, class_id: str, instance: str, ring_bytes: int) -> None:
+    def serve(
+        self, class_id: str, instance: str, ring_bytes: int, monitor: int | None = None
+    ) -> None:
         """Play a server's end on this instance from now on; ``ring_bytes``: of each ring of the
-        guest's driver, with its header."""
-        offer = HostOffer(class_id, instance).complete()
+        guest's driver, with its header; ``monitor``: see ``HostOffer``."""
+        offer = HostOffer(class_id, instance, monitor=monitor).complete()
         limit = min(MAXIMUM_PAYLOAD, ring_bytes - HEADER_BYTES - ring_bytes_of(0) - 8)
 
         def make() -> Library:
@@ -203,6 +213,7 @@ class HostCommands:
         """The channel that is offered; whether the guest waits to have it opened; how much has
         passed; what is still to pass; the running threads of the end."""
         with self._host.changed:
+            self._host.scan_monitor()  # a bit that nobody has looked at is on its way
             channel = self._bus.channel if self._bus is not None else None
             offered = 0 if channel is None else channel.relid
             opening = channel is not None and channel.state == State.OPENING

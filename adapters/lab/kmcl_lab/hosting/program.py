@@ -86,6 +86,9 @@ class Hosting:
         self.stalls: list[float] = []
         """Seconds during which no thread of ours ran, as far as they are longer than they may be:
         the machine below has lost an interrupt."""
+        self.feeding = threading.Lock()
+        """Nothing reaches the guest's queues while it is held: a moment whose memory is of before
+        a frame, and whose device of after it, would tear the agent's stream when it comes back."""
         self._power_on = power_on_state(self.machine)
         self._job = 0
         self._said = FrameReader()
@@ -148,7 +151,8 @@ class Hosting:
         self._job = 0
         self.resets += 1
         self.host.machine_reset()
-        go_back(self.machine, self._power_on)
+        with self.feeding:
+            go_back(self.machine, self._power_on)
         self.go_on()
 
     def save(self, name: str) -> None:
@@ -157,10 +161,8 @@ class Hosting:
         while True:
             self.stop()
             try:
-                if not self.machine.console.idle():
-                    raise ValueError("the guest has not taken what it was sent")
-                self._note_changes()
-                self.moments[name] = Moment(save(self.machine), self.host.save())
+                with self.feeding:
+                    self._keep(name)
                 return
             except ValueError as why:
                 if time.monotonic() > deadline:
@@ -168,6 +170,13 @@ class Hosting:
             finally:
                 self.go_on()
             time.sleep(_POLL_SECONDS)
+
+    def _keep(self, name: str) -> None:
+        """Of a guest that stands still. Raises ValueError where something is on its way."""
+        if not self.machine.console.idle():
+            raise ValueError("the guest has not taken what it was sent")
+        self._note_changes()
+        self.moments[name] = Moment(save(self.machine), self.host.save())
 
     def rewind(self, name: str) -> None:
         """Go back to a moment that was kept, also from a panic or after a reset.
@@ -179,13 +188,14 @@ class Hosting:
         if moment is None:
             raise CommandError(f"no moment is called {name!r}; there are: {list(self.moments)}")
         self.stop()
-        self._note_changes()
-        changed = moment.changed
-        for other in self.moments.values():
-            other.changed = _both(other.changed, changed) if other is not moment else 0
-        self._job = 0
-        self.host.restore(moment.host)
-        go_back(self.machine, moment.machine, changed)
+        with self.feeding:
+            self._note_changes()
+            changed = moment.changed
+            for other in self.moments.values():
+                other.changed = _both(other.changed, changed) if other is not moment else 0
+            self._job = 0
+            self.host.restore(moment.host)
+            go_back(self.machine, moment.machine, changed)
         hello = {"moment": name}
         _write(self._descriptors.guest, frame(Kind.HELLO, 0, json.dumps(hello).encode()))
         self.go_on()
@@ -203,7 +213,8 @@ class Hosting:
         reader = FrameReader(seeking=False)
         while data := os.read(self._descriptors.guest, _CHUNK):
             for kind, job, body in reader.feed(data):
-                self.machine.console.feed(frame(kind, job, body))
+                with self.feeding:
+                    self.machine.console.feed(frame(kind, job, body))
 
     def _scan(self) -> None:
         while True:

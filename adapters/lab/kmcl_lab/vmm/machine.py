@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
-from kmcl_adapters.host.atomics import Atomics
+from kmcl_adapters.uio.atomics import Atomics
 
 from . import kvm
 from .acpi import LENGTH as ACPI_BYTES

@@ -1,0 +1,36 @@
+"""What the program itself holds: memory apart from its guest's, descriptors, threads."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+__all__ = ["held", "own_kib"]
+
+_MAPPING: Final = re.compile(r"([0-9a-f]+)-([0-9a-f]+) ")
+
+
+def own_kib(smaps: Iterable[str], guest: range) -> int:
+    """KiB in memory by the lines of ``/proc/PID/smaps``, without what lies in the guest's memory:
+    that fills as its kernel touches it, and is no growth of ours."""
+    kib, ours = 0, True
+    for line in smaps:
+        if match := _MAPPING.match(line):
+            start, end = (int(part, 16) for part in match.groups())
+            ours = not (guest.start <= start and end <= guest.stop)
+        elif ours and line.startswith("Rss:"):
+            kib += int(line.split()[1])
+    return kib
+
+
+def held(guest: range) -> dict[str, int]:
+    """What this process holds now; ``guest``: the addresses of its guest's memory."""
+    return {
+        "kib": own_kib(Path("/proc/self/smaps").read_text().splitlines(), guest),
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "threads": threading.active_count(),
+    }

@@ -1,0 +1,115 @@
+"""The figures of ``kmcl lab bench``, and the table of them with their targets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from kmcl_conformance.campaign import Progress
+from kmcl_conformance.figure import Figure
+from kmcl_conformance.plan import Plan
+from kmcl_conformance.profiles import PROFILES, choose
+from kmcl_lab.both import BothAdapter
+from kmcl_lab.hostcheck import check_host, exchange_in_cycles, offer_again
+from kmcl_lab.lab import Lab
+from kmcl_lab.machine import HostKind
+from kmcl_lab.measure import measure
+
+from .lab_check import in_the_lab
+
+__all__ = ["JUDGED", "Pace", "bench", "figures_of"]
+
+JUDGED: Final = 20
+"""Sequences whose speed is measured."""
+
+
+class Pace:
+    """Hears of every sequence, and tells how soon and how fast they came; seconds."""
+
+    def __init__(self, started: float) -> None:
+        self._started = started
+        self._first = self._last = 0.0
+        self._done = 0
+
+    def __call__(self, _progress: Progress | None) -> None:
+        self._last = time.monotonic() - self._started
+        self._first = self._first or self._last
+        self._done += 1
+
+    def figures(self) -> dict[str, float]:
+        """The figures so far."""
+        between = self._last - self._first
+        return {
+            "first_sequence_judged_after": round(self._first, 1),
+            "sequences_per_second": round((self._done - 1) / between, 2) if between else 0.0,
+        }
+
+
+def bench(running: Lab, cycles: int, pace: Pace) -> dict[str, Any]:
+    """Measure what this lab can do; ``leaks``: whether anything leaked. Raises LabProblem."""
+    if running.host == HostKind.QEMU:
+        _judge_some(in_the_lab(running)(""), pace)
+        return measure(running, cycles) | pace.figures()
+    both = BothAdapter(running, is_guest=True)
+    _judge_some(both, pace)
+    figures = check_host(running)
+    running.rewind("bound")
+    figures |= exchange_in_cycles(running, cycles)
+    figures |= offer_again(running, cycles)
+    figures["leaks"] = any(figures[name]["leaks"] for name in ("cycles", "offers"))
+    return figures | pace.figures()
+
+
+def _judge_some(adapter: Any, pace: Pace) -> None:
+    """The first sequences of a certification, for their speed alone."""
+    try:
+        profile = PROFILES[choose(adapter.describe())]
+        plan = Plan(1, ends=profile.ends, host=profile.host)
+        specification = profile.specification()
+        for number in range(JUDGED):
+            plan.run(number, adapter, specification)
+            pace(None)
+    finally:
+        adapter.close()
+
+
+def figures_of(measured: Mapping[str, Any]) -> list[Figure]:
+    """As rows of a table."""
+    ours = "rewind" in measured
+    found = [
+        Figure(
+            "from nothing to the first judged sequence",
+            "s",
+            (measured["first_sequence_judged_after"],),
+            45 if ours else 60,
+            True,
+        ),
+        Figure("judged sequences", "1/min", (60 * measured["sequences_per_second"],)),
+    ]
+    if not ours:
+        found.append(Figure("conversations", "1/s", (measured["per_second"],)))
+        rate = measured["cycles"] / measured["seconds"]
+        return [*found, Figure("opening and closing", "1/s", (round(rate, 1),))]
+    cycles, offers = measured["cycles"], measured["offers"]
+    return [
+        *found,
+        Figure("going back to a saved moment", "s", tuple(measured["rewind"]), 1, True),
+        Figure(
+            f"open, exchange, close: {cycles['cycles']:,} cycles",
+            "1/s",
+            (cycles["cycles_per_second"],),
+            5,
+        ),
+        Figure(
+            f"rescinded and offered again, {offers['offers']:,} times",
+            "s",
+            (offers["seconds_each"],),
+        ),
+        Figure("request and completion", "ms", (1000 * measured["request_and_completion"],)),
+        *(
+            Figure(f"the host's {name} more, {what}", unit, (float(part["growth"][key]),))
+            for what, part in (("after the cycles", cycles), ("after the offers", offers))
+            for name, key, unit in (("memory", "kib", "KiB"), ("descriptors", "descriptors", ""))
+        ),
+    ]

@@ -1,0 +1,119 @@
+"""The bench of the lab: cycles in the guest, growth at the host, and the table of figures."""
+
+from typing import Any
+
+import pytest
+
+from kmcl_conformance.cli.lab_bench import figures_of
+from kmcl_lab import cycles, hostcheck
+from kmcl_lab.wire import COMPLETION, COMPLETION_REQUESTED, Packet
+
+
+class Channel:
+    """A device whose host completes requests, but for number ``lost``; ``open``: how many are."""
+
+    open = 0
+    lost = 0
+
+    def __init__(self, device: str) -> None:
+        assert device == "/dev/uio0"
+        Channel.open += 1
+        self.sent: list[int] = []
+
+    def send(self, payload: bytes, transaction: int, flags: int = 0) -> None:
+        assert flags == COMPLETION_REQUESTED
+        self.sent.append(transaction)
+
+    def receive(self, limit: float) -> Packet | None:
+        (number,) = self.sent
+        return None if number == Channel.lost else Packet(COMPLETION, 0, number, b"")
+
+    def close(self) -> None:
+        Channel.open -= 1
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Seconds, one for each look; the device above; a guest that loses nothing."""
+    held = {"guest_free_kib": 9, "guest_files": 8, "process_kib": 7, "process_descriptors": 6}
+    monkeypatch.setattr(cycles, "Endpoint", Channel)
+    monkeypatch.setattr(cycles, "_state", lambda: held)
+    monkeypatch.setattr(Channel, "open", 0)
+    monkeypatch.setattr(Channel, "lost", 0)
+    seconds = iter((10.0, 14.0))
+    return lambda: next(seconds)
+
+
+def test_cycles_of_opening_exchanging_and_closing_have_a_rate(clock: Any) -> None:
+    found = cycles.exchanges("/dev/uio0", 50, clock)
+
+    assert (found["cycles"], found["cycles_per_second"], Channel.open) == (50, 12.5, 0)
+    assert found["before"] == found["after"]
+
+
+def test_a_request_without_its_completion_ends_the_cycles(
+    clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Channel, "lost", 3)
+
+    with pytest.raises(OSError, match="request 3 was answered by None"):
+        cycles.exchanges("/dev/uio0", 50, clock)
+
+
+HELD = {"kib": 304_348, "descriptors": 13, "threads": 6, "guest_free_kib": 325_192}
+
+
+@pytest.mark.parametrize(
+    ("more", "leaks"),
+    [
+        ({"kib": 519_904}, ["kib"]),  # page lists of every offer, as it once was
+        ({"kib": 3_000}, []),
+        ({"kib": 3_100}, ["kib"]),
+        ({"descriptors": 105}, ["descriptors"]),
+        ({"guest_free_kib": -7_544}, []),
+    ],
+    ids=str,
+)
+def test_a_thousand_cycles_show_what_the_host_does_not_give_back(
+    more: dict[str, int], leaks: list[str]
+) -> None:
+    after = {name: held + more.get(name, 0) for name, held in HELD.items()}
+    found = hostcheck._growth(HELD, after, 1000)
+
+    assert found["leaks"] == leaks
+    assert found["guest_bytes_lost_a_cycle"] == round(-1.024 * more.get("guest_free_kib", 0))
+
+
+def test_the_table_says_which_targets_are_met() -> None:
+    growth = {"growth": {"kib": 1240, "descriptors": 0}}
+    measured: dict[str, Any] = {
+        "first_sequence_judged_after": 43.3,
+        "sequences_per_second": 0.2,
+        "rewind": [0.157, 0.106, 1.5],
+        "request_and_completion": 0.003,
+        "cycles": growth | {"cycles": 1000, "cycles_per_second": 4.9},
+        "offers": growth | {"offers": 1000, "seconds_each": 1.02},
+    }
+    met = {figure.name: figure.met() for figure in figures_of(measured)}
+
+    assert [name for name, good in met.items() if good is False] == [
+        "open, exchange, close: 1,000 cycles"
+    ]
+    assert [name for name, good in met.items() if good] == [
+        "from nothing to the first judged sequence",
+        "going back to a saved moment",
+    ]
+
+
+def test_qemu_as_the_host_has_figures_of_its_own() -> None:
+    measured = {
+        "first_sequence_judged_after": 61.0,
+        "sequences_per_second": 0.5,
+        "per_second": 20.0,
+        "cycles": 1000,
+        "seconds": 40.0,
+    }
+    first, *_, last = figures_of(measured)
+
+    assert (first.target, first.met()) == (60, False)
+    assert (last.name, last.values) == ("opening and closing", (25.0,))
