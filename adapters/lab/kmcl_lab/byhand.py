@@ -2,12 +2,12 @@
 
 The host's trace holds all that there is to see, in exact order: the guest's messages and signals,
 the host's messages at the moment they are put into the guest's slot, and what the program says that
-makes the calls of the guest's user (``kmcl_lab.user``).
+makes the calls of the guest's user (``kmcl_lab.user``). The host also knows when the guest is at
+rest: its processors are halted, and it has taken all that it was given.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -23,9 +23,10 @@ __all__ = ["IDLE_RELID", "LabPort", "seen_of"]
 
 IDLE_RELID: Final = 77
 """The relid of a signal that announces nothing."""
-_MOST_RESTS: Final = 60
 _LIMIT: Final = 40.0
 """Seconds for one rest; everything is emulated twice."""
+_BEFORE: Final = 5.0
+"""So many seconds earlier the host gives up."""
 _REFUSED: Final = "refused"
 
 
@@ -53,29 +54,33 @@ class LabPort:
     def __init__(self, lab: Lab, again: Callable[[], Job]) -> None:
         self._lab = lab
         self._again = again
-        self._rests = 0
+        self._moving = True
+        """Something was done since the guest was at rest."""
         self._gone = False
         self._kept: list[Seen] = []
         self._begin()
 
     def _begin(self) -> None:
-        self._job = self._again()
-        self._since = int(self._lab.ask_host("hand-begin", job=self._job.number))
+        job = self._again()
+        self._since = int(self._lab.ask_host("hand-begin", job=job.number))
 
     # What a test does -----------------------------------------------------------------------
 
     def post(self, message: str, fields: Mapping[str, Field], flaw: str) -> None:
         """See ``HostPort``."""
+        self._moving = True
         wrong = flaw if flaw in ("short", "unknown type") else ""
         self._ask("hand-post", name=message, fields=dict(fields), flaw=wrong)
 
     def call(self, by: str, function: str, arguments: tuple[Field, ...]) -> None:
         """See ``HostPort``."""
-        self._order({"by": by, "do": function, "arguments": arguments})
+        self._moving = True
+        self._ask("hand-call", by=by, do=function, arguments=arguments)
 
     def act(self, endpoint: str, action: str) -> None:
         """See ``HostPort``. A reset takes the guest back to where it was before the session: what
         one that boots comes to."""
+        self._moving = True
         if action == "reset":
             self._kept += self._told()
             self._attempt(self._begin)
@@ -94,28 +99,21 @@ class LabPort:
     # What is seen ---------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Until a rest was asked for and nothing else happened meanwhile."""
-        for _ in range(_MOST_RESTS):
-            if self._gone:
-                return
-            self._rests += 1
-            self._order({"rest": self._rests})
-            told = self._attempt(self._await)
-            found = self._taken(told) if told else []
-            self._kept += found
-            if told and not found and not told["waiting"]:
-                return
-        self._lose(Gone("hang", "the guest never comes to rest"))
+        """Until the guest is at rest."""
+        told = self._attempt(self._settled)
+        if told:
+            self._moving = False
+            self._kept += self._taken(told)
 
-    def _await(self) -> dict[str, Any]:
+    def _settled(self) -> dict[str, Any]:
         told: dict[str, Any] = self._lab.ask_host(
-            "hand-await", limit=_LIMIT, since=self._since, rest=self._rests
+            "hand-settle", limit=_LIMIT, since=self._since, seconds=_LIMIT - _BEFORE
         )
         return told
 
     def take(self) -> list[Seen]:
-        """See ``HostPort``."""
-        if not self._gone:
+        """See ``HostPort``. A guest that was at rest and has got nothing since is not asked."""
+        if self._moving and not self._gone:
             self._kept += self._told()
         found, self._kept = self._kept, []
         return found
@@ -149,9 +147,6 @@ class LabPort:
 
     def _ask(self, command: str, **arguments: Any) -> None:
         self._attempt(lambda: self._lab.ask_host(command, **arguments))
-
-    def _order(self, order: Mapping[str, Any]) -> None:
-        self._attempt(lambda: self._job.write(json.dumps(order).encode() + b"\n"))
 
     def _attempt(self, action: Callable[[], Any]) -> Any:
         if self._gone:
