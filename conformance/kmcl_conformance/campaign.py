@@ -223,6 +223,8 @@ class Campaign:
             self.broken.update((id, found.file) for id in shown if id not in self.broken)
         certain = "schedulable" in self.description.capabilities or not self._guesses(outcome)
         for id in outcome.failure.requirements:
+            if found is not None and id in outcome.failure.doubtful and id not in shown:
+                continue  # the same comes without the fault
             if found is not None and (certain or id in shown):
                 self.broken.setdefault(id, found.file)
             else:
@@ -329,7 +331,7 @@ class Campaign:
             profile=self.options.profile,
             seed=self.options.seed,
             tool=self.version,
-            note="; ".join(broken.words for broken in failure.broken),
+            note="; ".join(failure.words),
             expect=Expectation(
                 verdict="lost" if lost else "violation",
                 requirements=failure.requirements,

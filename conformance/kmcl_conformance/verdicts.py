@@ -243,7 +243,7 @@ def _failure(campaign: Campaign, found: Found) -> Failure:
     outcome = found.outcome
     failure = outcome.failure
     assert failure is not None
-    what = "; ".join(dict.fromkeys(broken.words for broken in failure.broken))
+    what = "; ".join(failure.words)
     return Failure(
         case=f"cases/{found.file}.json",
         trace=f"traces/{found.file}.jsonl",
