@@ -20,7 +20,7 @@ from kmcl_lab.adapter import Hang
 from kmcl_reports.certificate import certificate_json, seal
 from kmcl_reports.results import Certificate, Verdict
 
-from .budget import sequences_of
+from .budget import length_of, sequences_of
 from .certificates import remove_earlier, show_certificate, write_certificate
 from .options import AdapterName, Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
@@ -81,9 +81,10 @@ def certify(
     try:
         options = Options(
             adapter=adapter,
-            profile=profile_of(profile, implementation),
+            profile=(chosen := profile_of(profile, implementation)),
             seed=seed,
             sequences=sequences_of(budget, implementation.describe()),
+            length=length_of(chosen, implementation.describe()),
             out=_folder(out, resume),
             resume=resume is not None,
             expected=expected_calls,
@@ -141,6 +142,7 @@ def fuzz(
             sequences=ENDLESS
             if budget is None
             else sequences_of(budget, implementation.describe()),
+            length=length_of(chosen_profile, implementation.describe()),
             out=_folder(out, resume),
             resume=resume is not None,
             faults=_faults(faults, PROFILES[chosen_profile].subject.faults),
@@ -203,11 +205,13 @@ def _run_until_stopped(
     campaign = begin(adapter, options)
     campaign.keep()
     started = time.perf_counter()
+    if seconds is not None:
+        campaign.enough = lambda: time.perf_counter() - started > seconds
     try:
         for progress in _with_patience(campaign):
             meter.show(progress.done, _text(progress))
             on_progress(progress)
-            if seconds is not None and time.perf_counter() - started > seconds:
+            if campaign.enough():
                 break
     except KeyboardInterrupt:
         pass

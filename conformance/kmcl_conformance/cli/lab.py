@@ -33,7 +33,7 @@ from kmcl_lab.problem import LabProblem
 from kmcl_reports.results import Certificate, Log, Surroundings
 from kmcl_reports.terminal import kill_matrix
 
-from .budget import sequences_of
+from .budget import length_of, sequences_of
 from .campaigns import conclude, profile_of, run_for
 from .lab_check import check_defects, in_the_lab
 from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
@@ -183,9 +183,10 @@ def _certify(
         with _as_problem():
             options = Options(
                 adapter=name,
-                profile=profile_of(profile, adapter),
+                profile=(chosen := profile_of(profile, adapter)),
                 seed=seed,
                 sequences=sequences_of(budget, adapter.describe()),
+                length=length_of(chosen, adapter.describe()),
                 out=folder,
             )
             pace = _Pace(started)
