@@ -376,18 +376,21 @@ def begin(adapter: Adapter, options: Options) -> Campaign:
 
 
 def certify(
-    adapter: Adapter, options: Options, report: Callable[[Progress], None] = lambda _p: None
+    adapter: Adapter,
+    options: Options,
+    report: Callable[[Progress], None] = lambda _p: None,
+    run: Callable[[Campaign], Iterator[Progress]] = Campaign.run,
 ) -> Certificate:
     """Run a campaign to its end and give its certificate.
 
-    ``report`` hears of every sequence. On Ctrl-C what was found is kept in ``options.out`` and
+    ``report`` hears of every sequence; ``run`` is how they are run. On Ctrl-C what was found is kept in ``options.out`` and
     KeyboardInterrupt goes on. Raises CampaignError where the options cannot be met.
     """
     campaign = begin(adapter, options)
     started = time.perf_counter()
     campaign.keep()
     with stopping() as asked:
-        for progress in campaign.run():
+        for progress in run(campaign):
             report(progress)
             if asked[0]:
                 campaign.keep()

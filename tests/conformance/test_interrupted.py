@@ -13,7 +13,6 @@ from kmcl_conformance.sequence import Outcome, replay
 from kmcl_conformance.verdicts import certificate
 from kmcl_reports.results import Verdict
 
-
 OPTIONS = Options(
     adapter="guest-mutant:no-unload", profile="linux-vmbus", seed=1, sequences=20, out=None
 )

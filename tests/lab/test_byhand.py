@@ -123,6 +123,17 @@ def test_what_the_test_sends_arrives_as_it_was_sent(table: Table) -> None:
     assert [s.message for s in sent] == ["VERSION_RESPONSE", "OFFERCHANNEL"]
 
 
+def test_where_channels_must_be_monitored_every_offer_says_so(table: Table) -> None:
+    port = LabPort(cast(Any, table), table.again, monitored=True)
+    table.contact()
+    port.post("OFFERCHANNEL", OFFER, "")
+    port.post("RESCIND_CHANNELOFFER", {"child_relid": 3}, "")
+    offered, rescinded = table.guest.read_all()
+
+    assert offered.fields["monitor_allocated"]
+    assert rescinded.fields == {"child_relid": 3}
+
+
 def test_versions_without_connection_ids_get_none(table: Table) -> None:
     port = table.port()
     table.guest.connection = 1

@@ -48,10 +48,12 @@ def seen_of(sender: str, name: str, fields: Mapping[str, Any], note: str) -> See
 class LabPort:
     """A host with one guest whose bus driver is not loaded, from the moment ``again`` goes back to.
 
-    ``job`` makes the calls of the guest's user. The lab's errors show as ``Gone``.
+    ``job`` makes the calls of the guest's user. The lab's errors show as ``Gone``. ``monitored``:
+    every offer says that the channel has a monitor page, whatever the test says.
     """
 
-    def __init__(self, lab: Lab, again: Callable[[], Job]) -> None:
+    def __init__(self, lab: Lab, again: Callable[[], Job], *, monitored: bool = False) -> None:
+        self._monitored = monitored
         self._lab = lab
         self._again = again
         self._moving = True
@@ -70,7 +72,8 @@ class LabPort:
         """See ``HostPort``."""
         self._moving = True
         wrong = flaw if flaw in ("short", "unknown type") else ""
-        self._ask("hand-post", name=message, fields=dict(fields), flaw=wrong)
+        more = {"monitor_allocated": True} if self._monitored and message == "OFFERCHANNEL" else {}
+        self._ask("hand-post", name=message, fields={**fields, **more}, flaw=wrong)
 
     def call(self, by: str, function: str, arguments: tuple[Field, ...]) -> None:
         """See ``HostPort``."""

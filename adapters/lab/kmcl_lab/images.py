@@ -21,7 +21,15 @@ from . import trees
 from .machine import hosting_command, inner_command, shell_command
 from .modules import plain_kernel
 from .newc import pack
-from .packages import OLDEST_KERNEL, extract, fetch, installed, kernel_number, newest_kernel
+from .packages import (
+    OLDEST_KERNEL,
+    extract,
+    fetch,
+    installed,
+    kernel_number,
+    kernel_packages,
+    newest_kernel,
+)
 from .problem import LabProblem
 
 __all__ = ["Images", "build", "default_cache", "load"]
@@ -53,6 +61,10 @@ class Images(NamedTuple):
         """The file system of the guest that provides KVM, with QEMU as the VMBus host."""
         return self.folder / "outer.img"
 
+    def has_module(self, name: str) -> bool:
+        """Whether the guest can insert this driver; else it is a part of its kernel."""
+        return f"mod/{name}.ko\0".encode() in self.inner.read_bytes()
+
     @property
     def hosting(self) -> Path:
         """The same with our own machine and VMBus host."""
@@ -70,18 +82,20 @@ def build(
     kernel: str | None = None,
     *,
     fresh: bool = False,
+    oldest: tuple[int, int] = OLDEST_KERNEL,
     tell: Callable[[str], object] = lambda _: None,
 ) -> Images:
     """Images of that kernel (the newest that apt offers by default), from the cache if they are
-    there and whole. ``fresh`` builds them anyway. Raises LabProblem."""
+    there and whole. ``fresh`` builds them anyway. Raises LabProblem, also for a kernel that is
+    older than ``oldest``."""
     version = kernel or newest_kernel()
-    _check_kernel(version)
+    _check_kernel(version, oldest)
     packages = cache / "packages"
     try:
         packages.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LabProblem(f"{cache}: {error.strerror}; name another folder with --cache") from None
-    debs = [fetch(name, packages) for name in (f"linux-image-{version}", "busybox-static")]
+    debs = [fetch(name, packages) for name in (*kernel_packages(version), "busybox-static")]
     inputs = _inputs(version, debs)
     folder = cache / _digest(inputs)
     if not fresh and (folder / "manifest.json").exists():
@@ -102,12 +116,15 @@ def build(
     return load(folder)
 
 
-def _check_kernel(version: str) -> None:
-    wanted = ".".join(map(str, OLDEST_KERNEL))
-    if kernel_number(version) < OLDEST_KERNEL:
-        raise LabProblem(
-            f"--kernel {version}: uio_hv_generic takes no channel of QEMU before {wanted}"
-        )
+def _check_kernel(version: str, oldest: tuple[int, int]) -> None:
+    wanted = ".".join(map(str, oldest))
+    if kernel_number(version) >= oldest:
+        return
+    if oldest == OLDEST_KERNEL:
+        why = f"uio_hv_generic takes no channel of QEMU before {wanted}"
+    else:
+        why = f"nothing is known of kernels before {wanted}"
+    raise LabProblem(f"--kernel {version}: {why}")
 
 
 def _remove_superseded(cache: Path, folder: Path, kernel: str) -> None:
@@ -146,7 +163,7 @@ def _make(scratch: Path, debs: list[Path]) -> Path:
     extract(debs, unpacked)
     places = (unpacked / "bin/busybox", unpacked / "usr/bin/busybox")
     busybox = next(place for place in places if place.exists())
-    (image,) = (unpacked / "boot").glob("vmlinuz-*")
+    (image,) = [*unpacked.glob("boot/vmlinuz-*"), *unpacked.glob("usr/lib/modules/*/vmlinuz")]
     (made / "kernel").write_bytes(plain_kernel(image.read_bytes()))
     trees.inner_tree(scratch / "inner", unpacked, busybox)
     _pack(scratch / "inner", made / "inner.img")

@@ -21,16 +21,25 @@ from .adapter import Hang
 from .boot import HOST_IS_SILENT
 from .byhand import LabPort
 from .channel import Job
-from .images import build, default_cache
+from .images import Images, build, default_cache
 from .lab import Lab
 from .machine import HostKind
+from .packages import OLDEST_KERNEL, kernel_number
 from .problem import LabProblem
 
-__all__ = ["CAPABILITIES", "OPTIONS", "LinuxAdapter", "LinuxSession", "create"]
+__all__ = [
+    "CAPABILITIES",
+    "OPTIONS",
+    "LinuxAdapter",
+    "LinuxSession",
+    "build_for_linux",
+    "create",
+]
 
 CAPABILITIES: Final = frozenset({"guest", "load", "reset", "busy", "spurious"})
 OPTIONS: Final = ("--by-hand", "--memory=256")
 """Of the programmable host."""
+_OLDEST: Final = (6, 1)
 _MOMENT: Final = "before-contact"
 _IDLE_SECONDS: Final = 0.006
 _READY_SECONDS: Final = 60.0
@@ -70,6 +79,7 @@ class LinuxAdapter:
         self._losses = 0
         """Sessions in a row in which the guest was lost."""
         self._is_suspect = False
+        self._monitored = kernel_number(lab.account().kernel) < OLDEST_KERNEL
 
     def describe(self) -> Description:
         """The kernel of the guest."""
@@ -84,7 +94,7 @@ class LinuxAdapter:
                 self.lab.restart(str(lost))
             if self._job is None:
                 self._save()
-            port = LabPort(self.lab, self._again)
+            port = LabPort(self.lab, self._again, monitored=self._monitored)
         except LabProblem as problem:
             raise AdapterError(f"linux: {problem}") from None
         if not self._is_suspect:
@@ -123,6 +133,20 @@ class LinuxAdapter:
         self.lab.close()
 
 
+def build_for_linux(
+    cache: Path, kernel: str | None, *, tell: Callable[[str], object] = lambda _: None
+) -> Images:
+    """Images as ``images.build`` makes them, also of kernels that QEMU as the host has no device
+    for. Raises LabProblem, also for a kernel that has the driver of the bus in itself."""
+    images = build(cache, kernel, oldest=_OLDEST, tell=tell)
+    if not images.has_module("hv_vmbus"):
+        raise LabProblem(
+            f"--kernel {images.inputs['kernel']}: hv_vmbus is a part of it: what it says first "
+            "is said before anybody looks; choose a kernel that has it as a module"
+        )
+    return images
+
+
 def _tell(text: str) -> None:
     print(f"lab: {text}", file=sys.stderr)
 
@@ -131,7 +155,7 @@ def create(argument: str) -> LinuxAdapter:
     """``linux:`` or ``linux:VERSION``, a kernel as in ``kmcl lab build --kernel``. Raises
     AdapterError."""
     try:
-        images = build(default_cache(), argument or None, tell=_tell)
+        images = build_for_linux(default_cache(), argument or None, tell=_tell)
         folder = Path(tempfile.mkdtemp(prefix="kmcl-lab-logs-"))
         lab = Lab(images, folder, host=HostKind.PROGRAMMABLE, options=OPTIONS)
         lab.start()

@@ -24,6 +24,7 @@ __all__ = [
     "fetch",
     "installed",
     "kernel_number",
+    "kernel_packages",
     "newest_kernel",
     "run",
 ]
@@ -74,6 +75,20 @@ def kernel_number(version: str) -> tuple[int, int]:
     if numbers is None:
         raise LabProblem(f"--kernel {version}: no version such as 6.10.1-cloud-amd64")
     return int(numbers[1]), int(numbers[2])
+
+
+def kernel_packages(version: str) -> list[str]:
+    """The packages of a kernel: its image, and the parts that the image is made of where it is
+    empty itself. Raises LabProblem."""
+    image = f"linux-image-{version}"
+    text = run("apt-cache", "show", "--no-all-versions", image)
+    depends = re.search(r"^Depends: (.*)$", text, re.MULTILINE)
+    parts = re.findall(rf"linux-\w+-{re.escape(version)}(?= )", depends[1] if depends else "")
+    return [image, *filter(_is_offered, parts)]
+
+
+def _is_offered(name: str) -> bool:
+    return bool(run("apt-cache", "madison", name).strip())
 
 
 def candidate_kernels() -> list[str]:

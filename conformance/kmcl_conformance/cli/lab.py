@@ -23,14 +23,14 @@ from kmcl_lab.bridge import bridge
 from kmcl_lab.carry import carry
 from kmcl_lab.door import Door
 from kmcl_lab.hostcheck import check_host, offer_again
-from kmcl_lab.images import build, default_cache
+from kmcl_lab.images import Images, build, default_cache
 from kmcl_lab.install import carry_out, find_out, plan
 from kmcl_lab.lab import Lab
-from kmcl_lab.linux import OPTIONS, LinuxAdapter
+from kmcl_lab.linux import OPTIONS, LinuxAdapter, build_for_linux
 from kmcl_lab.machine import HostKind
 from kmcl_lab.measure import measure
 from kmcl_lab.problem import LabProblem
-from kmcl_reports.results import Certificate, Log, Surroundings
+from kmcl_reports.results import Certificate
 from kmcl_reports.terminal import kill_matrix
 
 from .budget import length_of, sequences_of
@@ -38,6 +38,7 @@ from .campaigns import conclude, profile_of, run_for
 from .lab_check import check_defects, in_the_lab
 from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
+from .surroundings import surroundings_of
 
 __all__ = ["lab"]
 
@@ -170,7 +171,10 @@ def _certify(
     if profile == LINUX and host != HostKind.PROGRAMMABLE:
         raise Problem(f"--profile {LINUX}: QEMU cannot be led: add --host programmable")
     with _as_problem():
-        running = _lab(cache, kernel, host, folder, quiet, OPTIONS if profile == LINUX else ())
+        more: dict[str, Any] = {}
+        if profile == LINUX:
+            more = {"options": OPTIONS, "make": build_for_linux}
+        running = _lab(cache, kernel, host, folder, quiet, **more)
         running.start()
     adapter: LabAdapter | BothAdapter | LinuxAdapter
     if profile == LINUX:
@@ -191,7 +195,7 @@ def _certify(
             )
             pace = _Pace(started)
             found = _judge(adapter, options, screen, minutes, pace)
-            found = found.model_copy(update={"surroundings": _surroundings(running)})
+            found = found.model_copy(update={"surroundings": surroundings_of(adapter)})
             figures: dict[str, Any] = {**pace.figures()}
             if host == HostKind.PROGRAMMABLE:
                 figures["host"] = running.ask_host("figures")
@@ -208,19 +212,6 @@ def _certify(
         raise Problem(str(error)) from error
     finally:
         adapter.close()
-
-
-def _surroundings(running: Lab) -> Surroundings:
-    """What the report tells of the lab."""
-    account = running.account()
-    return Surroundings(
-        way=account.way,
-        kernel=f"Linux {account.kernel}",
-        host=f"QEMU {account.qemu}" if running.host == HostKind.QEMU else account.qemu,
-        starts=account.starts,
-        retries=account.retries,
-        logs=tuple(Log.of(name, data) for name, data in running.logs()),
-    )
 
 
 def _judge(
@@ -362,10 +353,11 @@ def _lab(
     out: Path | None,
     quiet: bool,
     options: tuple[str, ...] = (),
+    make: Callable[..., Images] | None = None,
 ) -> Lab:
     """A lab as the options have it, not started; its logs go below ``out``."""
     with _as_problem():
-        images = build(cache or default_cache(), kernel, tell=_teller(quiet))
+        images = (make or build)(cache or default_cache(), kernel, tell=_teller(quiet))
     folder = (out or DEFAULT_OUT) / "lab"
     return Lab(images, folder, host=host, options=options, tell=_teller(quiet))
 
