@@ -381,9 +381,9 @@ def certify(
     report: Callable[[Progress], None] = lambda _p: None,
     run: Callable[[Campaign], Iterator[Progress]] = Campaign.run,
 ) -> Certificate:
-    """Run a campaign to its end and give its certificate.
+    """Run a campaign to its end, as ``run`` does it, and give its certificate.
 
-    ``report`` hears of every sequence; ``run`` is how they are run. On Ctrl-C what was found is kept in ``options.out`` and
+    ``report`` hears of every sequence. On Ctrl-C what was found is kept in ``options.out`` and
     KeyboardInterrupt goes on. Raises CampaignError where the options cannot be met.
     """
     campaign = begin(adapter, options)

@@ -132,7 +132,9 @@ class Boot:
         ours_is_host = self._host == HostKind.PROGRAMMABLE
         if self._nested:
             outer = images.hosting if ours_is_host else images.outer
-            command = with_options(outer_command(images.kernel, outer, numbers), self._options)
+            command = with_options(
+                outer_command(images.outer_kernel, outer, numbers), self._options
+            )
         else:
             inner = hosting_command if ours_is_host else inner_command
             command = inner(images.kernel, images.inner, nested=False, descriptors=numbers)

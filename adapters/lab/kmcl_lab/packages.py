@@ -23,6 +23,7 @@ __all__ = [
     "extract",
     "fetch",
     "installed",
+    "kernel_for_kvm",
     "kernel_number",
     "kernel_packages",
     "newest_kernel",
@@ -31,6 +32,9 @@ __all__ = [
 
 OLDEST_KERNEL: Final = (6, 10)
 """Older ``uio_hv_generic`` refuses channels that are not monitored, as all of QEMU's are."""
+_KVM_SERIES: Final = (6, 12)
+"""Whose KVM runs our guests where it is emulated itself. That of 6.1 refuses to, that of 6.17 stops
+with an internal error (both seen, under QEMU 10.0)."""
 _KERNEL = re.compile(r"^linux-image-(\d+\.\d+\.\d\S*-cloud-amd64)$")
 
 
@@ -97,6 +101,13 @@ def candidate_kernels() -> list[str]:
     found = [match[1] for name in names if (match := _KERNEL.match(name))]
     new = [version for version in found if kernel_number(version) >= OLDEST_KERNEL]
     return sorted(new, key=lambda v: [int(n) for n in re.findall(r"\d+", v)])
+
+
+def kernel_for_kvm(version: str) -> str:
+    """The kernel of the guest that provides KVM to one with this kernel: itself where it will do,
+    else the newest of its series that apt offers."""
+    fit = [v for v in (version, *candidate_kernels()) if kernel_number(v) == _KVM_SERIES]
+    return version if not fit or version in fit else fit[-1]
 
 
 def newest_kernel() -> str:
