@@ -13,7 +13,6 @@ from kmcl_adapters.host.manual import ByHand
 from kmcl_adapters.host.scripted import ScriptedGuest
 from kmcl_lab.byhand import IDLE_RELID, LabPort
 from kmcl_lab.hosting.byhand import ByHandCommands
-from kmcl_lab.hosting.control import CommandError
 from kmcl_lab.problem import GuestLost
 from kmcl_model.control import version
 from kmcl_model.events import Event, Quiescence
@@ -240,7 +239,7 @@ def test_what_happens_between_two_looks_belies_a_rest(table: Table) -> None:
 
     commands = ByHandCommands(cast(Any, SimpleNamespace(host=table.host, is_at_rest=look))).table()
 
-    assert commands["hand-settle"](since=0)["entries"] != []
+    assert commands["hand-settle"](since=0, seconds=60.0)["entries"] != []
     assert len(looks) == 5
 
 
@@ -256,15 +255,40 @@ def test_a_guest_at_rest_is_not_asked_until_it_gets_something(table: Table) -> N
     assert table.asked == ["hand-signal", "hand-seen"]
 
 
-def test_a_guest_that_never_rests_is_told_and_lost(table: Table) -> None:
-    table.restless = [lambda: None] * 9
-    with pytest.raises(CommandError, match="does not come to rest within 0 s"):
-        table.commands["hand-settle"](since=0, seconds=0.0)
-
+def test_a_guest_that_never_rests_is_lost(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kmcl_lab.byhand._SLICE", 0.0)
+    table.restless = [lambda: None] * 99
     port = table.port()
-    table.lost = GuestLost("the guest does not come to rest within 35 s", is_hang=True)
     port.settle()
-    assert port.take() == [Gone("hang", "the guest does not come to rest within 35 s")]
+
+    assert port.take() == [Gone("hang", "no rest within 0 s")]
+    assert table.asked.count("hand-settle") == 10
+
+
+def test_a_panic_ends_the_wait_for_a_rest(table: Table) -> None:
+    port = table.port()
+    table.restless = [table.contact, table.host.crashed, *[lambda: None] * 99]
+    port.settle()
+
+    contact, gone = port.take()
+    assert (cast(Sent, contact).message, cast(Gone, gone).reason) == ("INITIATE_CONTACT", "crash")
+    assert len(table.restless) == 99
+
+
+def test_a_guest_that_is_lost_meanwhile_is_not_waited_for(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kmcl_lab.byhand._SLICE", 0.0)
+    port = table.port()
+
+    def lose() -> None:
+        table.lost = GuestLost("the inner guest has not answered for 30 s", is_hang=True)
+
+    table.restless = [lambda: None, lose, *[lambda: None] * 99]
+    port.settle()
+
+    assert port.take() == [Gone("hang", "the inner guest has not answered for 30 s")]
+    assert table.asked.count("hand-settle") == 2
 
 
 def test_a_lost_guest_is_gone_and_stays_so(table: Table) -> None:

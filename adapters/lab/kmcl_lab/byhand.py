@@ -23,10 +23,11 @@ __all__ = ["IDLE_RELID", "LabPort", "seen_of"]
 
 IDLE_RELID: Final = 77
 """The relid of a signal that announces nothing."""
-_LIMIT: Final = 40.0
-"""Seconds for one rest; everything is emulated twice."""
-_BEFORE: Final = 5.0
-"""So many seconds earlier the host gives up."""
+_LIMIT: Final = 20.0
+"""Seconds for an answer; everything is emulated twice."""
+_SLICES: Final = 10
+_SLICE: Final = 4.0
+"""Seconds for which the host is asked to wait at a time: the guest may be lost meanwhile."""
 _REFUSED: Final = "refused"
 
 
@@ -103,14 +104,22 @@ class LabPort:
 
     def settle(self) -> None:
         """Until the guest is at rest."""
-        told = self._attempt(self._settled)
-        if told:
-            self._moving = False
+        for _ in range(_SLICES):
+            told = self._attempt(self._settled)
+            if not told:
+                return
             self._kept += self._taken(told)
+            if self._gone or told["rests"]:
+                self._moving = False
+                return
+            if self._lab.lost is not None:
+                break
+        lost = self._lab.lost
+        self._lose(_gone(lost) if lost else Gone("hang", f"no rest within {_SLICES * _SLICE:g} s"))
 
     def _settled(self) -> dict[str, Any]:
         told: dict[str, Any] = self._lab.ask_host(
-            "hand-settle", limit=_LIMIT, since=self._since, seconds=_LIMIT - _BEFORE
+            "hand-settle", limit=_LIMIT, since=self._since, seconds=_SLICE
         )
         return told
 
@@ -157,7 +166,7 @@ class LabPort:
         try:
             return action()
         except GuestLost as lost:
-            self._lose(Gone("hang" if lost.is_hang else "crash", str(lost)))
+            self._lose(_gone(lost))
         except LabProblem as problem:
             lost_guest = self._lab.lost
             if lost_guest is not None and not lost_guest.is_hang:
@@ -170,3 +179,7 @@ class LabPort:
         if not self._gone:
             self._gone = True
             self._kept.append(gone)
+
+
+def _gone(lost: GuestLost) -> Gone:
+    return Gone("hang" if lost.is_hang else "crash", str(lost))

@@ -10,7 +10,6 @@ from typing import Any, Final
 from kmcl_adapters.host.channel import HostChannel, HostOffer
 from kmcl_adapters.host.manual import ByHand
 
-from .control import CommandError
 from .program import Hosting
 
 __all__ = ["ByHandCommands"]
@@ -81,10 +80,11 @@ class ByHandCommands:
             "more": len(entries) - len(found),
         }
 
-    def settle(self, since: int, seconds: float = 20.0) -> dict[str, Any]:
-        """The same as soon as the guest is at rest. Raises CommandError where it is not, for so
-        many seconds."""
+    def settle(self, since: int, seconds: float) -> dict[str, Any]:
+        """The same as soon as the guest is at rest, has panicked, or so many seconds are over;
+        ``rests`` says whether it is at rest."""
         deadline = time.monotonic() + seconds
+        crashes = self._host.crashes
         quiet, count, pause = 0, -1, _PAUSE
         while True:
             before, count = count, self._host.trace.count
@@ -92,10 +92,9 @@ class ByHandCommands:
                 quiet, pause = 0, min(2 * pause, _LONGEST_PAUSE)
             else:
                 quiet, pause = (quiet + 1 if count == before else 1), _PAUSE
-            if quiet == _LOOKS:
-                return self.seen(since)
-            if time.monotonic() > deadline:
-                raise CommandError(f"the guest does not come to rest within {seconds:g} s")
+            over = self._host.crashes != crashes or time.monotonic() > deadline
+            if quiet == _LOOKS or over:
+                return self.seen(since) | {"rests": quiet == _LOOKS}
             time.sleep(pause)
 
 
