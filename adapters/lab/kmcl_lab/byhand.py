@@ -25,7 +25,7 @@ IDLE_RELID: Final = 77
 """The relid of a signal that announces nothing."""
 _LIMIT: Final = 20.0
 """Seconds for an answer; everything is emulated twice."""
-_SLICES: Final = 10
+_SLICES: Final = 20
 _SLICE: Final = 4.0
 """Seconds for which the host is asked to wait at a time: the guest may be lost meanwhile."""
 _REFUSED: Final = "refused"
