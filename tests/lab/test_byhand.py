@@ -154,12 +154,13 @@ def test_a_message_can_be_wrong(table: Table, flaw: str, number: int, cut: int) 
     assert [cast(Sent, seen).flaw for seen in port.take()] == [flaw]
 
 
-def test_an_id_that_is_wrong_is_no_flaw_of_bytes(table: Table) -> None:
+def test_an_id_that_is_wrong_is_told_and_no_flaw_of_bytes(table: Table) -> None:
     port = table.port()
     table.contact()
     port.post("GPADL_TORNDOWN", {"gpadl": 1009}, "wrong id")
 
     assert [m.fields for m in table.guest.read_all()] == [{"gpadl": 1009}]
+    assert cast(Sent, port.take()[-1]).flaw == "wrong id"
 
 
 def test_a_guest_that_has_left_misses_what_is_sent(table: Table) -> None:

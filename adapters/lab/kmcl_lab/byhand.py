@@ -72,9 +72,8 @@ class LabPort:
     def post(self, message: str, fields: Mapping[str, Field], flaw: str) -> None:
         """See ``HostPort``."""
         self._moving = True
-        wrong = flaw if flaw in ("short", "unknown type") else ""
         more = {"monitor_allocated": True} if self._monitored and message == "OFFERCHANNEL" else {}
-        self._ask("hand-post", name=message, fields={**fields, **more}, flaw=wrong)
+        self._ask("hand-post", name=message, fields={**fields, **more}, flaw=flaw)
 
     def call(self, by: str, function: str, arguments: tuple[Field, ...]) -> None:
         """See ``HostPort``."""
