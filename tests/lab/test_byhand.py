@@ -240,7 +240,7 @@ def test_what_happens_between_two_looks_belies_a_rest(table: Table) -> None:
 
     commands = ByHandCommands(cast(Any, SimpleNamespace(host=table.host, is_at_rest=look))).table()
 
-    assert commands["hand-settle"](since=0, seconds=60.0)["entries"] != []
+    assert commands["hand-settle"](since=0, seconds=60.0, looks=3)["entries"] != []
     assert len(looks) == 5
 
 
@@ -254,6 +254,23 @@ def test_a_guest_at_rest_is_not_asked_until_it_gets_something(table: Table) -> N
     port.act("guest", "spurious")
     port.take()
     assert table.asked == ["hand-signal", "hand-seen"]
+
+
+def test_a_rest_that_is_doubted_is_looked_at_for_longer(table: Table) -> None:
+    looks: list[int] = []
+    table.commands |= {"hand-settle": lambda looks, **_: rests(looks)}
+
+    def rests(number: int) -> dict[str, Any]:
+        looks.append(number)
+        return {"entries": [], "more": 0, "rests": True}
+
+    port = table.port()
+    port.settle()
+    port.settle()
+    port.act("guest", "spurious")
+    port.settle()
+
+    assert looks == [3, 10, 3]
 
 
 def test_a_guest_that_never_rests_is_lost(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["FLAWS", "ByHand"]
 
 FLAWS: Final = ("", "short", "unknown type", "wrong id", "wrong relid")
-"""What can be wrong with a message: cut by one byte, of a type that nobody knows, or with fields that
-are wrong already when they are given to be sent."""
+"""What can be wrong with a message: cut by one byte, of a type that nobody knows, or with fields
+that are wrong already when they are given to be sent."""
 
 _NUMBER: Final = struct.Struct("<I")
 _UNKNOWN_NUMBER: Final = 200

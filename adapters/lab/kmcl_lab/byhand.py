@@ -25,6 +25,10 @@ IDLE_RELID: Final = 77
 """The relid of a signal that announces nothing."""
 _LIMIT: Final = 20.0
 """Seconds for an answer; everything is emulated twice."""
+_LOOKS: Final = 3
+"""The host looks so often until it believes that the guest rests."""
+_DOUBTS: Final = 10
+"""So often where that was not believed: the guest may be asleep for a while."""
 _SLICES: Final = 20
 _SLICE: Final = 4.0
 """Seconds for which the host is asked to wait at a time: the guest may be lost meanwhile."""
@@ -118,7 +122,11 @@ class LabPort:
 
     def _settled(self) -> dict[str, Any]:
         told: dict[str, Any] = self._lab.ask_host(
-            "hand-settle", limit=_LIMIT, since=self._since, seconds=_SLICE
+            "hand-settle",
+            limit=_LIMIT,
+            since=self._since,
+            seconds=_SLICE,
+            looks=_LOOKS if self._moving else _DOUBTS,
         )
         return told
 

@@ -16,8 +16,6 @@ __all__ = ["ByHandCommands"]
 
 _AT_ONCE: Final = 400
 """Entries of the trace in one answer."""
-_LOOKS: Final = 3
-"""So often in a row the guest must be at rest, and nothing have happened."""
 _PAUSE: Final = 0.001
 """Seconds between two looks; everybody else's work comes first."""
 _LONGEST_PAUSE: Final = 0.02
@@ -80,9 +78,10 @@ class ByHandCommands:
             "more": len(entries) - len(found),
         }
 
-    def settle(self, since: int, seconds: float) -> dict[str, Any]:
-        """The same as soon as the guest is at rest, has panicked, or so many seconds are over;
-        ``rests`` says whether it is at rest."""
+    def settle(self, since: int, seconds: float, looks: int) -> dict[str, Any]:
+        """The same as soon as the guest is at rest so many looks in a row and nothing has happened
+        meanwhile; or as soon as it has panicked, or so many seconds are over. ``rests`` says whether
+        it is at rest."""
         deadline = time.monotonic() + seconds
         crashes = self._host.crashes
         quiet, count, pause = 0, -1, _PAUSE
@@ -93,8 +92,8 @@ class ByHandCommands:
             else:
                 quiet, pause = (quiet + 1 if count == before else 1), _PAUSE
             over = self._host.crashes != crashes or time.monotonic() > deadline
-            if quiet == _LOOKS or over:
-                return self.seen(since) | {"rests": quiet == _LOOKS}
+            if quiet >= looks or over:
+                return self.seen(since) | {"rests": quiet >= looks}
             time.sleep(pause)
 
 
