@@ -80,8 +80,8 @@ class ByHandCommands:
 
     def settle(self, since: int, seconds: float, looks: int) -> dict[str, Any]:
         """The same as soon as the guest is at rest so many looks in a row and nothing has happened
-        meanwhile; or as soon as it has panicked, or so many seconds are over. ``rests`` says whether
-        it is at rest."""
+        meanwhile; or as soon as it has panicked, or so many seconds are over. ``rests`` says
+        whether it is at rest."""
         deadline = time.monotonic() + seconds
         crashes = self._host.crashes
         quiet, count, pause = 0, -1, _PAUSE
