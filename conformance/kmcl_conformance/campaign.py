@@ -28,7 +28,7 @@ from .generate.expected import culprits
 from .keeping import CampaignError, dump, read_state, restore, write_state
 from .plan import LENGTH, Plan
 from .profiles import FULL, PROFILES
-from .sequence import Outcome, replay
+from .sequence import Outcome, replay, signature
 from .shrink import minimise
 from .stopping import stopping
 from .subjects import judge_trace
@@ -44,7 +44,6 @@ __all__ = [
     "Progress",
     "begin",
     "certify",
-    "signature",
 ]
 
 BUDGETS: Final = {"small": 300, "default": 3500, "large": 30_000}
@@ -54,6 +53,10 @@ ELSEWHERE: Final = 10
 """An implementation in another process gets the budget divided by this."""
 
 CONFIRMATIONS: Final = 3
+CUTTING: Final = 60.0
+"""Seconds at most in which a failure is cut down, where every attempt may come out differently."""
+KEPT_EVERY: Final = 5.0
+"""Seconds after which a campaign writes down where it stands."""
 MOST_FAILURES: Final = 12
 
 _CALLBACK_OF: Final = {
@@ -101,24 +104,15 @@ class Progress(NamedTuple):
     requirements: int
 
 
-def signature(outcome: Outcome) -> str:
-    """What makes two failures the same one: the observer's kind and the rules that refused."""
-    failure = outcome.failure
-    if failure is None:
-        return ""
-    kind = failure.observer.split()[1] if " " in failure.observer else failure.observer
-    rules = sorted({broken.rule for broken in failure.broken})
-    words = failure.broken[0].words if failure.broken[0].rule in ("-", "lost") else ""
-    return " ".join([kind, *rules, words]).strip()
-
-
 class Campaign:
-    """The state of a campaign; ``run`` yields after every sequence."""
+    """The state of a campaign; ``run`` yields after every sequence. ``enough`` says when time is
+    up: a failure is confirmed then, and not cut down."""
 
     def __init__(
         self, adapter: Adapter, options: Options, kept: dict[str, Any] | None = None
     ) -> None:
         self.adapter = adapter
+        self.enough: Callable[[], bool] = lambda: False
         self.options = options
         self.description: Description = adapter.describe()
         self.plan = options.plan()
@@ -155,9 +149,13 @@ class Campaign:
 
     def run(self) -> Iterator[Progress]:
         """Run what is left, one sequence at a time."""
+        kept_at = time.perf_counter()
         while self.done < self.total:
             self._one(self.done)
             self.done += 1
+            if time.perf_counter() - kept_at > KEPT_EVERY:
+                self.keep()
+                kept_at = time.perf_counter()
             yield self.progress()
 
     def progress(self) -> Progress:
@@ -223,6 +221,8 @@ class Campaign:
             self.broken.update((id, found.file) for id in shown if id not in self.broken)
         certain = "schedulable" in self.description.capabilities or not self._guesses(outcome)
         for id in outcome.failure.requirements:
+            if found is not None and id in outcome.failure.doubtful and id not in shown:
+                continue  # the same comes without the fault
             if found is not None and (certain or id in shown):
                 self.broken.setdefault(id, found.file)
             else:
@@ -286,11 +286,25 @@ class Campaign:
             if confirmed < 2 and self._guesses(outcome):
                 return None
         if confirmed == attempts:
-            stimuli, _ = minimise(stimuli, fails, attempts=1500 if deterministic else 60)
+            stimuli, _ = self._cut(stimuli, fails, deterministic)
         shortest = replay(self.adapter, fresh, stimuli, slowly=True)
         if signature(shortest) != key:
             shortest = outcome
         return Found(self._file(key), name, shortest, confirmed, attempts)
+
+    def _cut(
+        self,
+        stimuli: tuple[Stimulus, ...],
+        fails: Callable[[Sequence[Stimulus]], bool],
+        deterministic: bool,
+    ) -> tuple[tuple[Stimulus, ...], bool]:
+        end = time.perf_counter() + CUTTING
+
+        def still(case: Sequence[Stimulus]) -> bool:
+            late = not deterministic and time.perf_counter() > end
+            return not (late or self.enough()) and fails(case)
+
+        return minimise(stimuli, still, attempts=1500 if deterministic else 60)
 
     def _guesses(self, outcome: Outcome) -> bool:
         """Whether the failure rests on silence, its own or an earlier one that was only waited for
@@ -329,7 +343,7 @@ class Campaign:
             profile=self.options.profile,
             seed=self.options.seed,
             tool=self.version,
-            note="; ".join(broken.words for broken in failure.broken),
+            note="; ".join(failure.words),
             expect=Expectation(
                 verdict="lost" if lost else "violation",
                 requirements=failure.requirements,
@@ -362,25 +376,24 @@ def begin(adapter: Adapter, options: Options) -> Campaign:
 
 
 def certify(
-    adapter: Adapter, options: Options, report: Callable[[Progress], None] = lambda _p: None
+    adapter: Adapter,
+    options: Options,
+    report: Callable[[Progress], None] = lambda _p: None,
+    run: Callable[[Campaign], Iterator[Progress]] = Campaign.run,
 ) -> Certificate:
-    """Run a campaign to its end and give its certificate.
+    """Run a campaign to its end, as ``run`` does it, and give its certificate.
 
     ``report`` hears of every sequence. On Ctrl-C what was found is kept in ``options.out`` and
     KeyboardInterrupt goes on. Raises CampaignError where the options cannot be met.
     """
     campaign = begin(adapter, options)
     started = time.perf_counter()
-    kept_at = started
     campaign.keep()
     with stopping() as asked:
-        for progress in campaign.run():
+        for progress in run(campaign):
             report(progress)
-            now = time.perf_counter()
-            if asked[0] or now - kept_at > 5:
-                campaign.keep()
-                kept_at = now
             if asked[0]:
+                campaign.keep()
                 raise KeyboardInterrupt
     campaign.keep()
     return certificate(campaign, time.perf_counter() - started)

@@ -15,7 +15,8 @@ class Failure(NamedTuple):
     """The first event that no explanation allows.
 
     ``number`` is its place in the trace, ``observer`` the one that refused it, ``broken`` why,
-    ``state`` what was known of that observer's thing just before.
+    ``state`` what was known of that observer's thing just before. ``perhaps`` is broken as well if
+    the event came of what the test did wrong just before, and not if it comes without that.
     """
 
     number: int
@@ -23,11 +24,22 @@ class Failure(NamedTuple):
     observer: str
     broken: tuple[Broken, ...]
     state: tuple[str, ...]
+    perhaps: tuple[Broken, ...] = ()
 
     @property
     def requirements(self) -> tuple[str, ...]:
         """The ids of what was broken, in order and once each."""
-        return tuple(sorted({r for b in self.broken for r in b.requirements}))
+        return tuple(sorted({r for b in (*self.broken, *self.perhaps) for r in b.requirements}))
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """Why, in words, once each."""
+        return tuple(dict.fromkeys(b.words for b in (*self.broken, *self.perhaps)))
+
+    @property
+    def doubtful(self) -> frozenset[str]:
+        """Those that are broken only if a fault had a consequence."""
+        return frozenset(self.requirements).difference(*(b.requirements for b in self.broken))
 
 
 def describe_state(state: Any) -> str:

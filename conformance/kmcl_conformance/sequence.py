@@ -20,7 +20,7 @@ from .generate.setup import RUNS, SETTLE
 from .subjects import subject_of
 from .track import Follower, Pair
 
-__all__ = ["RESTS", "Outcome", "SequenceRun", "replay", "walk"]
+__all__ = ["RESTS", "Outcome", "SequenceRun", "replay", "signature", "walk"]
 
 RESTS: Final = 10
 """So many idle times in a row must be silent until silence that was only waited for breaks
@@ -52,6 +52,17 @@ class Outcome(NamedTuple):
     """False: the tester gave up before both ends came to rest, so nothing is known of the end."""
     faults: tuple[tuple[str, int], ...] = ()
     """What the test did wrong on purpose, and how often."""
+
+
+def signature(outcome: Outcome) -> str:
+    """What makes two failures the same one: the observer's kind and the rules that refused."""
+    failure = outcome.failure
+    if failure is None:
+        return ""
+    kind = failure.observer.split()[1] if " " in failure.observer else failure.observer
+    rules = sorted({broken.rule for broken in failure.broken})
+    words = failure.broken[0].words if failure.broken[0].rule in ("-", "lost") else ""
+    return " ".join([kind, *rules, words]).strip()
 
 
 class SequenceRun:

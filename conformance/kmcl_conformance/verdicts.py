@@ -12,6 +12,7 @@ from kmcl_model.catalogue import Requirement
 from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_reports.results import (
     Certificate,
+    Confirmation,
     Counts,
     Coverage,
     CoverageItem,
@@ -243,7 +244,7 @@ def _failure(campaign: Campaign, found: Found) -> Failure:
     outcome = found.outcome
     failure = outcome.failure
     assert failure is not None
-    what = "; ".join(dict.fromkeys(broken.words for broken in failure.broken))
+    what = "; ".join(failure.words)
     return Failure(
         case=f"cases/{found.file}.json",
         trace=f"traces/{found.file}.jsonl",
@@ -254,8 +255,15 @@ def _failure(campaign: Campaign, found: Found) -> Failure:
         event_index=failure.number,
         allowed=allowed_instead(campaign.profile.specification(), outcome.events[: failure.number]),
         last_state="; ".join(failure.state[:3]),
+        confirmation=_confirmation(found),
         chart=sequence_rows(outcome.events),
     )
+
+
+def _confirmation(found: Found) -> Confirmation | None:
+    """How often it came back; nothing where it always does, or was not repeated."""
+    again = found.attempts - 1
+    return Confirmation(confirmed=found.confirmed - 1, attempts=again) if again else None
 
 
 def _interpretations(campaign: Campaign) -> tuple[InterpretationResult, ...]:

@@ -7,8 +7,9 @@ stored in the certificate, so that a chart can be drawn again without the trace.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from errno import errorcode
+from itertools import groupby
 from typing import Final, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt
@@ -248,7 +249,8 @@ class _Levels:
 
 
 def sequence_rows(events: Iterable[Event]) -> tuple[ChartRow, ...]:
-    """The rows of a trace's sequence chart, one an event."""
+    """The rows of a trace's sequence chart, one an event; a message that comes several times in a
+    row stands there once, with their number. The last event always has a row of its own."""
     levels: dict[str, _Levels] = {}
     rows = []
     for number, event in enumerate(events):
@@ -281,7 +283,17 @@ def sequence_rows(events: Iterable[Event]) -> tuple[ChartRow, ...]:
                 label=shortened(label, LABEL_LIMIT),
             )
         )
-    return tuple(rows)
+    return tuple(_folded(rows[:-1])) + tuple(rows[-1:])
+
+
+def _folded(rows: Iterable[ChartRow]) -> Iterator[ChartRow]:
+    for (kind, label), group in groupby(rows, key=lambda row: (row.kind, row.label)):
+        first, *others = group
+        if others and kind in ("sent", "received"):
+            yield first.model_copy(update={"label": f"{label} x {1 + len(others)}"})
+        else:
+            yield first
+            yield from others
 
 
 def _configures(row: ChartRow) -> bool:

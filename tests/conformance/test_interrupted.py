@@ -1,12 +1,21 @@
 """A campaign that is interrupted while it examines a failure does not forget the failure."""
 
+from itertools import islice
+from pathlib import Path
+
 import pytest
 
+from kmcl_conformance import campaign as campaigns
 from kmcl_conformance.adapters import find
 from kmcl_conformance.campaign import Campaign, Options
-from kmcl_conformance.sequence import Outcome
+from kmcl_conformance.keeping import read_state
+from kmcl_conformance.sequence import Outcome, replay
 from kmcl_conformance.verdicts import certificate
 from kmcl_reports.results import Verdict
+
+OPTIONS = Options(
+    adapter="guest-mutant:no-unload", profile="linux-vmbus", seed=1, sequences=20, out=None
+)
 
 
 class Impatient(Campaign):
@@ -17,11 +26,7 @@ class Impatient(Campaign):
 
 
 def test_what_was_under_examination_is_no_pass() -> None:
-    options = Options(
-        adapter="guest-mutant:no-unload", profile="linux-vmbus", seed=1, sequences=20, out=None
-    )
-    adapter = find(options.adapter)
-    campaign = Impatient(adapter, options)
+    campaign = Impatient(find(OPTIONS.adapter), OPTIONS)
     with pytest.raises(KeyboardInterrupt):
         for _ in campaign.run():
             pass
@@ -29,3 +34,26 @@ def test_what_was_under_examination_is_no_pass() -> None:
 
     assert found.verdict == Verdict.INCONCLUSIVE
     assert campaign.unsure
+
+
+def test_where_a_campaign_stands_is_written_down_as_it_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaigns, "KEPT_EVERY", -1.0)
+    campaign = Campaign(find("guest"), OPTIONS._replace(adapter="guest", out=tmp_path))
+    written = [read_state(tmp_path)["done"] for _ in islice(campaign.run(), 3)]
+
+    assert written == [1, 2, 3]
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_when_time_is_up_a_failure_is_not_cut_down_any_more(is_late: bool) -> None:
+    campaign = Campaign(find(OPTIONS.adapter), OPTIONS)
+    campaign.enough = lambda: is_late
+    while not campaign.found:
+        next(campaign.run())
+    (failure,) = campaign.found.values()
+    tour = campaign.plan.tours[campaign.done - 1]
+    whole = replay(campaign.adapter, campaign.specification, tour.stimuli).stimuli
+
+    assert (failure.outcome.stimuli == whole) == is_late

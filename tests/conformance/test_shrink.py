@@ -8,8 +8,7 @@ import pytest
 
 from kmcl_adapters.mutants import create as mutant
 from kmcl_adapters.reference import create as reference
-from kmcl_conformance.campaign import signature
-from kmcl_conformance.sequence import Outcome, replay, walk
+from kmcl_conformance.sequence import Outcome, replay, signature, walk
 from kmcl_conformance.shrink import minimise
 from kmcl_model.api import PROCESS_PACKET
 from kmcl_model.spec import Specification

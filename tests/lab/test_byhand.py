@@ -2,7 +2,6 @@
 
 import json
 import struct
-import threading
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,7 +13,6 @@ from kmcl_adapters.host.manual import ByHand
 from kmcl_adapters.host.scripted import ScriptedGuest
 from kmcl_lab.byhand import IDLE_RELID, LabPort
 from kmcl_lab.hosting.byhand import ByHandCommands
-from kmcl_lab.hosting.control import CommandError
 from kmcl_lab.problem import GuestLost
 from kmcl_model.control import version
 from kmcl_model.events import Event, Quiescence
@@ -31,32 +29,37 @@ OFFER: dict[str, Field] = {
 
 
 class Table:
-    """Guest, host and lab at one table. ``on_rest`` is what the guest does before it rests."""
+    """Guest, host and lab at one table. ``restless`` are the things that the guest does, one at
+    each look of the host, before it is at rest."""
 
     def __init__(self) -> None:
         self.guest = ScriptedGuest()
         self.host = self.guest.host
-        hosting = SimpleNamespace(host=self.host, hear=lambda job: None, said=threading.Event())
+        hosting = SimpleNamespace(
+            host=self.host,
+            hear=lambda job: None,
+            tell=lambda data: self.orders.append(json.loads(data)),
+            is_at_rest=self.is_at_rest,
+        )
         self.commands = ByHandCommands(cast(Any, hosting)).table()
         self.lost: GuestLost | None = None
         self.orders: list[dict[str, Any]] = []
-        self.on_rest: Callable[[], object] = lambda: None
+        self.asked: list[str] = []
+        self.restless: list[Callable[[], object]] = []
         self.number = 7
         self.beginnings = 0
 
     def ask_host(self, command: str, *, limit: float = 10.0, **arguments: Any) -> Any:
         if self.lost is not None:
             raise self.lost
+        self.asked.append(command)
         return json.loads(json.dumps(self.commands[command](**arguments)))
 
-    def write(self, data: bytes) -> None:
-        order = json.loads(data)
-        if "rest" in order:
-            action, self.on_rest = self.on_rest, lambda: None
-            action()
-            self.say(order)
-        else:
-            self.orders.append(order)
+    def is_at_rest(self) -> bool:
+        if not self.restless:
+            return True
+        self.restless.pop(0)()
+        return False
 
     def say(self, what: dict[str, Any]) -> None:
         self.note("SAID", what)
@@ -119,6 +122,17 @@ def test_what_the_test_sends_arrives_as_it_was_sent(table: Table) -> None:
     assert [s.message for s in sent] == ["VERSION_RESPONSE", "OFFERCHANNEL"]
 
 
+def test_where_channels_must_be_monitored_every_offer_says_so(table: Table) -> None:
+    port = LabPort(cast(Any, table), table.again, monitored=True)
+    table.contact()
+    port.post("OFFERCHANNEL", OFFER, "")
+    port.post("RESCIND_CHANNELOFFER", {"child_relid": 3}, "")
+    offered, rescinded = table.guest.read_all()
+
+    assert offered.fields["monitor_allocated"]
+    assert rescinded.fields == {"child_relid": 3}
+
+
 def test_versions_without_connection_ids_get_none(table: Table) -> None:
     port = table.port()
     table.guest.connection = 1
@@ -140,12 +154,13 @@ def test_a_message_can_be_wrong(table: Table, flaw: str, number: int, cut: int) 
     assert [cast(Sent, seen).flaw for seen in port.take()] == [flaw]
 
 
-def test_an_id_that_is_wrong_is_no_flaw_of_bytes(table: Table) -> None:
+def test_an_id_that_is_wrong_is_told_and_no_flaw_of_bytes(table: Table) -> None:
     port = table.port()
     table.contact()
     port.post("GPADL_TORNDOWN", {"gpadl": 1009}, "wrong id")
 
     assert [m.fields for m in table.guest.read_all()] == [{"gpadl": 1009}]
+    assert cast(Sent, port.take()[-1]).flaw == "wrong id"
 
 
 def test_a_guest_that_has_left_misses_what_is_sent(table: Table) -> None:
@@ -202,32 +217,96 @@ def test_calls_go_to_the_user_and_come_back(table: Table) -> None:
     assert port.take() == [Returned("u0", "open", 19)]
 
 
-def test_rest_is_asked_for_until_nothing_happens_meanwhile(table: Table) -> None:
+def test_a_rest_is_waited_for_while_the_guest_does_something(table: Table) -> None:
     port = table.port()
-    table.on_rest = table.contact
+    requests = [lambda n=n: table.note("SIGNAL", {"child_relid": n}) for n in (3, 4)]
+    table.restless = [table.contact, *requests]
     port.settle()
 
-    assert [cast(Sent, s).message for s in port.take()] == ["INITIATE_CONTACT"]
-    asked = [e.fields for e in table.host.trace.since(0) if e.name == "SAID"]
-    assert asked == [{"rest": 1}, {"rest": 2}]
+    seen = port.take()
+    assert [cast(Sent, s).message for s in seen[:1]] == ["INITIATE_CONTACT"]
+    assert seen[1:] == [Signalled("guest", 3), Signalled("guest", 4)]
 
 
-def test_a_guest_that_never_rests_is_lost(table: Table) -> None:
+def test_what_happens_between_two_looks_belies_a_rest(table: Table) -> None:
+    table.port()
+    looks: list[int] = []
+
+    def look() -> bool:
+        looks.append(len(looks))
+        if len(looks) == 2:
+            table.note("SIGNAL", {"child_relid": 3})
+        return True
+
+    commands = ByHandCommands(cast(Any, SimpleNamespace(host=table.host, is_at_rest=look))).table()
+
+    assert commands["hand-settle"](since=0, seconds=60.0, looks=3)["entries"] != []
+    assert len(looks) == 5
+
+
+def test_a_guest_at_rest_is_not_asked_until_it_gets_something(table: Table) -> None:
     port = table.port()
+    port.settle()
+    del table.asked[:]
+    assert port.take() == []
+    assert table.asked == []
 
-    def restless() -> None:
-        table.note("SIGNAL", {"child_relid": 3})
-        table.on_rest = restless
+    port.act("guest", "spurious")
+    port.take()
+    assert table.asked == ["hand-signal", "hand-seen"]
 
-    table.on_rest = restless
+
+def test_a_rest_that_is_doubted_is_looked_at_for_longer(table: Table) -> None:
+    looks: list[int] = []
+    table.commands |= {"hand-settle": lambda looks, **_: rests(looks)}
+
+    def rests(number: int) -> dict[str, Any]:
+        looks.append(number)
+        return {"entries": [], "more": 0, "rests": True}
+
+    port = table.port()
+    port.settle()
+    port.settle()
+    port.act("guest", "spurious")
     port.settle()
 
-    assert port.take()[-1] == Gone("hang", "the guest never comes to rest")
+    assert looks == [3, 10, 3]
 
 
-def test_whoever_does_not_say_that_it_rests_is_told(table: Table) -> None:
-    with pytest.raises(CommandError, match="does not rest"):
-        table.commands["hand-await"](since=0, rest=1, limit=0.0)
+def test_a_guest_that_never_rests_is_lost(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kmcl_lab.byhand._SLICE", 0.0)
+    table.restless = [lambda: None] * 99
+    port = table.port()
+    port.settle()
+
+    assert port.take() == [Gone("hang", "no rest within 0 s")]
+    assert table.asked.count("hand-settle") == 20
+
+
+def test_a_panic_ends_the_wait_for_a_rest(table: Table) -> None:
+    port = table.port()
+    table.restless = [table.contact, table.host.crashed, *[lambda: None] * 99]
+    port.settle()
+
+    contact, gone = port.take()
+    assert (cast(Sent, contact).message, cast(Gone, gone).reason) == ("INITIATE_CONTACT", "crash")
+    assert len(table.restless) == 99
+
+
+def test_a_guest_that_is_lost_meanwhile_is_not_waited_for(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kmcl_lab.byhand._SLICE", 0.0)
+    port = table.port()
+
+    def lose() -> None:
+        table.lost = GuestLost("the inner guest has not answered for 30 s", is_hang=True)
+
+    table.restless = [lambda: None, lose, *[lambda: None] * 99]
+    port.settle()
+
+    assert port.take() == [Gone("hang", "the inner guest has not answered for 30 s")]
+    assert table.asked.count("hand-settle") == 2
 
 
 def test_a_lost_guest_is_gone_and_stays_so(table: Table) -> None:
@@ -276,7 +355,7 @@ def test_a_released_relid_does_not_signal_any_more(table: Table) -> None:
 
 def test_a_session_is_played_over_the_port(table: Table) -> None:
     session = ControlSession(table.port(), exact=False)
-    table.on_rest = table.contact
+    table.restless = [table.contact]
     events: list[Event] = []
     for stimulus in (
         Invoke("invoke", "guest", "u0", "load", ()),
@@ -290,3 +369,16 @@ def test_a_session_is_played_over_the_port(table: Table) -> None:
     assert [e[0] for e in events] == ["call", "message", "quiescence", "message", "environment"]
     assert events[2] == Quiescence("quiescence", False)
     assert session.runnable() == 0
+
+
+def test_a_slot_is_empty_when_the_guest_has_taken_all_there_was(table: Table) -> None:
+    port = table.port()
+    table.contact()
+    slot = table.host.slot
+    empty = [slot.is_empty]
+    for relid in (3, 4):
+        port.post("RESCIND_CHANNELOFFER", {"child_relid": relid}, "")
+        empty.append(slot.is_empty)
+    table.guest.read_all()
+
+    assert [*empty, slot.is_empty] == [True, False, False, True]

@@ -1,5 +1,6 @@
 """The channel into the guest, with the real agent at the other end as a process of this machine."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from kmcl_lab.bridge import bridge
 from kmcl_lab.channel import Channel, Outcome
 from kmcl_lab.door import Door
 from kmcl_lab.frames import LONGEST, Frame, FrameError, FrameReader, Kind, frame
-from kmcl_lab.guest import port
+from kmcl_lab.guest import port, wait_for_host
 from kmcl_lab.problem import GuestLost
 from kmcl_model.events import Quiescence
 from kmcl_model.stimuli import Settle
@@ -280,3 +281,28 @@ def test_a_virtio_port_is_found_by_its_name(tmp_path: Path) -> None:
     assert port("kmcl.guest", tmp_path) == Path("/dev/vport0p2")
     with pytest.raises(FileNotFoundError, match=r"no virtio port kmcl\.none"):
         port("kmcl.none", tmp_path)
+
+
+def test_the_agent_waits_until_the_port_has_another_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fifo = tmp_path / "port"
+    os.mkfifo(fifo)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    os.close(os.open(fifo, os.O_WRONLY))  # a fifo hangs up only after somebody was there
+    naps: list[float] = []
+    writers: list[int] = []
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        if len(naps) == 3:
+            writers.append(os.open(fifo, os.O_WRONLY))
+
+    monkeypatch.setattr("kmcl_lab.guest.time.sleep", sleep)
+    wait_for_host(reader, deadline=float("inf"))
+    assert len(naps) == 3
+
+    os.close(writers[0])
+    wait_for_host(reader, deadline=0.0)
+    assert len(naps) == 3
+    os.close(reader)

@@ -12,6 +12,7 @@ from kmcl_lab import images
 from kmcl_lab.images import default_cache, load
 from kmcl_lab.modules import closure, dependencies, plain_kernel
 from kmcl_lab.newc import pack
+from kmcl_lab.packages import kernel_for_kvm, kernel_packages
 from kmcl_lab.problem import LabProblem
 
 
@@ -77,9 +78,12 @@ def test_what_cannot_be_archived_is_refused(tmp_path: Path) -> None:
         pack(tmp_path, io.BytesIO())
 
 
+FILES = ("kernel", "outer-kernel", "inner.img", "outer.img", "hosting.img")
+
+
 def some_images(folder: Path) -> Path:
     folder.mkdir()
-    for name in ("kernel", "inner.img", "outer.img", "hosting.img"):
+    for name in FILES:
         (folder / name).write_bytes(name.encode())
     inputs = {"kernel": "6.12.1-cloud-amd64"}
     (folder / "manifest.json").write_text(images._manifest(inputs, folder))
@@ -134,16 +138,20 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         file.write_text(name)
         return file
 
-    def make(scratch: Path, debs: list[Path]) -> Path:
-        made.append(",".join(deb.name for deb in debs))
+    def make(scratch: Path, debs: list[Path], outers: list[Path]) -> Path:
+        both = dict.fromkeys((*debs, *outers))
+        made.append(",".join(deb.name for deb in both))
         folder = scratch / "made"
         folder.mkdir()
-        for name in ("kernel", "inner.img", "outer.img", "hosting.img"):
+        for name in FILES:
             (folder / name).write_bytes(debs[0].read_bytes())
         return folder
 
     monkeypatch.setattr(images, "fetch", fetch)
+    monkeypatch.setattr(images, "kernel_packages", lambda version: [f"linux-image-{version}"])
     monkeypatch.setattr(images, "_make", make)
+    monkeypatch.setattr(images, "kernel_for_kvm", kernel_for_kvm)
+    monkeypatch.setattr("kmcl_lab.packages.candidate_kernels", lambda: ["6.12.9-cloud-amd64"])
     monkeypatch.setattr(images, "installed", lambda name: None)
     monkeypatch.setattr(images, "newest_kernel", lambda: "6.12.9-cloud-amd64")
     return made
@@ -167,6 +175,10 @@ def test_another_kernel_makes_other_images_and_keeps_the_first(
     assert first.folder != other.folder
     assert load(first.folder) == first
     assert other.inputs["kernel"] == "6.13.1-cloud-amd64"
+    assert other.outer_kernel.name == "outer-kernel"
+    assert apt[1] == (
+        "linux-image-6.13.1-cloud-amd64.deb,busybox-static.deb,linux-image-6.12.9-cloud-amd64.deb"
+    )
 
 
 def test_damaged_images_are_made_anew(tmp_path: Path, apt: list[str]) -> None:
@@ -286,5 +298,69 @@ def test_a_boot_image_with_something_else_inside_stays_as_it_is() -> None:
 def test_a_manifest_says_the_checksum_of_every_file(tmp_path: Path) -> None:
     manifest = json.loads((some_images(tmp_path / "made") / "manifest.json").read_text())
 
-    assert sorted(manifest["sha256"]) == ["hosting.img", "inner.img", "kernel", "outer.img"]
+    assert sorted(manifest["sha256"]) == sorted(FILES)
     assert {len(checksum) for checksum in manifest["sha256"].values()} == {64}
+
+
+@pytest.mark.parametrize(
+    ("depends", "packages"),
+    [
+        ("kmod, linux-base (>= 4.3~), initramfs-tools | linux-initramfs-tool", ()),
+        (
+            "dracut, linux-base-7.3.4-cloud-amd64 (= 7.3.4-1), linux-binary-7.3.4-cloud-amd64 "
+            "(= 7.3.4-1), linux-modules-7.3.4-cloud-amd64 (= 7.3.4-1)",
+            ("linux-binary-7.3.4-cloud-amd64", "linux-modules-7.3.4-cloud-amd64"),
+        ),
+    ],
+)
+def test_a_kernel_may_come_in_several_packages(
+    depends: str, packages: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(*command: str) -> str:
+        if command[1] == "madison":
+            return "" if "linux-base" in command[-1] else f"{command[-1]} | 7.3.4-1 | somewhere"
+        return f"Package: linux-image-7.3.4-cloud-amd64\nDepends: {depends}\nVersion: 7.3.4-1\n"
+
+    monkeypatch.setattr("kmcl_lab.packages.run", run)
+
+    found = kernel_packages("7.3.4-cloud-amd64")
+    assert found == ["linux-image-7.3.4-cloud-amd64", *packages]
+
+
+def test_an_older_kernel_is_built_for_whom_it_will_do(tmp_path: Path, apt: list[str]) -> None:
+    built = images.build(tmp_path, "6.1.0-56-cloud-amd64", oldest=(6, 1))
+
+    assert built.inputs["kernel"] == "6.1.0-56-cloud-amd64"
+    with pytest.raises(LabProblem, match="nothing is known of kernels before"):
+        images.build(tmp_path, "5.10.1-cloud-amd64", oldest=(6, 1))
+
+
+def test_a_driver_that_is_a_part_of_the_kernel_is_no_module(tmp_path: Path) -> None:
+    made = load(some_images(tmp_path / "made"))
+    tree = tmp_path / "tree"
+    (tree / "mod").mkdir(parents=True)
+    (tree / "mod/hv_vmbus.ko").write_bytes(b"\x7fELF")
+    made.inner.write_bytes(archive(tree))
+
+    assert [made.has_module(name) for name in ("hv_vmbus", "vmbus", "uio")] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("version", "offered", "chosen"),
+    [
+        ("6.12.9-cloud-amd64", ["6.12.9-cloud-amd64", "6.12.10-cloud-amd64"], "6.12.9-cloud-amd64"),
+        (
+            "6.1.0-56-cloud-amd64",
+            ["6.12.9-cloud-amd64", "6.12.10-cloud-amd64"],
+            "6.12.10-cloud-amd64",
+        ),
+        ("6.17.13-cloud-amd64", ["6.12.9-cloud-amd64", "7.3.4-cloud-amd64"], "6.12.9-cloud-amd64"),
+        ("7.3.4-cloud-amd64", ["7.3.4-cloud-amd64"], "7.3.4-cloud-amd64"),
+    ],
+)
+def test_kvm_is_that_of_a_kernel_whose_kvm_works_where_it_is_emulated(
+    version: str, offered: list[str], chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kmcl_lab.packages.candidate_kernels", lambda: offered)
+
+    assert kernel_for_kvm(version) == chosen

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 import pytest
 
 from kmcl_conformance.control.conversations import CONVERSATIONS
+from kmcl_conformance.control.setup import SETTLE, user
 from kmcl_conformance.profiles import PROFILES, choose
 from kmcl_conformance.sequence import replay
+from kmcl_lab.adapter import Hang
 from kmcl_lab.images import Images
 from kmcl_lab.lab import Lab
 from kmcl_lab.linux import OPTIONS, LinuxAdapter
 from kmcl_lab.machine import HostKind
-from kmcl_model.events import Call, Message, Return
+from kmcl_model.events import Call, Lost, Message, Return
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
 
@@ -38,6 +40,26 @@ def test_a_real_guest_plays_a_conversation_from_its_first_word(
     said = [e for e in outcome.events if isinstance(e, Message) and e.endpoint == "guest"]
     assert said[0].message == "INITIATE_CONTACT"
     assert any(isinstance(e, Return) for e in outcome.events)
+
+
+def test_a_panic_is_survived_by_going_back(linux: LinuxAdapter) -> None:
+    specification = PROFILES["linux-vmbus"].specification()
+    session = linux.open()
+    session.apply(user("load"))
+    linux.lab.guest.start(["sh", "-c", "echo c > /proc/sysrq-trigger"])
+    session.apply(SETTLE)
+    if linux.lab.choice.nested:
+        with pytest.raises(Hang, match="sysrq triggered crash"):
+            session.take()
+    else:
+        assert isinstance(session.take()[-1], Lost)
+    starts = linux.lab.account().starts
+    outcome = replay(linux, specification, TOURS["late offers"].stimuli)
+    account = linux.lab.account()
+
+    assert outcome.failure is None
+    assert account.starts == starts
+    assert "went back to a saved moment: panic of the inner guest" in account.retries[-1]
 
 
 def test_every_session_begins_at_the_same_moment(linux: LinuxAdapter) -> None:

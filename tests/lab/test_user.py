@@ -2,9 +2,7 @@
 
 import ctypes
 import errno
-import json
 import os
-import time
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -119,21 +117,3 @@ def test_interrupts_of_the_primary_channel_are_moved(kernel: Kernel) -> None:
 
     assert kernel.make("move", GUID, 1) == 0
     assert (folder / "channels/7/cpu").read_text() == "1"
-
-
-def test_rest_is_told_when_nobody_else_wants_to_run(
-    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    running = iter(["1", "3", "1", "1", "1", "1"])
-    looks: list[str] = []
-
-    def read(path: Path) -> str:
-        looks.append(next(running))
-        return f"0.1 0.2 0.3 {looks[-1]}/70 99\n"
-
-    monkeypatch.setattr(Path, "read_text", read)
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    kernel.user.order({"rest": 4})
-
-    assert json.dumps(kernel.said.get(timeout=60)) == '{"rest": 4}'
-    assert looks == ["1", "3", "1", "1", "1"]

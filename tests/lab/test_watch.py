@@ -104,7 +104,27 @@ def test_a_panic_of_the_inner_guest_is_no_hang() -> None:
     watch = ready()
     watch.console("console", PANIC, 13.0)
 
-    assert watch.verdict(13.0) == Lost("panic of the inner guest: sysrq triggered crash", False)
+    assert watch.verdict(13.0) == Lost(
+        "panic of the inner guest: sysrq triggered crash", False, True
+    )
+
+
+def test_a_guest_that_is_taken_back_is_not_lost_any_more() -> None:
+    watch = ready()
+    watch.console("console", PANIC + b"BUG: kernel NULL poi", 13.0)
+    watch.reset(14.0)
+    watch.alive(14.1)
+    watch.console("console", b"nter dereference, address: 0\n", 14.2)
+
+    assert watch.verdict(14.3) is None
+
+
+def test_a_host_that_is_lost_cannot_be_taken_back() -> None:
+    watch = ready()
+    watch.console("host", PANIC, 13.0)
+    watch.reset(14.0)
+
+    assert watch.verdict(14.1) == Lost("panic of the outer guest: sysrq triggered crash", False)
 
 
 def test_a_panic_of_the_outer_guest_is_told_apart() -> None:
@@ -120,7 +140,9 @@ def test_the_first_thing_that_goes_wrong_is_the_one_that_counts() -> None:
     watch.console("host", b"kmcl-lab: the host has ended with status 0\n", 14.0)
     watch.ended(0)
 
-    assert watch.verdict(99.0) == Lost("panic of the inner guest: sysrq triggered crash", False)
+    assert watch.verdict(99.0) == Lost(
+        "panic of the inner guest: sysrq triggered crash", False, True
+    )
 
 
 @pytest.mark.parametrize(

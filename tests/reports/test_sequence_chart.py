@@ -6,7 +6,18 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from kmcl_model.events import Call, Enter, Environment, Event, Exit, Lost, Quiescence, Return
+from kmcl_model.events import (
+    Call,
+    Enter,
+    Environment,
+    Event,
+    Exit,
+    Lost,
+    Message,
+    Quiescence,
+    Return,
+    Signal,
+)
 from kmcl_reports.chart_svg import render_rows_svg
 from kmcl_reports.chart_text import render_sequence
 from kmcl_reports.sample import SAMPLE_EVENTS
@@ -181,3 +192,21 @@ def test_configuration_can_be_folded_unless_the_failure_is_in_it() -> None:
     assert setup_length(rows, 3) == 0
     assert setup_length(rows[:4]) == 0
     assert setup_length(()) == 0
+
+
+def test_a_message_that_is_repeated_stands_there_once_with_its_number() -> None:
+    body = Message("message", "guest", "GPADL_BODY", (0, 9, 28))
+    last = body._replace(fields=(0, 9, 4))
+    signal = Signal("signal", "guest", 3)
+    rest = Quiescence("quiescence", False)
+    rows = sequence_rows([body, body, body, last, signal, signal, rest, rest, body, body])
+
+    assert [(row.number, row.label) for row in rows] == [
+        (0, "GPADL_BODY(msgnumber=0, gpadl=9, pfns=28) x 3"),
+        (3, "GPADL_BODY(msgnumber=0, gpadl=9, pfns=4)"),
+        (4, "signal(3) x 2"),
+        (6, "idle"),
+        (7, "idle"),
+        (8, "GPADL_BODY(msgnumber=0, gpadl=9, pfns=28)"),
+        (9, "GPADL_BODY(msgnumber=0, gpadl=9, pfns=28)"),
+    ]

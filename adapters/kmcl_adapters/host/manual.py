@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FLAWS", "ByHand"]
 
-FLAWS: Final = ("", "short", "unknown type")
-"""What can be wrong with the bytes of a message: cut by one, or of a type that nobody knows."""
+FLAWS: Final = ("", "short", "unknown type", "wrong id", "wrong relid")
+"""What can be wrong with a message: cut by one byte, of a type that nobody knows, or with fields
+that are wrong already when they are given to be sent."""
 
 _NUMBER: Final = struct.Struct("<I")
 _UNKNOWN_NUMBER: Final = 200
@@ -71,13 +72,13 @@ class ByHand(Control):
         """Send a message with these fields, others as a host has them; a guest that has taken its
         message page down does not get it. Raises ValueError."""
         if flaw not in FLAWS:
-            raise ValueError(f"{flaw}: no flaw of bytes; there are: {', '.join(FLAWS[1:])}")
+            raise ValueError(f"{flaw}: no flaw of a message; there are: {', '.join(FLAWS[1:])}")
         host = self.host
         fields = self._complete(name, fields, flaw)
         payload = encode(name, fields)
         if flaw == "short":
             payload = payload[:-1]
-        elif flaw:
+        elif flaw == "unknown type":
             payload = _NUMBER.pack(_UNKNOWN_NUMBER) + payload[_NUMBER.size :]
         if host.slot.page is None:  # nobody is there: it is lost, and must not wait for the next
             host.note("host", name, fields, flaw)

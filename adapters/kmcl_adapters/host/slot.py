@@ -74,6 +74,13 @@ class MessageSlot:
         """How many messages wait."""
         return len(self._waiting)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the guest has taken all that there was for it."""
+        if self._waiting:
+            return False
+        return self.page is None or not self._machine.words[(self.page + SINT * _SLOT_BYTES) // 4]
+
     def clear(self) -> None:
         """What waits is never delivered."""
         self._waiting.clear()

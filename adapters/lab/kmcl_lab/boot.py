@@ -38,6 +38,7 @@ _WATCH_SECONDS: Final = 0.5
 _PING_SECONDS: Final = 5.0
 _ASK_SECONDS: Final = 3.0
 _LAST_WORDS_SECONDS: Final = 1.5
+_BACKTRACE_SECONDS: Final = 20.0
 
 
 def _orphans_die() -> list[str]:
@@ -50,7 +51,8 @@ class Boot:
     cannot be started.
 
     ``guest`` is the channel to the agent, ``monitor`` the VMBus host's, ``hello`` what the agent
-    has said about itself, ``ready_after`` the seconds that took.
+    has said about itself, ``ready_after`` the seconds that took. ``can_go_back``: the host has kept
+    a moment, so that the loss of the inner guest alone is not the end.
     """
 
     def __init__(
@@ -73,7 +75,10 @@ class Boot:
         self._ready = threading.Event()
         self._over = threading.Event()
         self._heard = self._started
+        self._printed = self._started
         self.lost: Lost | None = None
+        self.can_go_back = False
+        self._deciding = threading.Lock()
         self._watch = Watch(nested=nested, now=self._started, limits=limits)
         ours = self._spawn(images)
         self.monitor = Monitor(ours["monitor"], "the VMBus host's monitor")
@@ -99,10 +104,25 @@ class Boot:
         return GuestLost(f"{lost.what}; see {self.folder}", is_hang=lost.is_hang)
 
     def expect_reset(self) -> None:
-        """The inner guest is about to boot again: its jobs are lost, and its next word is hello."""
-        self._ready.clear()
-        self._watch.reset(time.monotonic())
-        self.guest.forget("the guest was reset")
+        """The inner guest is about to boot again, or to be taken back: its jobs are lost, and its
+        next word is hello."""
+        with self._deciding:
+            self._ready.clear()
+            self._watch.reset(time.monotonic())
+            if self.is_revivable:
+                self.lost = None
+            self.guest.forget("the guest was reset")
+
+    @property
+    def is_revivable(self) -> bool:
+        """Whether the guest is lost, and can be taken back to before that."""
+        return self.lost is not None and self.lost.is_inner and self.can_go_back
+
+    def hear_out(self) -> None:
+        """Return when the inner guest's console has fallen silent: a backtrace takes seconds."""
+        deadline = time.monotonic() + _BACKTRACE_SECONDS
+        while (now := time.monotonic()) < min(deadline, self._printed + _LAST_WORDS_SECONDS):
+            self._over.wait(min(deadline, self._printed + _LAST_WORDS_SECONDS) - now)
 
     def pause(self, paused: bool) -> None:
         """The host is about to stop the inner guest, or to let it go on."""
@@ -132,7 +152,9 @@ class Boot:
         ours_is_host = self._host == HostKind.PROGRAMMABLE
         if self._nested:
             outer = images.hosting if ours_is_host else images.outer
-            command = with_options(outer_command(images.kernel, outer, numbers), self._options)
+            command = with_options(
+                outer_command(images.outer_kernel, outer, numbers), self._options
+            )
         else:
             inner = hosting_command if ours_is_host else inner_command
             command = inner(images.kernel, images.inner, nested=False, descriptors=numbers)
@@ -171,6 +193,8 @@ class Boot:
             while data := connection.recv(1 << 16):
                 log.write(data)
                 log.flush()
+                if stream == "console":
+                    self._printed = time.monotonic()
                 self._watch.console(stream, data, time.monotonic())
 
     def _on_hello(self, hello: Mapping[str, Any]) -> None:
@@ -191,9 +215,11 @@ class Boot:
                 self.monitor.nudge()
             if (code := self._process.poll()) is not None:
                 self._watch.ended(code)
-            lost = self._watch.verdict(now)
-            if lost is not None:
-                self.lost = self._explained(lost) if lost.is_hang else lost
+            if self._waits_for_rewind(now) and code is None:
+                continue
+            if self.lost is not None:
+                if code is not None:
+                    self.lost = Lost(f"the emulator has ended with code {code}", False)
                 if not self._over.wait(_LAST_WORDS_SECONDS):  # a backtrace is still being printed
                     self._end()
                 return
@@ -203,12 +229,24 @@ class Boot:
                 with contextlib.suppress(GuestLost):
                     self.guest.ping()
 
+    def _waits_for_rewind(self, now: float) -> bool:
+        """Whether the inner guest is lost, and can be taken back. Sets ``lost``."""
+        with self._deciding:
+            lost = self._watch.verdict(now)
+            if lost is not None and self.lost is None:
+                self.lost = self._explained(lost) if lost.is_hang else lost
+                if self.is_revivable:
+                    self.guest.forget(str(self.problem()))
+            return self.is_revivable
+
     def _explained(self, lost: Lost) -> Lost:
         """Who fell silent: the VMBus host still answers, or it does not, nor the emulator."""
         said = []
+        is_inner = False
         try:
             state = self.monitor.execute("query-status", limit=_ASK_SECONDS)
             said.append(f"the VMBus host answers, its guest is {state['status']}")
+            is_inner = True
         except MonitorError:
             said.append(HOST_IS_SILENT)
         if self.supervisor is not None:
@@ -221,7 +259,7 @@ class Boot:
                 said.append("the emulator does (emulator-state.log)")
             except MonitorError:
                 said.append("nor does the emulator")
-        return Lost(f"{lost.what}: {', '.join(said)}", lost.is_hang)
+        return Lost(f"{lost.what}: {', '.join(said)}", lost.is_hang, is_inner)
 
     def _keep(self, text: str) -> None:
         with contextlib.suppress(OSError), (self.folder / "emulator-state.log").open("a") as log:

@@ -2,12 +2,12 @@
 
 The host's trace holds all that there is to see, in exact order: the guest's messages and signals,
 the host's messages at the moment they are put into the guest's slot, and what the program says that
-makes the calls of the guest's user (``kmcl_lab.user``).
+makes the calls of the guest's user (``kmcl_lab.user``). The host also knows when the guest is at
+rest: its processors are halted, and it has taken all that it was given.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -23,9 +23,15 @@ __all__ = ["IDLE_RELID", "LabPort", "seen_of"]
 
 IDLE_RELID: Final = 77
 """The relid of a signal that announces nothing."""
-_MOST_RESTS: Final = 60
-_LIMIT: Final = 40.0
-"""Seconds for one rest; everything is emulated twice."""
+_LIMIT: Final = 20.0
+"""Seconds for an answer; everything is emulated twice."""
+_LOOKS: Final = 3
+"""The host looks so often until it believes that the guest rests."""
+_DOUBTS: Final = 10
+"""So often where that was not believed: the guest may be asleep for a while."""
+_SLICES: Final = 20
+_SLICE: Final = 4.0
+"""Seconds for which the host is asked to wait at a time: the guest may be lost meanwhile."""
 _REFUSED: Final = "refused"
 
 
@@ -47,35 +53,41 @@ def seen_of(sender: str, name: str, fields: Mapping[str, Any], note: str) -> See
 class LabPort:
     """A host with one guest whose bus driver is not loaded, from the moment ``again`` goes back to.
 
-    ``job`` makes the calls of the guest's user. The lab's errors show as ``Gone``.
+    ``job`` makes the calls of the guest's user. The lab's errors show as ``Gone``. ``monitored``:
+    every offer says that the channel has a monitor page, whatever the test says.
     """
 
-    def __init__(self, lab: Lab, again: Callable[[], Job]) -> None:
+    def __init__(self, lab: Lab, again: Callable[[], Job], *, monitored: bool = False) -> None:
+        self._monitored = monitored
         self._lab = lab
         self._again = again
-        self._rests = 0
+        self._moving = True
+        """Something was done since the guest was at rest."""
         self._gone = False
         self._kept: list[Seen] = []
         self._begin()
 
     def _begin(self) -> None:
-        self._job = self._again()
-        self._since = int(self._lab.ask_host("hand-begin", job=self._job.number))
+        job = self._again()
+        self._since = int(self._lab.ask_host("hand-begin", job=job.number))
 
     # What a test does -----------------------------------------------------------------------
 
     def post(self, message: str, fields: Mapping[str, Field], flaw: str) -> None:
         """See ``HostPort``."""
-        wrong = flaw if flaw in ("short", "unknown type") else ""
-        self._ask("hand-post", name=message, fields=dict(fields), flaw=wrong)
+        self._moving = True
+        more = {"monitor_allocated": True} if self._monitored and message == "OFFERCHANNEL" else {}
+        self._ask("hand-post", name=message, fields={**fields, **more}, flaw=flaw)
 
     def call(self, by: str, function: str, arguments: tuple[Field, ...]) -> None:
         """See ``HostPort``."""
-        self._order({"by": by, "do": function, "arguments": arguments})
+        self._moving = True
+        self._ask("hand-call", by=by, do=function, arguments=arguments)
 
     def act(self, endpoint: str, action: str) -> None:
         """See ``HostPort``. A reset takes the guest back to where it was before the session: what
         one that boots comes to."""
+        self._moving = True
         if action == "reset":
             self._kept += self._told()
             self._attempt(self._begin)
@@ -94,28 +106,33 @@ class LabPort:
     # What is seen ---------------------------------------------------------------------------
 
     def settle(self) -> None:
-        """Until a rest was asked for and nothing else happened meanwhile."""
-        for _ in range(_MOST_RESTS):
-            if self._gone:
+        """Until the guest is at rest."""
+        for _ in range(_SLICES):
+            told = self._attempt(self._settled)
+            if not told:
                 return
-            self._rests += 1
-            self._order({"rest": self._rests})
-            told = self._attempt(self._await)
-            found = self._taken(told) if told else []
-            self._kept += found
-            if told and not found and not told["waiting"]:
+            self._kept += self._taken(told)
+            if self._gone or told["rests"]:
+                self._moving = False
                 return
-        self._lose(Gone("hang", "the guest never comes to rest"))
+            if self._lab.lost is not None:
+                break
+        lost = self._lab.lost
+        self._lose(_gone(lost) if lost else Gone("hang", f"no rest within {_SLICES * _SLICE:g} s"))
 
-    def _await(self) -> dict[str, Any]:
+    def _settled(self) -> dict[str, Any]:
         told: dict[str, Any] = self._lab.ask_host(
-            "hand-await", limit=_LIMIT, since=self._since, rest=self._rests
+            "hand-settle",
+            limit=_LIMIT,
+            since=self._since,
+            seconds=_SLICE,
+            looks=_LOOKS if self._moving else _DOUBTS,
         )
         return told
 
     def take(self) -> list[Seen]:
-        """See ``HostPort``."""
-        if not self._gone:
+        """See ``HostPort``. A guest that was at rest and has got nothing since is not asked."""
+        if self._moving and not self._gone:
             self._kept += self._told()
         found, self._kept = self._kept, []
         return found
@@ -150,16 +167,13 @@ class LabPort:
     def _ask(self, command: str, **arguments: Any) -> None:
         self._attempt(lambda: self._lab.ask_host(command, **arguments))
 
-    def _order(self, order: Mapping[str, Any]) -> None:
-        self._attempt(lambda: self._job.write(json.dumps(order).encode() + b"\n"))
-
     def _attempt(self, action: Callable[[], Any]) -> Any:
         if self._gone:
             return None
         try:
             return action()
         except GuestLost as lost:
-            self._lose(Gone("hang" if lost.is_hang else "crash", str(lost)))
+            self._lose(_gone(lost))
         except LabProblem as problem:
             lost_guest = self._lab.lost
             if lost_guest is not None and not lost_guest.is_hang:
@@ -172,3 +186,7 @@ class LabPort:
         if not self._gone:
             self._gone = True
             self._kept.append(gone)
+
+
+def _gone(lost: GuestLost) -> Gone:
+    return Gone("hang" if lost.is_hang else "crash", str(lost))

@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from .frames import LONGEST, Frame, FrameReader, Kind, frame
 
-__all__ = ["Agent", "main", "port"]
+__all__ = ["Agent", "main", "port", "wait_for_host"]
 
 PORT: Final = "kmcl.guest"
 _PORTS: Final = Path("/sys/class/virtio-ports")
@@ -226,6 +226,15 @@ def port(name: str = PORT, ports: Path = _PORTS) -> Path:
     raise FileNotFoundError(f"there is no virtio port {name}")
 
 
+def wait_for_host(descriptor: int, deadline: float) -> None:
+    """Until somebody is connected at the other end: a port has its name a moment before, and until
+    then reads as if it had been closed."""
+    poll = select.poll()
+    poll.register(descriptor, 0)
+    while poll.poll(0) and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+
 def main() -> None:
     """Serve the port of the lab for ever."""
     deadline = time.monotonic() + _PORT_SECONDS
@@ -237,7 +246,9 @@ def main() -> None:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
-    Agent(os.open(device, os.O_RDWR)).serve()
+    stream = os.open(device, os.O_RDWR)
+    wait_for_host(stream, deadline)
+    Agent(stream).serve()
     sys.exit("the lab has closed its end")
 
 

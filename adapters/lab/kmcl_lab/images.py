@@ -21,14 +21,23 @@ from . import trees
 from .machine import hosting_command, inner_command, shell_command
 from .modules import plain_kernel
 from .newc import pack
-from .packages import OLDEST_KERNEL, extract, fetch, installed, kernel_number, newest_kernel
+from .packages import (
+    OLDEST_KERNEL,
+    extract,
+    fetch,
+    installed,
+    kernel_for_kvm,
+    kernel_number,
+    kernel_packages,
+    newest_kernel,
+)
 from .problem import LabProblem
 
 __all__ = ["Images", "build", "default_cache", "load"]
 
-_RECIPE: Final = 2
+_RECIPE: Final = 3
 """Raised when the same inputs give other images."""
-_FILES: Final = ("kernel", "inner.img", "outer.img", "hosting.img")
+_FILES: Final = ("kernel", "outer-kernel", "inner.img", "outer.img", "hosting.img")
 _TOLD_BY_DPKG: Final = ("qemu-system-x86", "seabios", "python3-minimal")
 
 
@@ -40,8 +49,13 @@ class Images(NamedTuple):
 
     @property
     def kernel(self) -> Path:
-        """The Linux kernel of both guests."""
+        """The Linux kernel of the guest under test."""
         return self.folder / "kernel"
+
+    @property
+    def outer_kernel(self) -> Path:
+        """That of the guest that provides KVM."""
+        return self.folder / "outer-kernel"
 
     @property
     def inner(self) -> Path:
@@ -52,6 +66,10 @@ class Images(NamedTuple):
     def outer(self) -> Path:
         """The file system of the guest that provides KVM, with QEMU as the VMBus host."""
         return self.folder / "outer.img"
+
+    def has_module(self, name: str) -> bool:
+        """Whether the guest can insert this driver; else it is a part of its kernel."""
+        return f"mod/{name}.ko\0".encode() in self.inner.read_bytes()
 
     @property
     def hosting(self) -> Path:
@@ -70,19 +88,25 @@ def build(
     kernel: str | None = None,
     *,
     fresh: bool = False,
+    oldest: tuple[int, int] = OLDEST_KERNEL,
     tell: Callable[[str], object] = lambda _: None,
 ) -> Images:
     """Images of that kernel (the newest that apt offers by default), from the cache if they are
-    there and whole. ``fresh`` builds them anyway. Raises LabProblem."""
+    there and whole; the guest that provides KVM has ``packages.kernel_for_kvm``. ``fresh`` builds
+    them anyway. Raises LabProblem, also for a kernel that is older than ``oldest``."""
     version = kernel or newest_kernel()
-    _check_kernel(version)
+    _check_kernel(version, oldest)
     packages = cache / "packages"
     try:
         packages.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LabProblem(f"{cache}: {error.strerror}; name another folder with --cache") from None
-    debs = [fetch(name, packages) for name in (f"linux-image-{version}", "busybox-static")]
-    inputs = _inputs(version, debs)
+    outer = kernel_for_kvm(version)
+    debs = [fetch(name, packages) for name in (*kernel_packages(version), "busybox-static")]
+    outers = debs
+    if outer != version:
+        outers = [fetch(name, packages) for name in (*kernel_packages(outer), "busybox-static")]
+    inputs = _inputs(version, [*dict.fromkeys((*debs, *outers))])
     folder = cache / _digest(inputs)
     if not fresh and (folder / "manifest.json").exists():
         try:
@@ -94,7 +118,7 @@ def build(
             return images
     tell(f"building images of Linux {version} in {folder}")
     with tempfile.TemporaryDirectory(prefix="making-", dir=cache) as scratch:
-        made = _make(Path(scratch), debs)
+        made = _make(Path(scratch), debs, outers)
         (made / "manifest.json").write_text(_manifest(inputs, made))
         shutil.rmtree(folder, ignore_errors=True)
         made.replace(folder)
@@ -102,12 +126,15 @@ def build(
     return load(folder)
 
 
-def _check_kernel(version: str) -> None:
-    wanted = ".".join(map(str, OLDEST_KERNEL))
-    if kernel_number(version) < OLDEST_KERNEL:
-        raise LabProblem(
-            f"--kernel {version}: uio_hv_generic takes no channel of QEMU before {wanted}"
-        )
+def _check_kernel(version: str, oldest: tuple[int, int]) -> None:
+    wanted = ".".join(map(str, oldest))
+    if kernel_number(version) >= oldest:
+        return
+    if oldest == OLDEST_KERNEL:
+        why = f"uio_hv_generic takes no channel of QEMU before {wanted}"
+    else:
+        why = f"nothing is known of kernels before {wanted}"
+    raise LabProblem(f"--kernel {version}: {why}")
 
 
 def _remove_superseded(cache: Path, folder: Path, kernel: str) -> None:
@@ -138,18 +165,19 @@ def load(folder: Path) -> Images:
     return Images(folder, inputs)
 
 
-def _make(scratch: Path, debs: list[Path]) -> Path:
-    """The files of the images in a new folder below ``scratch``."""
+def _make(scratch: Path, debs: list[Path], outers: list[Path]) -> Path:
+    """The files of the images in a new folder below ``scratch``: the guest under test from some
+    packages, the one that provides KVM from others, or from the same."""
     made, unpacked = scratch / "made", scratch / "packages"
     made.mkdir()
-    unpacked.mkdir()
-    extract(debs, unpacked)
-    places = (unpacked / "bin/busybox", unpacked / "usr/bin/busybox")
-    busybox = next(place for place in places if place.exists())
-    (image,) = (unpacked / "boot").glob("vmlinuz-*")
-    (made / "kernel").write_bytes(plain_kernel(image.read_bytes()))
+    busybox = _unpack(debs, unpacked, made / "kernel")
     trees.inner_tree(scratch / "inner", unpacked, busybox)
     _pack(scratch / "inner", made / "inner.img")
+    if outers is debs:
+        os.link(made / "kernel", made / "outer-kernel")
+    else:
+        unpacked = scratch / "outer-packages"
+        busybox = _unpack(outers, unpacked, made / "outer-kernel")
     start = shell_command(inner_command(Path("/kernel"), Path("/inner.img"), nested=True))
     inside = [made / "kernel", made / "inner.img"]
     trees.outer_tree(scratch / "outer", unpacked, busybox, start, inside)
@@ -158,6 +186,16 @@ def _make(scratch: Path, debs: list[Path]) -> Path:
     trees.hosting_tree(scratch / "hosting", unpacked, busybox, start, inside)
     _pack(scratch / "hosting", made / "hosting.img")
     return made
+
+
+def _unpack(debs: list[Path], folder: Path, kernel: Path) -> Path:
+    """Unpack packages; ``kernel`` takes the kernel in them. Where busybox is."""
+    folder.mkdir()
+    extract(debs, folder)
+    (image,) = [*folder.glob("boot/vmlinuz-*"), *folder.glob("usr/lib/modules/*/vmlinuz")]
+    kernel.write_bytes(plain_kernel(image.read_bytes()))
+    places = (folder / "bin/busybox", folder / "usr/bin/busybox")
+    return next(place for place in places if place.exists())
 
 
 def _pack(root: Path, file: Path) -> None:

@@ -31,7 +31,8 @@ _MIB: Final = 1 << 20
 
 
 class Account(NamedTuple):
-    """What a report says about the lab: versions, times in seconds, and each start that failed."""
+    """What a report says about the lab: versions, times in seconds, and why machines were started
+    again or a lost guest was taken back, each time."""
 
     way: str
     kernel: str
@@ -140,6 +141,11 @@ class Lab:
         return boot.problem() if boot.lost is not None else None
 
     @property
+    def is_revivable(self) -> bool:
+        """Whether the guest is lost and ``rewind`` can take it back to before that."""
+        return self._running.is_revivable
+
+    @property
     def guest(self) -> Channel:
         """The way into the guest."""
         return self._running.guest
@@ -176,10 +182,16 @@ class Lab:
         self._running.pause(True)
         self.ask_host("save", limit=_SAVING_SECONDS, name=name)
         self._running.pause(False)
+        self._running.can_go_back = True
 
     def rewind(self, name: str) -> None:
-        """Take guest and host back to a moment that was kept, also from a panic."""
+        """Take guest and host back to a moment that was kept, also from a panic; that is counted
+        as a retry."""
         boot = self._running
+        if boot.is_revivable:
+            boot.hear_out()
+            self.retries.append(f"went back to a saved moment: {self.lost}")
+            self._tell(self.retries[-1])
         boot.expect_reset()
         self.ask_host("rewind", limit=_SAVING_SECONDS, name=name)
         boot.wait_until_ready()

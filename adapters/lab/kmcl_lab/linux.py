@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -21,26 +22,38 @@ from .adapter import Hang
 from .boot import HOST_IS_SILENT
 from .byhand import LabPort
 from .channel import Job
-from .images import build, default_cache
+from .images import Images, build, default_cache
 from .lab import Lab
 from .machine import HostKind
+from .packages import OLDEST_KERNEL, kernel_number
 from .problem import LabProblem
 
-__all__ = ["CAPABILITIES", "OPTIONS", "LinuxAdapter", "LinuxSession", "create"]
+__all__ = [
+    "CAPABILITIES",
+    "OPTIONS",
+    "LinuxAdapter",
+    "LinuxSession",
+    "build_for_linux",
+    "create",
+]
 
 CAPABILITIES: Final = frozenset({"guest", "load", "reset", "busy", "spurious"})
 OPTIONS: Final = ("--by-hand", "--memory=256")
 """Of the programmable host."""
+_OLDEST: Final = (6, 1)
 _MOMENT: Final = "before-contact"
 _IDLE_SECONDS: Final = 0.006
 _READY_SECONDS: Final = 60.0
+_WORDS_SECONDS: Final = 10.0
+"""A guest that panics tells the host of it, and its console."""
+_LOOK_SECONDS: Final = 0.1
 
 
 class LinuxSession:
-    """A session whose guest can be lost. ``doubt`` says why that is no verdict on it; ``take``
-    raises Hang then."""
+    """A session whose guest can be lost. ``doubt`` is told the reason, and says why that is no
+    verdict on it; ``take`` raises Hang then."""
 
-    def __init__(self, session: ControlSession, doubt: Callable[[], str]) -> None:
+    def __init__(self, session: ControlSession, doubt: Callable[[str], str]) -> None:
         self._session = session
         self._doubt = doubt
         self.apply = session.apply
@@ -50,14 +63,16 @@ class LinuxSession:
     def take(self) -> list[Event]:
         """The events since the last call. Raises Hang."""
         events = self._session.take()
-        if events and isinstance(events[-1], Lost) and (why := self._doubt()):
+        last = events[-1] if events else None
+        if isinstance(last, Lost) and (why := self._doubt(last.reason)):
             raise Hang(f"linux: {why}")
         return events
 
 
 class LinuxAdapter:
     """Of a lab that is running, with ``OPTIONS``; both end with ``close``. A guest that was lost is
-    replaced before the next session.
+    taken back to where sessions begin, also from a panic; where its host is lost as well, both are
+    replaced.
 
     Nested under emulation a guest that is lost is doubted once, because the emulator can be the
     cause; what loses it again when it is played again is a result. A hang of the host as well is
@@ -70,6 +85,7 @@ class LinuxAdapter:
         self._losses = 0
         """Sessions in a row in which the guest was lost."""
         self._is_suspect = False
+        self._monitored = kernel_number(lab.account().kernel) < OLDEST_KERNEL
 
     def describe(self) -> Description:
         """The kernel of the guest."""
@@ -79,12 +95,12 @@ class LinuxAdapter:
     def open(self) -> Session:
         """A guest that has never spoken to the host. Raises AdapterError."""
         try:
-            if (lost := self.lab.lost) is not None:
+            if (lost := self.lab.lost) is not None and not self.lab.is_revivable:
                 self._job = None
                 self.lab.restart(str(lost))
             if self._job is None:
                 self._save()
-            port = LabPort(self.lab, self._again)
+            port = LabPort(self.lab, self._again, monitored=self._monitored)
         except LabProblem as problem:
             raise AdapterError(f"linux: {problem}") from None
         if not self._is_suspect:
@@ -92,10 +108,13 @@ class LinuxAdapter:
         self._is_suspect = False
         return LinuxSession(ControlSession(port, exact=False), self._doubt)
 
-    def _doubt(self) -> str:
+    def _doubt(self, reason: str) -> str:
         """Why a loss is no verdict on the guest; empty where it is one."""
         self._is_suspect = True
         self._losses += 1
+        deadline = time.monotonic() + _WORDS_SECONDS
+        while reason == "crash" and self.lab.lost is None and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
         lost = self.lab.lost
         if lost is not None and HOST_IS_SILENT in str(lost):
             return str(lost)
@@ -123,6 +142,20 @@ class LinuxAdapter:
         self.lab.close()
 
 
+def build_for_linux(
+    cache: Path, kernel: str | None, *, tell: Callable[[str], object] = lambda _: None
+) -> Images:
+    """Images as ``images.build`` makes them, also of kernels that QEMU as the host has no device
+    for. Raises LabProblem, also for a kernel that has the driver of the bus in itself."""
+    images = build(cache, kernel, oldest=_OLDEST, tell=tell)
+    if not images.has_module("hv_vmbus"):
+        raise LabProblem(
+            f"--kernel {images.inputs['kernel']}: hv_vmbus is a part of it: what it says first "
+            "is said before anybody looks; choose a kernel that has it as a module"
+        )
+    return images
+
+
 def _tell(text: str) -> None:
     print(f"lab: {text}", file=sys.stderr)
 
@@ -131,7 +164,7 @@ def create(argument: str) -> LinuxAdapter:
     """``linux:`` or ``linux:VERSION``, a kernel as in ``kmcl lab build --kernel``. Raises
     AdapterError."""
     try:
-        images = build(default_cache(), argument or None, tell=_tell)
+        images = build_for_linux(default_cache(), argument or None, tell=_tell)
         folder = Path(tempfile.mkdtemp(prefix="kmcl-lab-logs-"))
         lab = Lab(images, folder, host=HostKind.PROGRAMMABLE, options=OPTIONS)
         lab.start()

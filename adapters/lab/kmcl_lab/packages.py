@@ -23,13 +23,18 @@ __all__ = [
     "extract",
     "fetch",
     "installed",
+    "kernel_for_kvm",
     "kernel_number",
+    "kernel_packages",
     "newest_kernel",
     "run",
 ]
 
 OLDEST_KERNEL: Final = (6, 10)
 """Older ``uio_hv_generic`` refuses channels that are not monitored, as all of QEMU's are."""
+_KVM_SERIES: Final = (6, 12)
+"""Whose KVM runs our guests where it is emulated itself. That of 6.1 refuses to, that of 6.17 stops
+with an internal error (both seen, under QEMU 10.0)."""
 _KERNEL = re.compile(r"^linux-image-(\d+\.\d+\.\d\S*-cloud-amd64)$")
 
 
@@ -76,12 +81,33 @@ def kernel_number(version: str) -> tuple[int, int]:
     return int(numbers[1]), int(numbers[2])
 
 
+def kernel_packages(version: str) -> list[str]:
+    """The packages of a kernel: its image, and the parts that the image is made of where it is
+    empty itself. Raises LabProblem."""
+    image = f"linux-image-{version}"
+    text = run("apt-cache", "show", "--no-all-versions", image)
+    depends = re.search(r"^Depends: (.*)$", text, re.MULTILINE)
+    parts = re.findall(rf"linux-\w+-{re.escape(version)}(?= )", depends[1] if depends else "")
+    return [image, *filter(_is_offered, parts)]
+
+
+def _is_offered(name: str) -> bool:
+    return bool(run("apt-cache", "madison", name).strip())
+
+
 def candidate_kernels() -> list[str]:
     """The kernels that apt offers and that are new enough, oldest first."""
     names = run("apt-cache", "pkgnames", "linux-image-").split()
     found = [match[1] for name in names if (match := _KERNEL.match(name))]
     new = [version for version in found if kernel_number(version) >= OLDEST_KERNEL]
     return sorted(new, key=lambda v: [int(n) for n in re.findall(r"\d+", v)])
+
+
+def kernel_for_kvm(version: str) -> str:
+    """The kernel of the guest that provides KVM to one with this kernel: itself where it will do,
+    else the newest of its series that apt offers."""
+    fit = [v for v in (version, *candidate_kernels()) if kernel_number(v) == _KVM_SERIES]
+    return version if not fit or version in fit else fit[-1]
 
 
 def newest_kernel() -> str:

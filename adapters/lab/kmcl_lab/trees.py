@@ -29,7 +29,14 @@ PYTHON: Final = Path("/usr/bin/python3")
 """The distribution's interpreter, which the guest gets with its standard library."""
 PYTHON_PACKAGES: Final = ("kmcl_model", "kmcl_adapters", "kmcl_lab")
 """Our packages that the guest gets: Python alone, and all that an adapter needs."""
-INNER_MODULES: Final = ("virtio_mmio", "hv_vmbus", "hv_utils", "uio", "uio_hv_generic")
+INNER_MODULES: Final = (
+    "virtio_mmio",
+    "virtio_console",
+    "hv_vmbus",
+    "hv_utils",
+    "uio",
+    "uio_hv_generic",
+)
 OUTER_MODULES: Final = ("kvm_amd",)
 
 _NOT_FOR_A_GUEST: Final = (

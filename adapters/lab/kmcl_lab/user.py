@@ -1,8 +1,7 @@
 """The guest's user: ``python3 -m kmcl_lab.user`` makes calls for a test, each in its own thread.
 
 A call is a line of JSON, ``{"by":"u0","do":"open","arguments":["GUID"]}``, and so is its return,
-``{"by":"u0","do":"open","errno":0}``. ``{"rest":7}`` is answered, ``{"rest":7}``, as soon as
-nothing else wants to run in the guest.
+``{"by":"u0","do":"open","errno":0}``.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ import os
 import struct
 import sys
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
@@ -28,10 +26,6 @@ _BUS: Final = Path("/sys/bus/vmbus")
 _DRIVER: Final = _BUS / "drivers/uio_hv_generic"
 _FINIT_MODULE, _DELETE_MODULE = 313, 176
 """System calls of x86-64."""
-_LOOKS: Final = 3
-"""So often in a row nothing may want to run."""
-_PAUSE: Final = 0.002
-_MOST_LOOKS: Final = 2000
 
 
 class User:
@@ -45,10 +39,6 @@ class User:
 
     def order(self, order: dict[str, Any]) -> None:
         """Begin what is ordered."""
-        if "rest" in order:
-            _wait_for_rest()
-            self._say({"rest": order["rest"]})
-            return
         threading.Thread(target=self._make, args=(order,), daemon=True).start()
 
     def _make(self, order: dict[str, Any]) -> None:
@@ -134,17 +124,6 @@ def _write(path: Path, text: str) -> None:
         os.write(descriptor, text.encode())
     finally:
         os.close(descriptor)
-
-
-def _wait_for_rest() -> None:
-    """Until nobody but us wants to run, several times in a row."""
-    quiet = 0
-    for _ in range(_MOST_LOOKS):
-        running = Path("/proc/loadavg").read_text().split()[3].partition("/")[0]
-        quiet = quiet + 1 if running == "1" else 0
-        if quiet == _LOOKS:
-            return
-        time.sleep(_PAUSE)
 
 
 def main() -> None:

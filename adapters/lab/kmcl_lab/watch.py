@@ -44,10 +44,12 @@ LIMITS: Final = Limits()
 
 
 class Lost(NamedTuple):
-    """What has happened. ``is_hang``: something fell silent, and nothing says why."""
+    """What has happened. ``is_hang``: something fell silent, and nothing says why. ``is_inner``: no
+    more than the inner guest is lost."""
 
     what: str
     is_hang: bool
+    is_inner: bool = False
 
 
 class Watch:
@@ -74,8 +76,12 @@ class Watch:
         self.stage, self._since = Stage.READY, now
 
     def reset(self, now: float) -> None:
-        """The inner guest was told to boot again."""
+        """The inner guest was told to boot again, or is taken back: what has become of it does not
+        matter any more."""
         self.stage, self._since = Stage.INNER_BOOTS, now
+        self._partial.pop("console", None)
+        if self._lost is not None and self._lost.is_inner:
+            self._lost = None
 
     def pause(self, paused: bool, now: float) -> None:
         """The host was told to stop the inner guest, or to let it go on."""
@@ -110,8 +116,9 @@ class Watch:
         guest = "outer" if source == "host" else "inner"
         for pattern, name in _FATAL:
             if match := pattern.search(line):
-                self._lose(f"{name} of the {guest} guest: {match[1]}")
+                what = f"{name} of the {guest} guest: {match[1]}"
+                self._lose(what, is_inner=guest == "inner")
 
-    def _lose(self, what: str) -> None:
+    def _lose(self, what: str, *, is_inner: bool = False) -> None:
         if self._lost is None:
-            self._lost = Lost(what, False)
+            self._lost = Lost(what, False, is_inner)

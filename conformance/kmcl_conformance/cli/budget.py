@@ -1,13 +1,28 @@
-"""How much to run: a name or a number of sequences."""
+"""How much to run: a name or a number of sequences, and how long each is."""
 
 from __future__ import annotations
 
+from typing import Final
+
 from kmcl_adapters import Description
 from kmcl_conformance.campaign import BUDGETS, ELSEWHERE
+from kmcl_conformance.plan import LENGTH
+from kmcl_conformance.profiles import PROFILES
+from kmcl_conformance.subjects import VMBUS
 
 from .output import Problem
 
-__all__ = ["sequences_of"]
+__all__ = ["length_of", "sequences_of"]
+
+_OF_A_REAL_GUEST: Final = 40
+"""Steps of a walk: every one begins with a fresh guest, which costs nothing, and each device that
+it binds costs a second."""
+
+
+def length_of(profile: str, description: Description) -> int:
+    """Steps of a walk."""
+    real = PROFILES[profile].subject is VMBUS and not description.exact_quiescence
+    return _OF_A_REAL_GUEST if real else LENGTH
 
 
 def sequences_of(budget: str, description: Description) -> int:

@@ -20,11 +20,12 @@ from kmcl_lab.adapter import Hang
 from kmcl_reports.certificate import certificate_json, seal
 from kmcl_reports.results import Certificate, Verdict
 
-from .budget import sequences_of
+from .budget import length_of, sequences_of
 from .certificates import remove_earlier, show_certificate, write_certificate
 from .options import AdapterName, Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
 from .progress import Meter
+from .surroundings import surroundings_of
 from .waivers import read_waivers, unneeded, waive
 
 __all__ = ["certify", "conclude", "fuzz", "profile_of", "run_for"]
@@ -81,16 +82,20 @@ def certify(
     try:
         options = Options(
             adapter=adapter,
-            profile=profile_of(profile, implementation),
+            profile=(chosen := profile_of(profile, implementation)),
             seed=seed,
             sequences=sequences_of(budget, implementation.describe()),
+            length=length_of(chosen, implementation.describe()),
             out=_folder(out, resume),
             resume=resume is not None,
             expected=expected_calls,
         )
         _make_room(options)
         with Meter(_total(options), "sequences", silent=not screen.is_for_people) as meter:
-            found = run_campaign(implementation, options, lambda p: meter.show(p.done, _text(p)))
+            found = run_campaign(
+                implementation, options, lambda p: meter.show(p.done, _text(p)), _with_patience
+            )
+        found = _with_surroundings(found, implementation)
     except CampaignError as error:
         raise Problem(str(error)) from error
     except KeyboardInterrupt:
@@ -141,6 +146,7 @@ def fuzz(
             sequences=ENDLESS
             if budget is None
             else sequences_of(budget, implementation.describe()),
+            length=length_of(chosen_profile, implementation.describe()),
             out=_folder(out, resume),
             resume=resume is not None,
             faults=_faults(faults, PROFILES[chosen_profile].subject.faults),
@@ -150,11 +156,17 @@ def fuzz(
         total = None if budget is None else _total(options)
         with Meter(total, "sequences", silent=not screen.is_for_people) as meter:
             found = _run_until_stopped(implementation, options, meter)
+        found = _with_surroundings(found, implementation)
     except CampaignError as error:
         raise Problem(str(error)) from error
     finally:
         implementation.close()
     return conclude(screen, found, options, {}, None)
+
+
+def _with_surroundings(found: Certificate, implementation: Adapter) -> Certificate:
+    around = surroundings_of(implementation)
+    return found if around is None else found.model_copy(update={"surroundings": around})
 
 
 def conclude(
@@ -203,11 +215,13 @@ def _run_until_stopped(
     campaign = begin(adapter, options)
     campaign.keep()
     started = time.perf_counter()
+    if seconds is not None:
+        campaign.enough = lambda: time.perf_counter() - started > seconds
     try:
         for progress in _with_patience(campaign):
             meter.show(progress.done, _text(progress))
             on_progress(progress)
-            if seconds is not None and time.perf_counter() - started > seconds:
+            if campaign.enough():
                 break
     except KeyboardInterrupt:
         pass

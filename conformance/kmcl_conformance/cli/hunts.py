@@ -57,7 +57,7 @@ def hunt_in(target: Target) -> Hunted:
     failure = found.failure
     if failure is None:
         return Hunted(found.sequences, found.steps, "", (), readings)
-    words = "; ".join(dict.fromkeys(broken.words for broken in failure.broken))
+    words = "; ".join(failure.words)
     why = f"{describe_event(failure.event)}: {words}"
     return Hunted(found.sequences, found.steps, why, failure.requirements, readings)
 

@@ -22,22 +22,23 @@ from kmcl_lab.bridge import bridge
 from kmcl_lab.carry import carry
 from kmcl_lab.door import Door
 from kmcl_lab.growth import Growth, growth_of
-from kmcl_lab.images import build, default_cache
+from kmcl_lab.images import Images, build, default_cache
 from kmcl_lab.install import carry_out, find_out, plan
 from kmcl_lab.lab import Lab
-from kmcl_lab.linux import OPTIONS, LinuxAdapter
+from kmcl_lab.linux import OPTIONS, LinuxAdapter, build_for_linux
 from kmcl_lab.machine import HostKind
 from kmcl_lab.problem import LabProblem
-from kmcl_reports.results import Certificate, Log, Surroundings
+from kmcl_reports.results import Certificate
 from kmcl_reports.terminal import kill_matrix
 
-from .budget import sequences_of
+from .budget import length_of, sequences_of
 from .campaigns import conclude, profile_of, run_for
 from .lab_bench import Pace, bench, figures_of
 from .lab_check import check_defects, in_the_lab
 from .lab_provoke import provoke, words_of
 from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
+from .surroundings import surroundings_of
 
 __all__ = ["lab"]
 
@@ -187,7 +188,10 @@ def _certify(
     if monitored and (host != HostKind.PROGRAMMABLE or profile == LINUX):
         raise Problem("--monitored is for both ends: with --host programmable alone")
     with _as_problem():
-        running = _lab(cache, kernel, host, folder, quiet, OPTIONS if profile == LINUX else ())
+        more: dict[str, Any] = {}
+        if profile == LINUX:
+            more = {"options": OPTIONS, "make": build_for_linux}
+        running = _lab(cache, kernel, host, folder, quiet, **more)
         running.start()
     adapter: LabAdapter | BothAdapter | LinuxAdapter
     if profile == LINUX:
@@ -201,15 +205,16 @@ def _certify(
         with _as_problem():
             options = Options(
                 adapter=name,
-                profile=profile_of(profile, adapter),
+                profile=(chosen := profile_of(profile, adapter)),
                 seed=seed,
                 sequences=sequences_of(budget, adapter.describe()),
+                length=length_of(chosen, adapter.describe()),
                 out=folder,
             )
             pace = Pace(started)
             growth = growth_of(running) if host == HostKind.PROGRAMMABLE else None
             found = _judge(adapter, options, screen, minutes, _both(pace, growth))
-            found = found.model_copy(update={"surroundings": _surroundings(running)})
+            found = found.model_copy(update={"surroundings": surroundings_of(adapter)})
             figures: dict[str, Any] = {**pace.figures()}
             if growth is not None:
                 figures["host"] = running.ask_host("figures")
@@ -233,19 +238,6 @@ def _certify(
         raise Problem(str(error)) from error
     finally:
         adapter.close()
-
-
-def _surroundings(running: Lab) -> Surroundings:
-    """What the report tells of the lab."""
-    account = running.account()
-    return Surroundings(
-        way=account.way,
-        kernel=f"Linux {account.kernel}",
-        host=f"QEMU {account.qemu}" if running.host == HostKind.QEMU else account.qemu,
-        starts=account.starts,
-        retries=account.retries,
-        logs=tuple(Log.of(name, data) for name, data in running.logs()),
-    )
 
 
 def _judge(
@@ -357,10 +349,11 @@ def _lab(
     out: Path | None,
     quiet: bool,
     options: tuple[str, ...] = (),
+    make: Callable[..., Images] | None = None,
 ) -> Lab:
     """A lab as the options have it, not started; its logs go below ``out``."""
     with _as_problem():
-        images = build(cache or default_cache(), kernel, tell=_teller(quiet))
+        images = (make or build)(cache or default_cache(), kernel, tell=_teller(quiet))
     folder = (out or DEFAULT_OUT) / "lab"
     return Lab(images, folder, host=host, options=options, tell=_teller(quiet))
 

@@ -53,7 +53,7 @@ def finding_of(
     return Finding(
         failure.number,
         describe_event(failure.event),
-        tuple(dict.fromkeys(broken.words for broken in failure.broken)),
+        failure.words,
         failure.requirements,
         allowed_instead(profile.specification(), events[: failure.number]),
         failure.state,

@@ -199,7 +199,7 @@ class ControlJudge(Follower):
         if not ids or (failure.event[0] == "quiescence" and not self.busy):
             return failure
         broken = Broken(f"CN-quiet-after-{cause}", f"nothing may come of it: {cause}", ids)
-        self.failure = failure._replace(broken=(*failure.broken, broken))
+        self.failure = failure._replace(perhaps=(broken,))
         return self.failure
 
     def _strange(self, fault: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any, Final
@@ -9,13 +10,16 @@ from typing import Any, Final
 from kmcl_adapters.host.channel import HostChannel, HostOffer
 from kmcl_adapters.host.manual import ByHand
 
-from .control import CommandError
 from .program import Hosting
 
 __all__ = ["ByHandCommands"]
 
 _AT_ONCE: Final = 400
 """Entries of the trace in one answer."""
+_PAUSE: Final = 0.001
+"""Seconds between two looks; everybody else's work comes first."""
+_LONGEST_PAUSE: Final = 0.02
+"""While the guest works."""
 _DULL: Final = frozenset({"user_def", "userdata", "interrupt_page"})
 
 
@@ -35,8 +39,9 @@ class ByHandCommands:
             "hand-post": self.post,
             "hand-signal": self.signal,
             "hand-busy": self.busy,
+            "hand-call": self.call,
             "hand-seen": self.seen,
-            "hand-await": self.wait,
+            "hand-settle": self.settle,
         }
 
     def begin(self, job: int) -> int:
@@ -59,33 +64,37 @@ class ByHandCommands:
         with self._host.changed:
             self._host.busy += 1
 
+    def call(self, **order: Any) -> None:
+        """An order to the guest's user; see ``kmcl_lab.user``."""
+        self._hosting.tell(json.dumps(order).encode() + b"\n")
+
     def seen(self, since: int) -> dict[str, Any]:
-        """Entries of the trace from that number on, the first of them; ``more``: what is left, and
-        how many messages the guest's slot has not taken."""
+        """Entries of the trace from that number on, the first of them; ``more``: what is left."""
         with self._host.changed:
             entries = self._host.trace.since(since)
-            waiting = self._host.slot.waiting
         found = entries[:_AT_ONCE]
         return {
             "entries": [[e.number, e.sender, e.name, _plain(e.fields), e.note] for e in found],
             "more": len(entries) - len(found),
-            "waiting": waiting,
         }
 
-    def wait(self, since: int, rest: int, limit: float = 20.0) -> dict[str, Any]:
-        """The same when the job has said that it rests, in answer to that question. Raises
-        CommandError where it does not."""
-        deadline, place = time.monotonic() + limit, since
+    def settle(self, since: int, seconds: float, looks: int) -> dict[str, Any]:
+        """The same as soon as the guest is at rest so many looks in a row and nothing has happened
+        meanwhile; or as soon as it has panicked, or so many seconds are over. ``rests`` says
+        whether it is at rest."""
+        deadline = time.monotonic() + seconds
+        crashes = self._host.crashes
+        quiet, count, pause = 0, -1, _PAUSE
         while True:
-            self._hosting.said.clear()  # before we look: what comes later sets it again
-            with self._host.changed:
-                entries = self._host.trace.since(place)
-            for entry in entries:
-                place = entry.number + 1
-                if entry.name == "SAID" and entry.fields.get("rest") == rest:
-                    return self.seen(since)
-            if not self._hosting.said.wait(max(0.0, deadline - time.monotonic())):
-                raise CommandError(f"the guest's user does not rest within {limit:g} s")
+            before, count = count, self._host.trace.count
+            if not self._hosting.is_at_rest():
+                quiet, pause = 0, min(2 * pause, _LONGEST_PAUSE)
+            else:
+                quiet, pause = (quiet + 1 if count == before else 1), _PAUSE
+            over = self._host.crashes != crashes or time.monotonic() > deadline
+            if quiet >= looks or over:
+                return self.seen(since) | {"rests": quiet >= looks}
+            time.sleep(pause)
 
 
 def _plain(fields: Any) -> dict[str, Any]:

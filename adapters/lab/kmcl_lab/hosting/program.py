@@ -93,8 +93,6 @@ class Hosting:
         self._job = 0
         self._said = FrameReader()
         self._line = b""
-        self.said = threading.Event()
-        """Set when the job has said something."""
 
     def hear(self, job: int) -> None:
         """Each line of JSON that this job of the agent says is an entry of the trace, in the exact
@@ -112,7 +110,16 @@ class Hosting:
                     with self.host.changed:
                         for line in lines:
                             self.host.note("guest", "SAID", json.loads(line))
-                    self.said.set()
+
+    def tell(self, data: bytes) -> None:
+        """Input for the job that is heard."""
+        self.machine.console.feed(frame(Kind.INPUT, self._job, data))
+
+    def is_at_rest(self) -> bool:
+        """Whether the guest has taken all that it was given, and does nothing."""
+        with self.host.changed:
+            is_empty = self.host.slot.is_empty
+        return is_empty and self.machine.is_idle()
 
     def start(self) -> None:
         """Boot, and serve the streams."""

@@ -159,6 +159,10 @@ class Machine:
         for vcpu in self.vcpus:
             vcpu.pause()
 
+    def is_idle(self) -> bool:
+        """Whether the guest has read what was sent to its port, and no processor does anything."""
+        return self.console.idle() and all(vcpu.is_halted() for vcpu in self.vcpus)
+
     def close(self) -> None:
         """End: the processors stop, descriptors are closed. The memory stays until the last view
         of it is gone."""

@@ -8,6 +8,7 @@ import os
 import signal
 import struct
 import threading
+from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from . import kvm
@@ -25,6 +26,8 @@ _TIME_STAMP: Final = 0x10
 _PAUSE_SECONDS: Final = 0.01
 _KICK: Final = signal.SIGUSR1
 _TSC_GROUP, _TSC_OFFSET = 0, 0
+_IOCTL: Final = "16"
+"""Its number as a system call of x86-64."""
 
 
 class Owner(Protocol):
@@ -128,6 +131,19 @@ class Vcpu:
                 return
             signal.pthread_kill(thread.ident, _KICK)
             self._paused.wait(_PAUSE_SECONDS)
+
+    def is_halted(self) -> bool:
+        """Whether the guest waits for an interrupt on it: its thread sleeps inside KVM, and not
+        before a lock of ours."""
+        thread = self._thread
+        if thread is None or thread.native_id is None:
+            return False
+        try:
+            text = Path(f"/proc/self/task/{thread.native_id}/syscall").read_text(encoding="ascii")
+        except OSError:  # it has ended
+            return False
+        number, *arguments = text.split()
+        return number == _IOCTL and int(arguments[1], 16) == kvm.RUN
 
     def _main(self) -> None:
         why = "the processor's thread has failed"

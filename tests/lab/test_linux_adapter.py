@@ -1,0 +1,139 @@
+"""What becomes of a guest that is lost, with a lab that boots nothing."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from kmcl_adapters import AdapterError
+from kmcl_lab import linux
+from kmcl_lab.adapter import Hang
+from kmcl_lab.images import Images
+from kmcl_lab.linux import LinuxAdapter, build_for_linux
+from kmcl_lab.problem import GuestLost, LabProblem
+from kmcl_model.stimuli import Settle
+
+PANIC = GuestLost("panic of the inner guest: sorry", is_hang=False)
+SILENCE = GuestLost("the inner guest has not answered for 30 s", is_hang=True)
+
+
+class FakeLab:
+    """Everything a lab is asked for; ``done`` are the costly things that were."""
+
+    def __init__(self, kernel: str = "6.12.9-cloud-amd64", *, nested: bool = True) -> None:
+        self.kernel = kernel
+        self.choice = SimpleNamespace(nested=nested)
+        self.done: list[str] = []
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.lost: GuestLost | None = None
+        self.is_revivable = False
+        self.fails = False
+        job = SimpleNamespace(number=5, parts=lambda limit: [(0, b'{"ready":true}\n')])
+        self.guest = SimpleNamespace(start=lambda argv: job, resume=lambda number: job)
+
+    def account(self) -> Any:
+        return SimpleNamespace(kernel=self.kernel)
+
+    def save(self, name: str) -> None:
+        self.done.append("save")
+
+    def rewind(self, name: str) -> None:
+        self.done.append("rewind")
+        if self.is_revivable:
+            self.lost, self.is_revivable = None, False
+
+    def restart(self, why: str) -> None:
+        self.done.append(f"restart: {why}")
+        self.lost = None
+
+    def ask_host(self, command: str, *, limit: float = 10.0, **arguments: Any) -> Any:
+        if self.fails:
+            self.lost = self.lost or PANIC
+            raise self.lost
+        self.asked.append((command, arguments))
+        return {"hand-begin": 0, "hand-settle": {"entries": [], "more": 0, "rests": True}}.get(
+            command
+        )
+
+
+def an_adapter(lab: FakeLab) -> LinuxAdapter:
+    return LinuxAdapter(cast(Any, lab))
+
+
+def lose(lab: FakeLab, adapter: LinuxAdapter) -> None:
+    """A session whose guest is lost as soon as it is looked at."""
+    session = adapter.open()
+    lab.fails = True
+    session.apply(Settle("settle"))
+    lab.fails = False
+    session.take()
+
+
+def test_sessions_begin_at_one_moment_that_is_kept_once() -> None:
+    lab = FakeLab()
+    adapter = an_adapter(lab)
+    adapter.open()
+    adapter.open()
+
+    assert lab.done == ["save", "rewind", "rewind"]
+
+
+def test_a_lost_guest_is_taken_back_and_no_machine_is_started() -> None:
+    lab = FakeLab()
+    adapter = an_adapter(lab)
+    with pytest.raises(Hang, match="sorry"):
+        lose(lab, adapter)
+    lab.is_revivable = True
+    adapter.open()
+
+    assert lab.done == ["save", "rewind", "rewind"]
+
+
+def test_where_the_host_is_lost_as_well_both_are_replaced() -> None:
+    lab = FakeLab()
+    adapter = an_adapter(lab)
+    with pytest.raises(Hang):
+        lose(lab, adapter)
+    adapter.open()
+
+    assert lab.done == ["save", "rewind", f"restart: {PANIC}", "save", "rewind"]
+
+
+def test_a_loss_that_comes_twice_in_a_row_is_a_verdict() -> None:
+    lab = FakeLab()
+    adapter = an_adapter(lab)
+    for _ in range(2):
+        lab.is_revivable = lab.lost is not None
+        with pytest.raises(Hang, match="sorry"):
+            lose(lab, adapter)
+        lab.is_revivable = True
+        adapter.open()  # a session in between that loses nothing
+        adapter.open()
+    with pytest.raises(Hang):
+        lose(lab, adapter)
+    lab.is_revivable = True
+    lose(lab, adapter)
+
+
+def test_on_the_machine_itself_a_loss_is_a_verdict_at_once() -> None:
+    lab = FakeLab(nested=False)
+    lose(lab, an_adapter(lab))
+
+
+def test_old_kernels_are_offered_monitored_channels() -> None:
+    for kernel, monitored in (("6.1.0-56-cloud-amd64", True), ("6.12.9-cloud-amd64", False)):
+        lab = FakeLab(kernel)
+        port = cast(Any, an_adapter(lab).open())._session._port
+        port.post("OFFERCHANNEL", {"child_relid": 1, "monitor_allocated": False}, "")
+
+        assert lab.asked[-1][1]["fields"]["monitor_allocated"] is monitored
+
+
+def test_a_kernel_with_the_bus_in_itself_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: Any = SimpleNamespace(inputs={"kernel": "7.3.4"}, has_module=lambda name: False)
+    monkeypatch.setattr(linux, "build", lambda *_, **__: cast(Images, built))
+
+    with pytest.raises(LabProblem, match=r"^--kernel 7\.3\.4: hv_vmbus is a part of it"):
+        build_for_linux(cast(Any, None), "7.3.4")
+    with pytest.raises(AdapterError, match="hv_vmbus is a part of it"):
+        linux.create("7.3.4")
