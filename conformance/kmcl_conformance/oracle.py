@@ -63,6 +63,7 @@ _PACKET_CALLS = tuple(
         "SetCompletionRoutine",
     )
 )
+_NO_FACTS: dict[str, frozenset[str]] = {name: frozenset() for name in ENDPOINTS}
 _NAMES = {COMPLETION_ROUTINE: ("F133",), PROCESS_PACKET: ("F044",)}
 
 
@@ -419,21 +420,22 @@ class Judge(Follower):
     # Silence ------------------------------------------------------------------------------
 
     def _quiescence(self) -> None:
-        facts = {name: frozenset[str]() for name in ENDPOINTS}
+        facts = dict(_NO_FACTS)
+        busy: dict[str, list[Track]] = {}
         for name in self.ends:
             facts[name] = facts_of(self.endpoint[name].node, self.flow[name].node.summary)
-        for name in self.ends:
-            busy = [t for t in self.packets[name].values() if not t.node.idle]
-            waiting = any(True in t.node.summary for t in busy)
+            busy[name] = [t for t in self.packets[name].values() if not t.node.idle]
+        for name, packets in busy.items():
+            waiting = any(True in t.node.summary for t in packets)
             out, arriving = self._towards(peer_of(name)), self.flow[name].node.summary
             self._endpoint(name, told_to_endpoint(waiting, out, arriving))
         for name in self.ends:
             self._take(self.flow[name], told_to_flow(facts[name], facts[peer_of(name)]))
-        for name in self.ends:
-            peer = peer_of(name)
-            quiet = told_to_packets(facts[name], facts[peer], self._towards(peer))
-            for track in self.packets[name].values():
-                if not track.node.idle:
+        for name, packets in busy.items():
+            if packets:
+                peer = peer_of(name)
+                quiet = told_to_packets(facts[name], facts[peer], self._towards(peer))
+                for track in packets:
                     self._take(track, quiet)
             for track in self.incoming[name].values():
                 if not track.node.idle:
