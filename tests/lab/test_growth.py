@@ -1,5 +1,6 @@
 """What a long piece of work leaves behind at the host: growth that is none, and leaks."""
 
+import gc
 import os
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -91,6 +92,7 @@ def test_what_the_trace_fills_with_is_no_leak() -> None:
         growth()
 
     (period,) = growth.figures()["host_growth"]
+    assert period["kib_by_minute"][:2] == [(0, 21_000), (1, 22_500)]
     assert (period["growth"]["kib"], period["work"], period["leaks"]) == (0, 59, [])
 
 
@@ -162,6 +164,18 @@ def test_what_a_real_process_does_not_give_back_is_found(kept: list[Any]) -> Non
     assert between(lambda: kept.append(os.dup(0))) == ["descriptors"]
     assert between(lambda: kept.append(bytearray(1 << 20))) == ["kib"]
     assert between(lambda: bytearray(1 << 20).clear()) == []
+
+
+def test_garbage_that_lies_in_cycles_is_no_leak() -> None:
+    def work() -> None:
+        thing: list[Any] = [bytearray(1 << 20)]
+        thing.append(thing)
+
+    gc.disable()  # whoever measures collects
+    try:
+        assert between(work) == []
+    finally:
+        gc.enable()
 
 
 def test_little_work_says_nothing() -> None:

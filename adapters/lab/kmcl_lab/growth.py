@@ -111,6 +111,7 @@ class Growth:
                     "end": dict(end.held),
                     "growth": grown,
                     "most": {name: max(s.held[name] for s in samples) for name in end.held},
+                    "kib_by_minute": _course(samples),
                     "leaks": leaks_of(begin.held, end.held, end.work - begin.work),
                 }
             )
@@ -133,6 +134,12 @@ class Growth:
 def growth_of(lab: Lab) -> Growth:
     """Of a lab that runs with the programmable host."""
     return Growth(lambda: lab.ask_host("resources"), lambda: lab.starts)
+
+
+def _course(samples: list[Sample]) -> list[tuple[int, int]]:
+    """How the memory went, a pair of minute and KiB for each minute."""
+    by_minute = {int(sample.seconds // 60): sample.held["kib"] for sample in samples}
+    return [*by_minute.items()]
 
 
 _WORDS: Final = {"kib": "KiB", "descriptors": "descriptors", "threads": "threads"}
