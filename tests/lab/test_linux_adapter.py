@@ -24,10 +24,12 @@ class FakeLab:
         self.kernel = kernel
         self.choice = SimpleNamespace(nested=nested)
         self.done: list[str] = []
+        self.retries: list[str] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.lost: GuestLost | None = None
         self.is_revivable = False
         self.fails = False
+        self.rests = True
         job = SimpleNamespace(number=5, parts=lambda limit: [(0, b'{"ready":true}\n')])
         self.guest = SimpleNamespace(start=lambda argv: job, resume=lambda number: job)
 
@@ -51,9 +53,10 @@ class FakeLab:
             self.lost = self.lost or PANIC
             raise self.lost
         self.asked.append((command, arguments))
-        return {"hand-begin": 0, "hand-settle": {"entries": [], "more": 0, "rests": True}}.get(
-            command
-        )
+        return {
+            "hand-begin": 0,
+            "hand-settle": {"entries": [], "more": 0, "rests": self.rests},
+        }.get(command)
 
 
 def an_adapter(lab: FakeLab) -> LinuxAdapter:
@@ -113,6 +116,20 @@ def test_a_loss_that_comes_twice_in_a_row_is_a_verdict() -> None:
         lose(lab, adapter)
     lab.is_revivable = True
     lose(lab, adapter)
+
+
+def test_a_guest_that_never_rests_is_doubted_once_and_that_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kmcl_lab.byhand._SLICE", 0.0)
+    lab = FakeLab()
+    session = an_adapter(lab).open()
+    lab.rests = False
+    session.apply(Settle("settle"))
+    with pytest.raises(Hang, match="no rest"):
+        session.take()
+
+    assert lab.retries == ["played again: no rest within 0 s"]
 
 
 def test_on_the_machine_itself_a_loss_is_a_verdict_at_once() -> None:

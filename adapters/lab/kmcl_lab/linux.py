@@ -50,10 +50,10 @@ _LOOK_SECONDS: Final = 0.1
 
 
 class LinuxSession:
-    """A session whose guest can be lost. ``doubt`` is told the reason, and says why that is no
-    verdict on it; ``take`` raises Hang then."""
+    """A session whose guest can be lost. ``doubt`` says why that is no verdict on it; ``take``
+    raises Hang then."""
 
-    def __init__(self, session: ControlSession, doubt: Callable[[str], str]) -> None:
+    def __init__(self, session: ControlSession, doubt: Callable[[Lost], str]) -> None:
         self._session = session
         self._doubt = doubt
         self.apply = session.apply
@@ -64,7 +64,7 @@ class LinuxSession:
         """The events since the last call. Raises Hang."""
         events = self._session.take()
         last = events[-1] if events else None
-        if isinstance(last, Lost) and (why := self._doubt(last.reason)):
+        if isinstance(last, Lost) and (why := self._doubt(last)):
             raise Hang(f"linux: {why}")
         return events
 
@@ -108,18 +108,22 @@ class LinuxAdapter:
         self._is_suspect = False
         return LinuxSession(ControlSession(port, exact=False), self._doubt)
 
-    def _doubt(self, reason: str) -> str:
-        """Why a loss is no verdict on the guest; empty where it is one."""
+    def _doubt(self, event: Lost) -> str:
+        """Why a loss is no verdict on the guest; empty where it is one. A doubt is counted as a
+        retry."""
         self._is_suspect = True
         self._losses += 1
         deadline = time.monotonic() + _WORDS_SECONDS
-        while reason == "crash" and self.lab.lost is None and time.monotonic() < deadline:
+        while event.reason == "crash" and self.lab.lost is None and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
         lost = self.lab.lost
         if lost is not None and HOST_IS_SILENT in str(lost):
             return str(lost)
-        first = self.lab.choice.nested and self._losses == 1
-        return str(lost or "the guest was lost") if first else ""
+        if not self.lab.choice.nested or self._losses > 1:
+            return ""
+        if lost is None:
+            self.lab.retries.append(f"played again: {event.detail}")
+        return str(lost or event.detail)
 
     def _save(self) -> None:
         """Keep the moment at which sessions begin."""
