@@ -30,6 +30,7 @@ class FakeLab:
         self.is_revivable = False
         self.fails = False
         self.rests = True
+        self.broken = 0
         job = SimpleNamespace(number=5, parts=lambda limit: [(0, b'{"ready":true}\n')])
         self.guest = SimpleNamespace(start=lambda argv: job, resume=lambda number: job)
 
@@ -41,6 +42,9 @@ class FakeLab:
 
     def rewind(self, name: str) -> None:
         self.done.append("rewind")
+        if self.broken:
+            self.broken -= 1
+            raise LabProblem("the VMBus host's monitor: no answer in time")
         if self.is_revivable:
             self.lost, self.is_revivable = None, False
 
@@ -100,6 +104,19 @@ def test_where_the_host_is_lost_as_well_both_are_replaced() -> None:
     adapter.open()
 
     assert lab.done == ["save", "rewind", f"restart: {PANIC}", "save", "rewind"]
+
+
+def test_a_host_that_cannot_go_back_is_replaced_once() -> None:
+    lab = FakeLab()
+    adapter = an_adapter(lab)
+    lab.broken = 1
+    adapter.open()
+    why = "restart: the VMBus host's monitor: no answer in time"
+
+    assert lab.done == ["save", "rewind", why, "save", "rewind"]
+    lab.broken = 2
+    with pytest.raises(AdapterError, match="no answer in time"):
+        adapter.open()
 
 
 def test_a_loss_that_comes_twice_in_a_row_is_a_verdict() -> None:

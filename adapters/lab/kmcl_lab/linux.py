@@ -96,17 +96,28 @@ class LinuxAdapter:
         """A guest that has never spoken to the host. Raises AdapterError."""
         try:
             if (lost := self.lab.lost) is not None and not self.lab.is_revivable:
-                self._job = None
-                self.lab.restart(str(lost))
-            if self._job is None:
-                self._save()
-            port = LabPort(self.lab, self._again, monitored=self._monitored)
+                self._replace(str(lost))
+            try:
+                port = self._begin()
+            except LabProblem as problem:
+                self._replace(str(problem))
+                port = self._begin()
         except LabProblem as problem:
             raise AdapterError(f"linux: {problem}") from None
         if not self._is_suspect:
             self._losses = 0
         self._is_suspect = False
         return LinuxSession(ControlSession(port, exact=False), self._doubt)
+
+    def _replace(self, why: str) -> None:
+        """Start other machines."""
+        self._job = None
+        self.lab.restart(why)
+
+    def _begin(self) -> LabPort:
+        if self._job is None:
+            self._save()
+        return LabPort(self.lab, self._again, monitored=self._monitored)
 
     def _doubt(self, event: Lost) -> str:
         """Why a loss is no verdict on the guest; empty where it is one. A doubt is counted as a
