@@ -10,6 +10,7 @@ from kmcl_conformance.cli import main
 
 FOLDER = Path(__file__).parents[2] / "reports/findings"
 OF_THE_BUS = {
+    "linux-notify-dereferences-null": [],
     "linux-opens-subchannel-of-closed": ["V057"],
     "linux-rescind-while-closing": ["V020", "V021"],
     "linux-rescind-while-closing-another": ["V020"],
