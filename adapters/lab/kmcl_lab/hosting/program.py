@@ -88,6 +88,8 @@ class Hosting:
         the machine below has lost an interrupt."""
         self._power_on = power_on_state(self.machine)
         self._job = 0
+        self._feeding = threading.Lock()
+        """Nobody writes for the agent while memory goes back."""
         self._said = FrameReader()
         self._line = b""
 
@@ -191,8 +193,9 @@ class Hosting:
         for other in self.moments.values():
             other.changed = _both(other.changed, changed) if other is not moment else 0
         self._job = 0
-        self.host.restore(moment.host)
-        go_back(self.machine, moment.machine, changed)
+        with self._feeding:
+            self.host.restore(moment.host)
+            go_back(self.machine, moment.machine, changed)
         hello = {"moment": name}
         _write(self._descriptors.guest, frame(Kind.HELLO, 0, json.dumps(hello).encode()))
         self.go_on()
@@ -210,7 +213,8 @@ class Hosting:
         reader = FrameReader(seeking=False)
         while data := os.read(self._descriptors.guest, _CHUNK):
             for kind, job, body in reader.feed(data):
-                self.machine.console.feed(frame(kind, job, body))
+                with self._feeding:
+                    self.machine.console.feed(frame(kind, job, body))
 
     def _scan(self) -> None:
         while True:
