@@ -53,7 +53,7 @@ ELSEWHERE: Final = 10
 """An implementation in another process gets the budget divided by this."""
 
 CONFIRMATIONS: Final = 3
-CUTTING: Final = 60.0
+CUTTING: Final = 30.0
 """Seconds at most in which a failure is cut down, where every attempt may come out differently."""
 KEPT_EVERY: Final = 5.0
 """Seconds after which a campaign writes down where it stands."""

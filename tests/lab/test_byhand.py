@@ -280,7 +280,7 @@ def test_a_guest_that_never_rests_is_lost(table: Table, monkeypatch: pytest.Monk
     port.settle()
 
     assert port.take() == [Gone("hang", "no rest within 0 s")]
-    assert table.asked.count("hand-settle") == 20
+    assert table.asked.count("hand-settle") == 40
 
 
 def test_a_panic_ends_the_wait_for_a_rest(table: Table) -> None:

@@ -24,10 +24,13 @@ class FakeLab:
         self.kernel = kernel
         self.choice = SimpleNamespace(nested=nested)
         self.done: list[str] = []
+        self.retries: list[str] = []
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.lost: GuestLost | None = None
         self.is_revivable = False
         self.fails = False
+        self.rests = True
+        self.broken = 0
         job = SimpleNamespace(number=5, parts=lambda limit: [(0, b'{"ready":true}\n')])
         self.guest = SimpleNamespace(start=lambda argv: job, resume=lambda number: job)
 
@@ -39,6 +42,9 @@ class FakeLab:
 
     def rewind(self, name: str) -> None:
         self.done.append("rewind")
+        if self.broken:
+            self.broken -= 1
+            raise LabProblem("the VMBus host's monitor: no answer in time")
         if self.is_revivable:
             self.lost, self.is_revivable = None, False
 
@@ -51,9 +57,10 @@ class FakeLab:
             self.lost = self.lost or PANIC
             raise self.lost
         self.asked.append((command, arguments))
-        return {"hand-begin": 0, "hand-settle": {"entries": [], "more": 0, "rests": True}}.get(
-            command
-        )
+        return {
+            "hand-begin": 0,
+            "hand-settle": {"entries": [], "more": 0, "rests": self.rests},
+        }.get(command)
 
 
 def an_adapter(lab: FakeLab) -> LinuxAdapter:
@@ -99,6 +106,19 @@ def test_where_the_host_is_lost_as_well_both_are_replaced() -> None:
     assert lab.done == ["save", "rewind", f"restart: {PANIC}", "save", "rewind"]
 
 
+def test_a_host_that_cannot_go_back_is_replaced_once() -> None:
+    lab = FakeLab()
+    adapter = an_adapter(lab)
+    lab.broken = 1
+    adapter.open()
+    why = "restart: the VMBus host's monitor: no answer in time"
+
+    assert lab.done == ["save", "rewind", why, "save", "rewind"]
+    lab.broken = 2
+    with pytest.raises(AdapterError, match="no answer in time"):
+        adapter.open()
+
+
 def test_a_loss_that_comes_twice_in_a_row_is_a_verdict() -> None:
     lab = FakeLab()
     adapter = an_adapter(lab)
@@ -113,6 +133,20 @@ def test_a_loss_that_comes_twice_in_a_row_is_a_verdict() -> None:
         lose(lab, adapter)
     lab.is_revivable = True
     lose(lab, adapter)
+
+
+def test_a_guest_that_never_rests_is_doubted_once_and_that_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kmcl_lab.byhand._SLICE", 0.0)
+    lab = FakeLab()
+    session = an_adapter(lab).open()
+    lab.rests = False
+    session.apply(Settle("settle"))
+    with pytest.raises(Hang, match="no rest"):
+        session.take()
+
+    assert lab.retries == ["played again: no rest within 0 s"]
 
 
 def test_on_the_machine_itself_a_loss_is_a_verdict_at_once() -> None:

@@ -36,7 +36,8 @@ HOST_IS_SILENT: Final = "the VMBus host does not answer"
 _LOGS: Final = {"console": "inner-console.log", "host": "host.log"}
 _WATCH_SECONDS: Final = 0.5
 _PING_SECONDS: Final = 5.0
-_ASK_SECONDS: Final = 3.0
+_ASK_SECONDS: Final = 8.0
+"""Longer than whoever waits for a rest keeps the monitor busy."""
 _LAST_WORDS_SECONDS: Final = 1.5
 _BACKTRACE_SECONDS: Final = 20.0
 

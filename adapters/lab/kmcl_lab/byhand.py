@@ -29,8 +29,8 @@ _LOOKS: Final = 3
 """The host looks so often until it believes that the guest rests."""
 _DOUBTS: Final = 10
 """So often where that was not believed: the guest may be asleep for a while."""
-_SLICES: Final = 20
-_SLICE: Final = 4.0
+_SLICES: Final = 40
+_SLICE: Final = 2.0
 """Seconds for which the host is asked to wait at a time: the guest may be lost meanwhile."""
 _REFUSED: Final = "refused"
 

@@ -50,10 +50,10 @@ _LOOK_SECONDS: Final = 0.1
 
 
 class LinuxSession:
-    """A session whose guest can be lost. ``doubt`` is told the reason, and says why that is no
-    verdict on it; ``take`` raises Hang then."""
+    """A session whose guest can be lost. ``doubt`` says why that is no verdict on it; ``take``
+    raises Hang then."""
 
-    def __init__(self, session: ControlSession, doubt: Callable[[str], str]) -> None:
+    def __init__(self, session: ControlSession, doubt: Callable[[Lost], str]) -> None:
         self._session = session
         self._doubt = doubt
         self.apply = session.apply
@@ -64,7 +64,7 @@ class LinuxSession:
         """The events since the last call. Raises Hang."""
         events = self._session.take()
         last = events[-1] if events else None
-        if isinstance(last, Lost) and (why := self._doubt(last.reason)):
+        if isinstance(last, Lost) and (why := self._doubt(last)):
             raise Hang(f"linux: {why}")
         return events
 
@@ -96,11 +96,12 @@ class LinuxAdapter:
         """A guest that has never spoken to the host. Raises AdapterError."""
         try:
             if (lost := self.lab.lost) is not None and not self.lab.is_revivable:
-                self._job = None
-                self.lab.restart(str(lost))
-            if self._job is None:
-                self._save()
-            port = LabPort(self.lab, self._again, monitored=self._monitored)
+                self._replace(str(lost))
+            try:
+                port = self._begin()
+            except LabProblem as problem:
+                self._replace(str(problem))
+                port = self._begin()
         except LabProblem as problem:
             raise AdapterError(f"linux: {problem}") from None
         if not self._is_suspect:
@@ -108,18 +109,32 @@ class LinuxAdapter:
         self._is_suspect = False
         return LinuxSession(ControlSession(port, exact=False), self._doubt)
 
-    def _doubt(self, reason: str) -> str:
-        """Why a loss is no verdict on the guest; empty where it is one."""
+    def _replace(self, why: str) -> None:
+        """Start other machines."""
+        self._job = None
+        self.lab.restart(why)
+
+    def _begin(self) -> LabPort:
+        if self._job is None:
+            self._save()
+        return LabPort(self.lab, self._again, monitored=self._monitored)
+
+    def _doubt(self, event: Lost) -> str:
+        """Why a loss is no verdict on the guest; empty where it is one. A doubt is counted as a
+        retry."""
         self._is_suspect = True
         self._losses += 1
         deadline = time.monotonic() + _WORDS_SECONDS
-        while reason == "crash" and self.lab.lost is None and time.monotonic() < deadline:
+        while event.reason == "crash" and self.lab.lost is None and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
         lost = self.lab.lost
         if lost is not None and HOST_IS_SILENT in str(lost):
             return str(lost)
-        first = self.lab.choice.nested and self._losses == 1
-        return str(lost or "the guest was lost") if first else ""
+        if not self.lab.choice.nested or self._losses > 1:
+            return ""
+        if lost is None:
+            self.lab.retries.append(f"played again: {event.detail}")
+        return str(lost or event.detail)
 
     def _save(self) -> None:
         """Keep the moment at which sessions begin."""

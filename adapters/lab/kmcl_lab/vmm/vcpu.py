@@ -121,7 +121,9 @@ class Vcpu:
 
     def pause(self) -> None:
         """Stop between two instructions, with what the last one wanted done. ``immediate_exit``
-        makes KVM finish that before it returns."""
+        makes KVM finish that before it returns. One that is paused stays so."""
+        if self._pausing and self._paused.is_set():
+            return
         self._paused.clear()
         self._going.clear()
         self._pausing, self._page[1] = True, 1
