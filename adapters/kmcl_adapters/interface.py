@@ -66,7 +66,9 @@ class Session(Protocol):
         """How many internal steps a ``Run`` could choose from; 0 where not schedulable."""
 
     def take(self) -> list[Event]:
-        """The events recorded since the last call, oldest first."""
+        """The events recorded since the last call, oldest first. Like ``apply`` it raises Doubted
+        where a loss is no verdict on the implementation.
+        """
 
     def close(self) -> None:
         """Give everything back; idempotent, never raises, never hangs."""
