@@ -1,5 +1,13 @@
 """The adapter interface and the implementations that the suite can reach."""
 
-from .interface import Adapter, AdapterError, Create, Description, Schedulable, Session
+from .interface import Adapter, AdapterError, Create, Description, Doubted, Schedulable, Session
 
-__all__ = ["Adapter", "AdapterError", "Create", "Description", "Schedulable", "Session"]
+__all__ = [
+    "Adapter",
+    "AdapterError",
+    "Create",
+    "Description",
+    "Doubted",
+    "Schedulable",
+    "Session",
+]

@@ -13,11 +13,24 @@ from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 from kmcl_model.events import Event
 from kmcl_model.stimuli import Stimulus
 
-__all__ = ["Adapter", "AdapterError", "Create", "Description", "Schedulable", "Session"]
+__all__ = [
+    "Adapter",
+    "AdapterError",
+    "Create",
+    "Description",
+    "Doubted",
+    "Schedulable",
+    "Session",
+]
 
 
 class AdapterError(Exception):
     """The adapter cannot be used: one line for the user that says what to do."""
+
+
+class Doubted(AdapterError):
+    """What has happened is no verdict on the implementation, because something below it may be the
+    cause: the session has to be played again. What comes back then is shown as events."""
 
 
 class Description(NamedTuple):
@@ -53,7 +66,9 @@ class Session(Protocol):
         """How many internal steps a ``Run`` could choose from; 0 where not schedulable."""
 
     def take(self) -> list[Event]:
-        """The events recorded since the last call, oldest first."""
+        """The events recorded since the last call, oldest first. Like ``apply`` it raises Doubted
+        where a loss is no verdict on the implementation.
+        """
 
     def close(self) -> None:
         """Give everything back; idempotent, never raises, never hangs."""

@@ -7,7 +7,7 @@ from itertools import pairwise
 from random import Random
 from typing import Final, NamedTuple
 
-from kmcl_adapters import Adapter, Schedulable, Session
+from kmcl_adapters import Adapter, Doubted, Schedulable, Session
 from kmcl_model.events import Event
 from kmcl_model.spec import Automata
 from kmcl_model.spec.configuration import SETTERS
@@ -218,8 +218,23 @@ def replay(
 
     What made a stimulus legal may be gone, because the case was cut down or the
     implementation has changed; an illegal one would blame the implementation for the test.
-    ``slowly``: see ``SequenceRun``.
+    ``slowly``: see ``SequenceRun``. A session that the adapter doubts is played once more. Raises
+    AdapterError, also Doubted where the second is doubted as well.
     """
+    case = tuple(stimuli)
+    try:
+        return _replay(adapter, specification, case, pairs, slowly)
+    except Doubted:
+        return _replay(adapter, specification, case, pairs, slowly)
+
+
+def _replay(
+    adapter: Adapter,
+    specification: Automata,
+    stimuli: tuple[Stimulus, ...],
+    pairs: set[Pair] | None,
+    slowly: bool,
+) -> Outcome:
     subject = subject_of(specification)
     judge = subject.judge(specification, pairs)
     course = subject.course(judge)

@@ -1,5 +1,6 @@
 """Both ends on a real wire: what their answers mean, the order of their events, what is rest."""
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -7,8 +8,10 @@ import pytest
 from kmcl_adapters.interface import AdapterError
 from kmcl_adapters.uio.pair import Gone
 from kmcl_adapters.uio.stamps import Answer
-from kmcl_lab.both import BothSession, answer_of, create, is_rest, ordered
-from kmcl_model.events import Environment, Event
+from kmcl_lab.adapter import Hang
+from kmcl_lab.both import BothAdapter, BothSession, answer_of, create, is_rest, ordered
+from kmcl_lab.problem import GuestLost
+from kmcl_model.events import Environment, Event, Lost
 from kmcl_model.stimuli import Settle
 
 CLIENT = (5, 3, 1, 0, 0)
@@ -135,3 +138,59 @@ def test_an_answer_that_makes_no_sense_ends_the_session(told: dict[str, Any], wo
 def test_what_stands_behind_the_colon_is_known() -> None:
     with pytest.raises(AdapterError, match=r"^host:x: only 'monitored' can stand behind the"):
         create("x")
+
+
+PANIC = GuestLost("panic of the inner guest: sorry", is_hang=False)
+
+
+class Mortal:
+    """An end in a guest that dies as soon as the session is played."""
+
+    def __init__(self, lab: SimpleNamespace) -> None:
+        self.lab = lab
+
+    def request(self, kind: str, _stimulus: object = None) -> Answer:
+        if kind == "apply":
+            self.lab.lost = PANIC
+            raise Gone("crash", str(PANIC))
+        return Answer([], 1, CLIENT)
+
+    ask = request
+
+    def kill(self) -> None:
+        pass
+
+
+def a_mortal_guest(monkeypatch: pytest.MonkeyPatch, *, nested: bool) -> BothAdapter:
+    lab = SimpleNamespace(lost=None, choice=SimpleNamespace(nested=nested))
+
+    def restart(_why: str) -> None:
+        lab.lost = None
+
+    lab.restart = restart
+    adapter = BothAdapter(cast(Any, lab))
+    monkeypatch.setattr(adapter, "_server", Mortal(lab))
+    monkeypatch.setattr(adapter, "_begin", lambda: Mortal(lab))
+    return adapter
+
+
+def test_a_guest_that_is_lost_under_emulation_is_doubted_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    adapter = a_mortal_guest(monkeypatch, nested=True)
+    with pytest.raises(Hang, match="sorry"):
+        adapter.open().take()
+
+    assert adapter.open().take() == [Lost("lost", "crash", str(PANIC))]
+    adapter.open()  # a session whose guest lives, and the next
+    adapter.open()
+    with pytest.raises(Hang, match="sorry"):
+        adapter.open().take()
+
+
+def test_a_guest_that_is_lost_on_the_machine_itself_is_a_result(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    adapter = a_mortal_guest(monkeypatch, nested=False)
+
+    assert adapter.open().take() == [Lost("lost", "crash", str(PANIC))]

@@ -128,6 +128,16 @@ def test_a_host_that_is_gone_does_not_keep_the_account_from_being_given(make: Ma
     assert (account.starts, account.qemu) == (1, "unknown")
 
 
+def test_a_lab_that_could_not_be_started_again_still_has_an_account(make: Make) -> None:
+    with make("boot end") as lab:
+        before = lab.account()
+        with pytest.raises(GuestLost, match="ended with code 3"):
+            lab.restart("silence")
+        after = lab.account()
+
+    assert after == before._replace(starts=2, retries=("silence",))
+
+
 def test_a_boot_that_hangs_is_tried_again_and_counted(make: Make, tmp_path: Path) -> None:
     told: list[str] = []
     with make("hang boot", told, LIMITS._replace(outer_boot=0.5)) as lab:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from kmcl_adapters import AdapterError, Description, Session
+from kmcl_adapters import AdapterError, Description, Doubted, Session
 from kmcl_adapters.process import ProcessAdapter
 from kmcl_model.events import Environment, Event, Lost, Quiescence
 from kmcl_model.stimuli import Environ, Settle, Stimulus
@@ -32,7 +32,7 @@ _LIMIT_SECONDS: Final = 60.0
 """For one request; everything is emulated twice."""
 
 
-class Hang(AdapterError):
+class Hang(Doubted):
     """The machines fell silent, or a guest was lost and is doubted. The emulator itself can be the
     cause, so this is no verdict on anybody: the session has to be played again."""
 

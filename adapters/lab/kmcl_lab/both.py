@@ -211,14 +211,16 @@ class BothSession(PairSession):
 class BothAdapter:
     """Of a lab that is running with the programmable host; both end with ``close``, the ends alone
     if somebody else has the lab (``is_guest``). A guest that was lost is replaced before the next
-    session. ``monitored``: the client signals by a bit of the monitor page."""
+    session; nested under emulation its loss is doubted once, as ``LabAdapter`` does. ``monitored``:
+    the client signals by a bit of the monitor page."""
 
     def __init__(self, lab: Lab, *, is_guest: bool = False, monitored: bool = False) -> None:
         self.lab = lab
         self._more: dict[str, Any] = {"monitor": MONITOR} if monitored else {}
         self._is_guest = is_guest
         self._instance = ""
-        self._ring_bytes = 0
+        self._losses = 0
+        """Sessions in a row in which the guest was lost."""
         self._server = ServerEnd(lab)
         self._client: ClientEnd | None = None
 
@@ -234,6 +236,8 @@ class BothAdapter:
                 self.kill()
                 self.lab.restart(str(lost))
                 self._instance = ""
+            else:
+                self._losses = 0
             if self._client is None:
                 self._client = self._begin()
             for role, end in (("server", self._server), ("client", self._client)):
@@ -242,7 +246,12 @@ class BothAdapter:
         except (LabProblem, Gone) as problem:
             self.kill()
             raise AdapterError(f"host: {problem}") from None
-        return LabSession(self.lab, BothSession(self, self._server, self._client))
+        both = BothSession(self, self._server, self._client)
+        return LabSession(self.lab, both, is_doubted=self._doubt)
+
+    def _doubt(self) -> bool:
+        self._losses += 1
+        return self.lab.choice.nested and self._losses == 1
 
     def _begin(self) -> ClientEnd:
         """The first time the device is there without a server: the guest's driver binds it, and

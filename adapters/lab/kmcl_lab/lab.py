@@ -74,6 +74,7 @@ class Lab:
         self._tell = tell
         self._starts = 0
         self._boot: Boot | None = None
+        self._last: Boot | None = None
         self._qemu = ""
 
     def __enter__(self) -> Self:
@@ -122,7 +123,7 @@ class Lab:
             except BaseException:
                 boot.close()
                 raise
-            self._boot = boot
+            self._boot = self._last = boot
             return
 
     def _note(self, why: str) -> None:
@@ -179,10 +180,13 @@ class Lab:
     def save(self, name: str) -> None:
         """The programmable host keeps this moment, of itself and of its guest: a quiet one, with
         no job running and no channel open."""
-        self._running.pause(True)
-        self.ask_host("save", limit=_SAVING_SECONDS, name=name)
-        self._running.pause(False)
-        self._running.can_go_back = True
+        boot = self._running
+        boot.pause(True)
+        try:
+            self.ask_host("save", limit=_SAVING_SECONDS, name=name)
+        finally:  # nobody would notice a hang of the guest any more
+            boot.pause(False)
+        boot.can_go_back = True
 
     def rewind(self, name: str) -> None:
         """Take guest and host back to a moment that was kept, also from a panic; that is counted
@@ -231,8 +235,9 @@ class Lab:
         return f"/dev/{nodes[0]}"
 
     def account(self) -> Account:
-        """What a report says about this lab."""
-        boot = self._running
+        """What a report says about this lab, also when its machines are lost and no others could
+        be started. Raises LabProblem where there have never been any."""
+        boot = self._last or self._running
         with contextlib.suppress(LabProblem):  # a host that is gone has no version any more
             self._qemu = self._qemu or self._ask_version()
         kernel = str(boot.hello.get("kernel", "unknown"))

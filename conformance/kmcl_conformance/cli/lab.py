@@ -215,6 +215,7 @@ def _certify(
             growth = growth_of(running) if host == HostKind.PROGRAMMABLE else None
             found = _judge(adapter, options, screen, minutes, _both(pace, growth))
             found = found.model_copy(update={"surroundings": surroundings_of(adapter)})
+            code = conclude(screen, found, options, {}, None)  # what follows can fail
             figures: dict[str, Any] = {**pace.figures()}
             if growth is not None:
                 figures["host"] = running.ask_host("figures")
@@ -223,7 +224,6 @@ def _certify(
             provoked = provoke(running) if provocations else []
             figures |= {"provocations": provoked} if provoked else {}
             path = running.write_account(figures)
-        code = conclude(screen, found, options, {}, None)
         first, speed = pace.figures().values()
         screen.show(
             f"lab      {running.choice.why}",

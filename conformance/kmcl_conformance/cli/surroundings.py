@@ -11,7 +11,7 @@ __all__ = ["surroundings_of"]
 
 
 def surroundings_of(adapter: Adapter) -> Surroundings | None:
-    """Of an adapter that has a lab, which runs; None where it has none."""
+    """Of an adapter that has a lab, which runs or has run; None where it has none."""
     lab = getattr(adapter, "lab", None)
     if not isinstance(lab, Lab):
         return None
