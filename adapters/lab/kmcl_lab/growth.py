@@ -92,9 +92,9 @@ class Growth:
         self.samples.append(Sample(seconds, self._work, self._boot(), settled, told))
 
     def figures(self) -> dict[str, Any]:
-        """Begin, end and growth of each start of the machines, and whether there are ``leaks``: None
-        where too little was done to tell. A start whose trace was never full counts from its first
-        sample."""
+        """Begin, end and growth of each start of the machines, and whether there are ``leaks``:
+        None where too little was done to tell. A start whose trace was never full counts from its
+        first sample."""
         periods = []
         for boot in dict.fromkeys(sample.boot for sample in self.samples):
             samples = [sample for sample in self.samples if sample.boot == boot]
