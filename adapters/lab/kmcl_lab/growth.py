@@ -95,7 +95,7 @@ class Growth:
         """Begin, end and growth of each start of the machines, and whether there are ``leaks``:
         None where too little was done to tell. A start whose trace was never full counts from its
         first sample."""
-        periods = []
+        periods: list[dict[str, Any]] = []
         for boot in dict.fromkeys(sample.boot for sample in self.samples):
             samples = [sample for sample in self.samples if sample.boot == boot]
             settled = [sample for sample in samples if sample.settled]
