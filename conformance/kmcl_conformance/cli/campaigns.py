@@ -25,7 +25,7 @@ from .certificates import remove_earlier, show_certificate, write_certificate
 from .options import AdapterName, Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
 from .progress import Meter
-from .surroundings import surroundings_of
+from .surroundings import with_surroundings
 from .waivers import read_waivers, unneeded, waive
 
 __all__ = ["certify", "conclude", "fuzz", "profile_of", "run_for"]
@@ -95,7 +95,7 @@ def certify(
             found = run_campaign(
                 implementation, options, lambda p: meter.show(p.done, _text(p)), _with_patience
             )
-        found = _with_surroundings(found, implementation)
+        found = with_surroundings(found, implementation)
     except CampaignError as error:
         raise Problem(str(error)) from error
     except KeyboardInterrupt:
@@ -156,17 +156,12 @@ def fuzz(
         total = None if budget is None else _total(options)
         with Meter(total, "sequences", silent=not screen.is_for_people) as meter:
             found = _run_until_stopped(implementation, options, meter)
-        found = _with_surroundings(found, implementation)
+        found = with_surroundings(found, implementation)
     except CampaignError as error:
         raise Problem(str(error)) from error
     finally:
         implementation.close()
     return conclude(screen, found, options, {}, None)
-
-
-def _with_surroundings(found: Certificate, implementation: Adapter) -> Certificate:
-    around = surroundings_of(implementation)
-    return found if around is None else found.model_copy(update={"surroundings": around})
 
 
 def conclude(

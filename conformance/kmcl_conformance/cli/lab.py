@@ -38,7 +38,7 @@ from .lab_check import check_defects, in_the_lab
 from .lab_provoke import provoke, words_of
 from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
-from .surroundings import surroundings_of
+from .surroundings import with_surroundings
 
 __all__ = ["lab"]
 
@@ -214,7 +214,7 @@ def _certify(
             pace = Pace(started)
             growth = growth_of(running) if host == HostKind.PROGRAMMABLE else None
             found = _judge(adapter, options, screen, minutes, _both(pace, growth))
-            found = found.model_copy(update={"surroundings": surroundings_of(adapter)})
+            found = with_surroundings(found, adapter)
             code = conclude(screen, found, options, {}, None)  # what follows can fail
             figures: dict[str, Any] = {**pace.figures()}
             if growth is not None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from kmcl_adapters import Adapter
 from kmcl_lab.lab import Lab
 from kmcl_lab.machine import HostKind
-from kmcl_reports.results import Log, Surroundings
+from kmcl_reports.results import Certificate, Log, Surroundings
 
-__all__ = ["surroundings_of"]
+__all__ = ["surroundings_of", "with_surroundings"]
 
 
 def surroundings_of(adapter: Adapter) -> Surroundings | None:
@@ -24,3 +24,9 @@ def surroundings_of(adapter: Adapter) -> Surroundings | None:
         retries=account.retries,
         logs=tuple(Log.of(name, data) for name, data in lab.logs()),
     )
+
+
+def with_surroundings(found: Certificate, adapter: Adapter) -> Certificate:
+    """The certificate, which tells of the machines as well, where there were any."""
+    around = surroundings_of(adapter)
+    return found if around is None else found.model_copy(update={"surroundings": around})
