@@ -10,6 +10,7 @@ from kmcl_adapters.guest import create as guest
 from kmcl_adapters.guest.mutants import create as mutant
 from kmcl_adapters.guest.variants import create as variant
 from kmcl_conformance.coverage import seen
+from kmcl_conformance.generate.tours import Tour
 from kmcl_conformance.mutation import Hunt, hunt
 from kmcl_conformance.sequence import Outcome, replay, walk
 from kmcl_conformance.subjects import VMBUS
@@ -67,11 +68,10 @@ def test_every_fault_of_the_vocabulary_is_committed(
 
 
 @pytest.mark.parametrize("tour", CONVERSATIONS, ids=lambda tour: tour.name)
-def test_most_of_a_conversation_is_held(specification: Automata, tour: object) -> None:
-    stimuli = tour.stimuli  # type: ignore[attr-defined]
-    outcome = replay(guest(""), specification, stimuli)
+def test_most_of_a_conversation_is_held(specification: Automata, tour: Tour) -> None:
+    outcome = replay(guest(""), specification, tour.stimuli)
 
-    assert len(outcome.stimuli) >= 0.6 * len(stimuli)
+    assert len(outcome.stimuli) >= 0.6 * len(tour.stimuli)
 
 
 def test_no_mutant_lives(kills: dict[str, Hunt]) -> None:

@@ -143,9 +143,16 @@ def test_versions_without_connection_ids_get_none(table: Table) -> None:
 
 
 @pytest.mark.parametrize(("flaw", "number", "cut"), [("short", 2, 1), ("unknown type", 200, 0)])
-def test_a_message_can_be_wrong(table: Table, flaw: str, number: int, cut: int) -> None:
+def test_a_message_can_be_wrong(
+    table: Table, monkeypatch: pytest.MonkeyPatch, flaw: str, number: int, cut: int
+) -> None:
     raw: list[bytes] = []
-    table.host.slot.put = lambda payload, told: (raw.append(payload), told())  # type: ignore
+
+    def put(payload: bytes, on_delivery: Callable[[], object]) -> None:
+        raw.append(payload)
+        on_delivery()
+
+    monkeypatch.setattr(table.host.slot, "put", put)
     table.host.slot.page = 0
     port = table.port()
     port.post("RESCIND_CHANNELOFFER", {"child_relid": 3}, flaw)
