@@ -8,6 +8,7 @@ import pytest
 from kmcl_adapters import AdapterError
 from kmcl_lab import linux
 from kmcl_lab.adapter import Hang
+from kmcl_lab.boot import HOST_IS_SILENT
 from kmcl_lab.images import Images
 from kmcl_lab.linux import LinuxAdapter, build_for_linux
 from kmcl_lab.problem import GuestLost, LabProblem
@@ -54,7 +55,7 @@ class FakeLab:
 
     def ask_host(self, command: str, *, limit: float = 10.0, **arguments: Any) -> Any:
         if self.fails:
-            self.lost = self.lost or PANIC
+            assert self.lost is not None
             raise self.lost
         self.asked.append((command, arguments))
         return {
@@ -67,10 +68,10 @@ def an_adapter(lab: FakeLab) -> LinuxAdapter:
     return LinuxAdapter(cast(Any, lab))
 
 
-def lose(lab: FakeLab, adapter: LinuxAdapter) -> None:
-    """A session whose guest is lost as soon as it is looked at."""
+def lose(lab: FakeLab, adapter: LinuxAdapter, lost: GuestLost = PANIC) -> None:
+    """A session whose guest is lost, in this way, as soon as it is looked at."""
     session = adapter.open()
-    lab.fails = True
+    lab.lost, lab.fails = lost, True
     session.apply(Settle("settle"))
     lab.fails = False
     session.take()
@@ -147,6 +148,17 @@ def test_a_guest_that_never_rests_is_doubted_once_and_that_is_counted(
         session.take()
 
     assert lab.retries == ["played again: no rest within 0 s"]
+
+
+def test_a_host_that_is_silent_as_well_leaves_the_guest_its_doubt() -> None:
+    lab = FakeLab()
+    adapter = an_adapter(lab)
+    silence = GuestLost(f"no answer for 30 s: {HOST_IS_SILENT}", is_hang=True)
+    for lost in (silence, silence, PANIC):
+        with pytest.raises(Hang, match=str(lost)):
+            lose(lab, adapter, lost)
+        lab.is_revivable = True
+    lose(lab, adapter)
 
 
 def test_on_the_machine_itself_a_loss_is_a_verdict_at_once() -> None:

@@ -11,7 +11,6 @@ import os
 import shlex
 import sys
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +20,7 @@ from kmcl_model.events import Environment, Event, Lost, Quiescence
 from kmcl_model.stimuli import Environ, Settle, Stimulus
 
 from .door import Door
+from .doubt import Doubt
 from .images import build, default_cache
 from .lab import Lab
 from .problem import LabProblem
@@ -40,7 +40,7 @@ class Hang(Doubted):
 class LabSession:
     """A session in the guest. Where its process is lost because the machines hang, ``take`` raises
     Hang instead of showing the loss as the implementation's; also where the guest is lost in
-    another way and ``is_doubted`` says that this may not be its own doing.
+    another way and that is doubted. ``doubt``: of all sessions; without one every loss is a result.
 
     ``resets``: an end that is to die without a word does so by a reset of the guest, which costs
     a boot; whoever plays the next session finds the guest fresh.
@@ -52,10 +52,11 @@ class LabSession:
         session: Session,
         *,
         resets: bool = False,
-        is_doubted: Callable[[], bool] = lambda: False,
+        doubt: Doubt | None = None,
     ) -> None:
         self._lab = lab
-        self._is_doubted = is_doubted
+        self._doubt = doubt or Doubt(nested=False)
+        self._doubt.begin()
         self._session = session
         self._resets = resets
         self._is_reset = False
@@ -81,6 +82,7 @@ class LabSession:
         try:
             self._lab.reset()
         except LabProblem as problem:
+            self._doubt.covers(is_hang=True)
             raise Hang(f"lab: {problem}") from None
         finally:
             self._session.close()
@@ -96,7 +98,7 @@ class LabSession:
             events += self._session.take()
         if events and isinstance(events[-1], Lost):
             lost = self._lab.lost
-            if lost is not None and (lost.is_hang or self._is_doubted()):
+            if lost is not None and self._doubt.covers(is_hang=lost.is_hang):
                 raise Hang(f"lab: {lost}")
         return events
 
@@ -109,9 +111,7 @@ class LabAdapter:
     """``command`` in the guest of ``lab``, which is running; both end with ``close``, the command
     alone if somebody else has the lab (``is_guest``). ``resets``: see ``LabSession``.
 
-    A guest that was lost is replaced before the next session. Nested under emulation, a guest
-    whose kernel faults is doubted once: QEMU's emulated SVM can spoil it. What faults again when
-    it is played again is a result.
+    A guest that was lost is replaced before the next session; see ``Doubt``.
     """
 
     def __init__(
@@ -124,8 +124,7 @@ class LabAdapter:
     ) -> None:
         self.lab = lab
         self._resets = resets
-        self._faults = 0
-        self._is_revived = False
+        self._doubt = Doubt(lab.choice.nested)
         self._is_guest = is_guest
         self._door = Door(lambda: lab.guest)
         path = os.pathsep.join(p for p in sys.path if p)
@@ -146,11 +145,8 @@ class LabAdapter:
     def open(self) -> Session:
         """A session with a fresh implementation. Raises AdapterError."""
         self._revive()
-        if not self._is_revived:
-            self._faults = 0  # the last session has left a guest that lives
-        self._is_revived = False
         session = self._process.open()
-        return LabSession(self.lab, session, resets=self._resets, is_doubted=self._doubt)
+        return LabSession(self.lab, session, resets=self._resets, doubt=self._doubt)
 
     def close(self) -> None:
         """End the implementation and, if it is ours, the lab."""
@@ -159,13 +155,8 @@ class LabAdapter:
         if not self._is_guest:
             self.lab.close()
 
-    def _doubt(self) -> bool:
-        self._faults += 1
-        return self.lab.choice.nested and self._faults == 1
-
     def _revive(self) -> None:
         if (lost := self.lab.lost) is not None:
-            self._is_revived = True
             self._process.kill()
             try:
                 self.lab.restart(str(lost))

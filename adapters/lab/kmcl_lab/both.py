@@ -31,6 +31,7 @@ from kmcl_model.trace import TraceError, event_from_json
 
 from .adapter import LabSession
 from .channel import Job
+from .doubt import Doubt
 from .frames import Kind
 from .images import build, default_cache
 from .lab import Lab
@@ -211,16 +212,14 @@ class BothSession(PairSession):
 class BothAdapter:
     """Of a lab that is running with the programmable host; both end with ``close``, the ends alone
     if somebody else has the lab (``is_guest``). A guest that was lost is replaced before the next
-    session; nested under emulation its loss is doubted once, as ``LabAdapter`` does. ``monitored``:
-    the client signals by a bit of the monitor page."""
+    session; see ``Doubt``. ``monitored``: the client signals by a bit of the monitor page."""
 
     def __init__(self, lab: Lab, *, is_guest: bool = False, monitored: bool = False) -> None:
         self.lab = lab
         self._more: dict[str, Any] = {"monitor": MONITOR} if monitored else {}
         self._is_guest = is_guest
         self._instance = ""
-        self._losses = 0
-        """Sessions in a row in which the guest was lost."""
+        self._doubt = Doubt(lab.choice.nested)
         self._server = ServerEnd(lab)
         self._client: ClientEnd | None = None
 
@@ -236,8 +235,6 @@ class BothAdapter:
                 self.kill()
                 self.lab.restart(str(lost))
                 self._instance = ""
-            else:
-                self._losses = 0
             if self._client is None:
                 self._client = self._begin()
             for role, end in (("server", self._server), ("client", self._client)):
@@ -247,11 +244,7 @@ class BothAdapter:
             self.kill()
             raise AdapterError(f"host: {problem}") from None
         both = BothSession(self, self._server, self._client)
-        return LabSession(self.lab, both, is_doubted=self._doubt)
-
-    def _doubt(self) -> bool:
-        self._losses += 1
-        return self.lab.choice.nested and self._losses == 1
+        return LabSession(self.lab, both, doubt=self._doubt)
 
     def _begin(self) -> ClientEnd:
         """The first time the device is there without a server: the guest's driver binds it, and

@@ -22,6 +22,7 @@ from .adapter import Hang
 from .boot import HOST_IS_SILENT
 from .byhand import LabPort
 from .channel import Job
+from .doubt import Doubt
 from .images import Images, build, default_cache
 from .lab import Lab
 from .machine import HostKind
@@ -74,17 +75,14 @@ class LinuxAdapter:
     taken back to where sessions begin, also from a panic; where its host is lost as well, both are
     replaced.
 
-    Nested under emulation a guest that is lost is doubted once, because the emulator can be the
-    cause; what loses it again when it is played again is a result. A hang of the host as well is
-    never one.
+    A guest that hangs while its host answers is one that is lost; a hang of the host as well is no
+    result. See ``Doubt``.
     """
 
     def __init__(self, lab: Lab) -> None:
         self.lab = lab
         self._job: int | None = None
-        self._losses = 0
-        """Sessions in a row in which the guest was lost."""
-        self._is_suspect = False
+        self._doubt = Doubt(lab.choice.nested)
         self._monitored = kernel_number(lab.account().kernel) < OLDEST_KERNEL
 
     def describe(self) -> Description:
@@ -104,10 +102,8 @@ class LinuxAdapter:
                 port = self._begin()
         except LabProblem as problem:
             raise AdapterError(f"linux: {problem}") from None
-        if not self._is_suspect:
-            self._losses = 0
-        self._is_suspect = False
-        return LinuxSession(ControlSession(port, exact=False), self._doubt)
+        self._doubt.begin()
+        return LinuxSession(ControlSession(port, exact=False), self._why_doubted)
 
     def _replace(self, why: str) -> None:
         """Start other machines."""
@@ -119,18 +115,15 @@ class LinuxAdapter:
             self._save()
         return LabPort(self.lab, self._again, monitored=self._monitored)
 
-    def _doubt(self, event: Lost) -> str:
+    def _why_doubted(self, event: Lost) -> str:
         """Why a loss is no verdict on the guest; empty where it is one. A doubt is counted as a
         retry."""
-        self._is_suspect = True
-        self._losses += 1
         deadline = time.monotonic() + _WORDS_SECONDS
         while event.reason == "crash" and self.lab.lost is None and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
         lost = self.lab.lost
-        if lost is not None and HOST_IS_SILENT in str(lost):
-            return str(lost)
-        if not self.lab.choice.nested or self._losses > 1:
+        is_hang = lost is not None and HOST_IS_SILENT in str(lost)
+        if not self._doubt.covers(is_hang=is_hang):
             return ""
         if lost is None:
             self.lab.retries.append(f"played again: {event.detail}")
