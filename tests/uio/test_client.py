@@ -37,6 +37,7 @@ from kmcl_model.status import (
     STATUS_INVALID_PARAMETER_2,
     STATUS_NOT_SUPPORTED,
     STATUS_SUCCESS,
+    STATUS_UNSUCCESSFUL,
 )
 from kmcl_model.stimuli import HOLD, Act, Arm, Invoke, Reaction, Release, Settle
 
@@ -435,6 +436,27 @@ def test_the_host_of_a_monitored_channel_is_signalled_by_its_bit(host: Host, tal
 
     assert [payload for _, _, payload in host.receive()] == [b"question"]
     assert [host.pending(group)[0] for group in range(4)] == [0, others | 1 << 37 % 32, 0, 0]
+
+
+def test_a_monitor_page_that_cannot_be_mapped_leaves_nothing_mapped(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host.be_monitored(37)
+    bus = host.bus(host.device)
+    guests: list[mmap.mmap] = []
+    open_host = host.open
+
+    def keep() -> mmap.mmap:
+        guests.append(open_host())
+        return guests[-1]
+
+    monkeypatch.setattr(host, "open", keep)
+    monkeypatch.setattr(host, "map_monitor", lambda: os.open(host.root / "no page", os.O_RDWR))
+    opening = bus.open(Offer(1, 0, None), 0, 0)
+
+    assert (opening.link, opening.failure) == (None, STATUS_UNSUCCESSFUL)
+    assert [mapped.closed for mapped in guests] == [True]
+    bus.close()
 
 
 def test_a_bit_that_was_released_is_set_no_more(host: Host) -> None:

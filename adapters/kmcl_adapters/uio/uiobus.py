@@ -182,12 +182,16 @@ class UioBus(Watch):
             else:
                 opening.failure = STATUS_UNSUCCESSFUL
             return opening
+        link: UioLink | None = None
         try:
             link = self._make(offer.id, descriptor, self._size, self._parts)
             if (number := monitor_of(self.device.instance, self._sysfs)) is not None:
                 link.signal_by(number)
         except Exception:  # the node vanished, or the header makes no sense
-            os.close(descriptor)
+            if link is None:
+                os.close(descriptor)
+            else:  # what is mapped keeps the channel open
+                link.release()
             opening.failure = STATUS_UNSUCCESSFUL
             return opening
         if self._closed:  # nobody waits for it any more
