@@ -124,6 +124,29 @@ def test_a_silent_monitor_is_given_up_and_may_answer_late(play: Make) -> None:
     assert monitor.execute("query-status") == "now"
 
 
+def test_who_asks_while_others_do_waits_no_longer_than_its_limit(play: Make) -> None:
+    asked, may_answer = threading.Event(), threading.Event()
+
+    def answer(request: dict[str, Any]) -> list[Any]:
+        asked.set()
+        may_answer.wait(20)
+        return returns("done")(request)
+
+    monitor, other = play(answer)
+    found: list[Any] = []
+    first = threading.Thread(target=lambda: found.append(monitor.execute("save", limit=20)))
+    first.start()
+    asked.wait(20)
+    with pytest.raises(MonitorError, match="busy with another request") as caught:
+        monitor.execute("query-status", limit=0.05)
+    may_answer.set()
+    first.join(20)
+
+    assert caught.value.silent
+    assert found == ["done"]
+    assert [name for name, _ in other.asked] == ["qmp_capabilities", "save"]
+
+
 def test_a_monitor_that_closes_is_told(play: Make) -> None:
     monitor, _ = play(lambda request: [None])
 

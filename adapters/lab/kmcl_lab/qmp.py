@@ -41,18 +41,23 @@ class Monitor:
     def execute(
         self, command: str, arguments: Mapping[str, Any] | None = None, *, limit: float = 10.0
     ) -> Any:
-        """What the command returns. ``limit``: seconds until an answer is given up.
+        """What the command returns. ``limit``: seconds until an answer is given up, those included
+        in which others ask.
 
         The first command waits for the greeting. Raises MonitorError.
         """
         deadline = time.monotonic() + limit
-        with self._lock:
+        if not self._lock.acquire(timeout=limit):
+            raise MonitorError(f"{self._name}: busy with another request", silent=True)
+        try:
             if not self._ready:
                 while "QMP" not in self._message(deadline):
                     pass
                 self._ask("qmp_capabilities", {}, deadline)
                 self._ready = True
             return self._ask(command, dict(arguments or {}), deadline)
+        finally:
+            self._lock.release()
 
     def nudge(self) -> None:
         """Send an empty line, which nobody answers: it wakes a machine that has lost an interrupt.
