@@ -1,5 +1,6 @@
 """The control connection of the programmable host, over a socket and with commands of the tests."""
 
+import errno
 import json
 import os
 import socket
@@ -20,6 +21,14 @@ def late() -> None:
     raise TimeoutError("RESCIND did not come")
 
 
+def full() -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def broken() -> None:
+    raise IndexError
+
+
 @pytest.fixture
 def monitor() -> Any:
     ours, theirs = socket.socketpair()
@@ -28,6 +37,8 @@ def monitor() -> Any:
         "nothing": lambda: None,
         "refuse": refuse,
         "late": late,
+        "full": full,
+        "broken": broken,
     }
     served = threading.Thread(target=serve, args=(theirs.fileno(), commands), daemon=True)
     served.start()
@@ -57,9 +68,11 @@ def test_an_empty_line_is_no_request(monitor: Monitor) -> None:
         ("refuse", {}, "the host: refuse: not now"),
         ("late", {}, "the host: late: RESCIND did not come"),
         ("no-such", {}, "no such command; there are: add, nothing"),
+        ("full", {}, "the host: full: .*No space left on device"),
+        ("broken", {}, "the host: broken: IndexError"),
         ("add", {"c": 1}, "unexpected keyword argument 'c'"),
     ],
-    ids=["refuse", "late", "no such", "arguments"],
+    ids=["refuse", "late", "no such", "system", "defect", "arguments"],
 )
 def test_what_cannot_be_done_is_told_and_the_next_is_done(
     monitor: Monitor, command: str, arguments: dict[str, Any], words: str

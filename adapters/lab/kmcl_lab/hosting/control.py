@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
@@ -35,10 +36,16 @@ def serve(descriptor: int, commands: Commands) -> None:
             request = json.loads(line)
             number = request.get("id")
             answer = {"return": _carry_out(commands, request)}
-        except (CommandError, ValueError, KeyError, TimeoutError, AttributeError) as error:
-            words = str(error) if str(error) else type(error).__name__
-            answer = {"error": {"class": "GenericError", "desc": words}}
+        except (CommandError, TimeoutError) as error:
+            answer = _error(str(error))
+        except Exception as error:  # one command must not take machine and host down
+            traceback.print_exc()
+            answer = _error(str(error) or type(error).__name__)
         _write(descriptor, answer | {"id": number})
+
+
+def _error(words: str) -> dict[str, Any]:
+    return {"error": {"class": "GenericError", "desc": words}}
 
 
 def _carry_out(commands: Commands, request: Mapping[str, Any]) -> Any:
