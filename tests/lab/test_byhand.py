@@ -13,7 +13,7 @@ from kmcl_adapters.host.manual import ByHand
 from kmcl_adapters.host.scripted import ScriptedGuest
 from kmcl_lab.byhand import IDLE_RELID, LabPort
 from kmcl_lab.hosting.byhand import ByHandCommands
-from kmcl_lab.problem import GuestLost
+from kmcl_lab.problem import UNHEARD, GuestLost
 from kmcl_model.control import version
 from kmcl_model.events import Event, Quiescence
 from kmcl_model.stimuli import Environ, Invoke, Post, Settle
@@ -213,6 +213,14 @@ def test_a_guest_that_speaks_to_nobody_is_garbage(table: Table) -> None:
     table.guest.post("REQUESTOFFERS")
 
     assert port.take() == [Gone("garbage", "REQUESTOFFERS: posted to 0x9")]
+
+
+def test_a_user_that_is_not_heard_ends_the_session_as_garbage(table: Table) -> None:
+    port = table.port()
+    with table.host.changed:
+        table.host.note("guest", "SAID", {}, f"{UNHEARD}: it has ended")
+
+    assert port.take() == [Gone("garbage", f"{UNHEARD}: it has ended")]
 
 
 def test_calls_go_to_the_user_and_come_back(table: Table) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from kmcl_lab.frames import FrameReader, Kind, frame
 from kmcl_lab.hosting import program
 from kmcl_lab.hosting.program import Descriptors, Hosting
+from kmcl_lab.problem import UNHEARD
 
 
 class Guest:
@@ -18,6 +20,7 @@ class Guest:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seen: list[tuple[str, bool]] = []
+        self.said: list[tuple[dict[str, Any], str]] = []
         self.lab, self._theirs = socket.socketpair()
         self.hosting: Hosting
         machine = SimpleNamespace(
@@ -31,6 +34,8 @@ class Guest:
             restore=lambda _: None,
             machine_reset=lambda: None,
             written=SimpleNamespace(bits=0),
+            changed=threading.Condition(),
+            note=lambda sender, name, fields, note="": self.said.append((fields, note)),
         )
         monkeypatch.setattr(program, "Machine", lambda *_, **__: machine)
         monkeypatch.setattr(program, "VmbusHost", lambda _: host)
@@ -40,6 +45,14 @@ class Guest:
         nothing: Any = None
         descriptors = Descriptors(self._theirs.fileno(), self._theirs.fileno())
         self.hosting = Hosting(nothing, descriptors, memory=1, processors=1)
+
+    def say(self, *frames: bytes) -> list[tuple[dict[str, Any], str]]:
+        """What the guest's agent says, of which job 5 is heard; the trace then."""
+        self.hosting.hear(5)
+        for data in frames:
+            self.hosting._from_guest(data)
+        said, self.said = self.said, []
+        return said
 
     def note(self, what: str) -> None:
         self.seen.append((what, self.hosting.feeding.locked()))
@@ -78,3 +91,43 @@ def test_frames_wait_while_a_moment_is_kept_or_comes_back(monkeypatch: pytest.Mo
     assert [(kind, json.loads(body)) for kind, _, body in said] == [
         (Kind.HELLO, {"moment": "here"})
     ]
+
+
+LINE = b'{"by":"u0","do":"open","errno":0}\n'
+SAID = {"by": "u0", "do": "open", "errno": 0}
+
+
+def test_what_the_guests_user_says_is_in_the_trace_line_by_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    guest = Guest(monkeypatch)
+    other = frame(Kind.OUTPUT, 6, b"no json\n")
+    parts = [frame(Kind.OUTPUT, 5, LINE[:9]), other, frame(Kind.OUTPUT, 5, LINE[9:] + LINE)]
+    said = guest.say(*parts)
+    guest.close()
+
+    assert said == [(SAID, ""), (SAID, "")]
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ([b"neither a frame nor"], "no frame: b'neither a frame"),
+        ([frame(Kind.OUTPUT, 5, b"Killed\n")], "Expecting value"),
+        ([frame(Kind.OUTPUT, 5, b"[]\n")], "no object"),
+        (
+            [frame(Kind.ERRORS, 5, b"Traceback\nKeyError: 1\n"), frame(Kind.EXIT, 5, bytes(4))],
+            "it has ended KeyError: 1",
+        ),
+    ],
+    ids=["no frame", "no json", "no object", "end"],
+)
+def test_a_user_that_cannot_be_heard_any_more_is_told_once(
+    parts: list[bytes], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest = Guest(monkeypatch)
+    ((fields, note),) = guest.say(*parts, frame(Kind.OUTPUT, 5, LINE))
+    guest.close()
+
+    assert fields == {}
+    assert note.startswith(f"{UNHEARD}: {words}")

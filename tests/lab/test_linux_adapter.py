@@ -11,7 +11,7 @@ from kmcl_lab.adapter import Hang
 from kmcl_lab.boot import HOST_IS_SILENT
 from kmcl_lab.images import Images
 from kmcl_lab.linux import LinuxAdapter, build_for_linux
-from kmcl_lab.problem import GuestLost, LabProblem
+from kmcl_lab.problem import UNHEARD, GuestLost, LabProblem
 from kmcl_model.stimuli import Settle
 
 PANIC = GuestLost("panic of the inner guest: sorry", is_hang=False)
@@ -31,6 +31,7 @@ class FakeLab:
         self.is_revivable = False
         self.fails = False
         self.rests = True
+        self.said: list[Any] = []
         self.broken = 0
         job = SimpleNamespace(number=5, parts=lambda limit: [(0, b'{"ready":true}\n')])
         self.guest = SimpleNamespace(start=lambda argv: job, resume=lambda number: job)
@@ -60,7 +61,7 @@ class FakeLab:
         self.asked.append((command, arguments))
         return {
             "hand-begin": 0,
-            "hand-settle": {"entries": [], "more": 0, "rests": self.rests},
+            "hand-settle": {"entries": self.said, "more": 0, "rests": self.rests},
         }.get(command)
 
 
@@ -159,6 +160,19 @@ def test_a_host_that_is_silent_as_well_leaves_the_guest_its_doubt() -> None:
             lose(lab, adapter, lost)
         lab.is_revivable = True
     lose(lab, adapter)
+
+
+def test_a_user_that_is_not_heard_is_never_a_verdict_on_the_guest() -> None:
+    lab = FakeLab(nested=False)
+    adapter = an_adapter(lab)
+    lab.said = [[0, "guest", "SAID", {}, f"{UNHEARD}: it has ended"]]
+    for _ in range(3):
+        session = adapter.open()
+        session.apply(Settle("settle"))
+        with pytest.raises(Hang, match="it has ended"):
+            session.take()
+
+    assert lab.retries == [f"played again: {UNHEARD}: it has ended"] * 3
 
 
 def test_on_the_machine_itself_a_loss_is_a_verdict_at_once() -> None:

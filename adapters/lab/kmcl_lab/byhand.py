@@ -38,6 +38,8 @@ _REFUSED: Final = "refused"
 def seen_of(sender: str, name: str, fields: Mapping[str, Any], note: str) -> Seen | None:
     """What an entry of the host's trace tells a session; None for what is not for it."""
     if name == "SAID":
+        if note:
+            return Gone("garbage", note)
         if "do" not in fields:
             return None
         return Returned(str(fields["by"]), str(fields["do"]), int(fields["errno"]))

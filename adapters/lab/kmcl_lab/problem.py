@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["GuestLost", "LabProblem"]
+from typing import Final
+
+__all__ = ["UNHEARD", "GuestLost", "LabProblem"]
+
+UNHEARD: Final = "the guest's user is not heard"
+"""Words about a program of ours in the guest: nobody else is to blame."""
 
 
 class LabProblem(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import threading
@@ -11,6 +10,7 @@ from typing import Final, NamedTuple
 
 from kmcl_adapters.host.host import HostState, VmbusHost
 from kmcl_lab.frames import FrameError, FrameReader, Kind, frame
+from kmcl_lab.problem import UNHEARD
 from kmcl_lab.vmm.machine import Machine, Program, Streams
 from kmcl_lab.vmm.state import MachineState, go_back, power_on_state, save
 
@@ -92,24 +92,46 @@ class Hosting:
         self._power_on = power_on_state(self.machine)
         self._job = 0
         self._said = FrameReader()
-        self._line = b""
+        self._line = self._errors = b""
 
     def hear(self, job: int) -> None:
         """Each line of JSON that this job of the agent says is an entry of the trace, in the exact
         order of all else that the guest does."""
-        self._said, self._line, self._job = FrameReader(seeking=False), b"", job
+        self._said, self._job = FrameReader(seeking=False), job
+        self._line = self._errors = b""
 
     def _from_guest(self, data: bytes) -> None:
         _write(self._descriptors.guest, data)
         if not self._job:
             return
-        with contextlib.suppress(FrameError, ValueError):
+        try:
             for kind, job, body in self._said.feed(data):
-                if job == self._job and kind == Kind.OUTPUT:
-                    *lines, self._line = (self._line + body).split(b"\n")
-                    with self.host.changed:
-                        for line in lines:
-                            self.host.note("guest", "SAID", json.loads(line))
+                if job == self._job:
+                    self._hear(kind, body)
+        except (FrameError, ValueError) as error:
+            self._unheard(str(error))
+
+    def _hear(self, kind: Kind, body: bytes) -> None:
+        """A frame of the job that is heard. Raises ValueError where it makes no sense."""
+        if kind == Kind.OUTPUT:
+            *lines, self._line = (self._line + body).split(b"\n")
+            said = [json.loads(line) for line in lines]
+            if not all(isinstance(one, dict) for one in said):
+                raise ValueError(f"no object: {lines}")
+            with self.host.changed:
+                for one in said:
+                    self.host.note("guest", "SAID", one)
+        elif kind == Kind.ERRORS:
+            self._errors = (self._errors + body)[-_LONGEST_LINE:]
+        elif kind == Kind.EXIT:
+            words = self._errors.decode("utf-8", "replace").strip().splitlines()[-1:]
+            self._unheard(" ".join(["it has ended", *words]))
+
+    def _unheard(self, why: str) -> None:
+        """From now on nobody knows what the guest's user does; the trace says so."""
+        self._job = 0
+        with self.host.changed:
+            self.host.note("guest", "SAID", {}, f"{UNHEARD}: {why}")
 
     def tell(self, data: bytes) -> None:
         """Input for the job that is heard."""
