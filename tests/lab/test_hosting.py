@@ -12,6 +12,8 @@ from kmcl_lab.frames import FrameReader, Kind, frame
 from kmcl_lab.hosting import program
 from kmcl_lab.hosting.program import Descriptors, Hosting
 from kmcl_lab.problem import UNHEARD
+from kmcl_lab.vmm.machine import Streams
+from kmcl_lab.watch import AGAIN
 
 
 class Guest:
@@ -37,14 +39,26 @@ class Guest:
             changed=threading.Condition(),
             note=lambda sender, name, fields, note="": self.said.append((fields, note)),
         )
-        monkeypatch.setattr(program, "Machine", lambda *_, **__: machine)
+
+        def make(_: object, streams: Streams, **__: object) -> SimpleNamespace:
+            self._console = streams.console
+            return machine
+
+        monkeypatch.setattr(program, "Machine", make)
         monkeypatch.setattr(program, "VmbusHost", lambda _: host)
         monkeypatch.setattr(program, "power_on_state", lambda _: None)
         monkeypatch.setattr(program, "save", lambda _: self.note("is copied"))
         monkeypatch.setattr(program, "go_back", lambda *_: self.note("goes back"))
         nothing: Any = None
-        descriptors = Descriptors(self._theirs.fileno(), self._theirs.fileno())
+        self.terminal, console = socket.socketpair()
+        self._sockets = (self.lab, self._theirs, self.terminal, console)
+        descriptors = Descriptors(self._theirs.fileno(), console.fileno())
         self.hosting = Hosting(nothing, descriptors, memory=1, processors=1)
+
+    def print(self, text: bytes) -> None:
+        """The guest's kernel writes to its serial port, byte by byte."""
+        for byte in text:
+            self._console(bytes([byte]))
 
     def say(self, *frames: bytes) -> list[tuple[dict[str, Any], str]]:
         """What the guest's agent says, of which job 5 is heard; the trace then."""
@@ -61,8 +75,8 @@ class Guest:
         self.note("is fed")
 
     def close(self) -> None:
-        self.lab.close()
-        self._theirs.close()
+        for one in self._sockets:
+            one.close()
 
 
 def test_frames_wait_while_a_moment_is_kept_or_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,3 +145,18 @@ def test_a_user_that_cannot_be_heard_any_more_is_told_once(
 
     assert fields == {}
     assert note.startswith(f"{UNHEARD}: {words}")
+
+
+def test_the_console_is_marked_where_the_guest_begins_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    guest = Guest(monkeypatch)
+    guest.hosting.save("here")
+    guest.print(b"Oops: 0002\nhalf a li")
+    guest.hosting.rewind("here")
+    guest.print(b"a line\n")
+    guest.hosting.reset()
+    said = guest.terminal.recv(1 << 16)
+    guest.close()
+
+    assert said.decode().splitlines() == ["Oops: 0002", "half a li", AGAIN, "a line", "", AGAIN]

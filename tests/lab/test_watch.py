@@ -2,7 +2,7 @@
 
 import pytest
 
-from kmcl_lab.watch import Limits, Lost, Stage, Watch
+from kmcl_lab.watch import AGAIN, Limits, Lost, Stage, Watch
 
 LIMITS = Limits(outer_boot=10.0, inner_boot=20.0, silence=5.0)
 
@@ -117,6 +117,45 @@ def test_a_guest_that_is_taken_back_is_not_lost_any_more() -> None:
     watch.console("console", b"nter dereference, address: 0\n", 14.2)
 
     assert watch.verdict(14.3) is None
+
+
+def test_what_a_console_says_late_does_not_count_against_the_next_life() -> None:
+    """Of a host that marks where it begins; twice taken back before the first mark comes."""
+    mark = f"{AGAIN}\n".encode()
+    watch = ready()
+    watch.reset(14.0, marked=True)
+    watch.console("console", PANIC[:60], 14.1)
+    watch.reset(14.2, marked=True)
+    watch.console("console", PANIC[60:] + mark + PANIC + mark, 14.3)
+    late = watch.verdict(14.4)
+    watch.console("console", PANIC, 14.5)
+
+    assert late is None
+    assert watch.verdict(14.6) == Lost(
+        "panic of the inner guest: sysrq triggered crash", False, True
+    )
+
+
+def test_a_kernel_that_is_older_than_the_last_reset_speaks_of_its_earlier_life() -> None:
+    watch = ready()
+    watch.reset(100.0)
+    watch.console("console", PANIC, 101.0)  # after 5.29 seconds
+    late = watch.verdict(101.0)
+    watch.console("console", PANIC.replace(b" 5.", b" 1."), 101.1)
+
+    assert late is None
+    assert watch.verdict(101.2) == Lost(
+        "panic of the inner guest: sysrq triggered crash", False, True
+    )
+
+
+def test_long_after_a_reset_clocks_may_have_gone_apart() -> None:
+    watch = ready()
+    watch.reset(100.0)
+    watch.alive(109.0)
+    watch.console("console", PANIC.replace(b" 5.", b"99."), 131.0)
+
+    assert watch.verdict(131.0) is not None
 
 
 def test_a_host_that_is_lost_cannot_be_taken_back() -> None:

@@ -109,7 +109,8 @@ class Boot:
         next word is hello."""
         with self._deciding:
             self._ready.clear()
-            self._watch.reset(time.monotonic())
+            marked = self._host == HostKind.PROGRAMMABLE
+            self._watch.reset(time.monotonic(), marked=marked)
             if self.is_revivable:
                 self.lost = None
             self.guest.forget("the guest was reset")

@@ -9,7 +9,10 @@ import re
 from enum import Enum
 from typing import Final, NamedTuple
 
-__all__ = ["LIMITS", "OUTER_READY", "Limits", "Lost", "Stage", "Watch"]
+__all__ = ["AGAIN", "LIMITS", "OUTER_READY", "Limits", "Lost", "Stage", "Watch"]
+
+AGAIN: Final = "kmcl-lab: the guest begins again"
+"""What our own host writes into the guest's console between two lives of it."""
 
 OUTER_READY: Final = "kmcl-lab: outer guest ready"
 _HOST_ENDED: Final = "kmcl-lab: the host has ended"
@@ -22,6 +25,11 @@ _FATAL: Final = (
     (re.compile(r"INFO: (task \S+ blocked for more than .*)"), "blocked task"),
 )
 _LONGEST_LINE: Final = 1000
+_UPTIME: Final = re.compile(r"\[\s*(\d+\.\d+)\]")
+_LATE_SECONDS: Final = 30.0
+"""After a reset; what comes later than that is not late."""
+_CLOCKS_SECONDS: Final = 2.0
+"""The guest's clock may be ahead of ours by so much meanwhile."""
 
 
 class Stage(Enum):
@@ -62,6 +70,8 @@ class Watch:
         self._partial: dict[str, str] = {}
         self._lost: Lost | None = None
         self._paused = False
+        self._born: float | None = None
+        self._marks = 0
 
     def console(self, source: str, data: bytes, now: float) -> None:
         """Bytes of a console: ``host`` (the outer guest's) or ``console`` (the inner one's)."""
@@ -75,10 +85,15 @@ class Watch:
         """The agent in the inner guest has said something."""
         self.stage, self._since = Stage.READY, now
 
-    def reset(self, now: float) -> None:
+    def reset(self, now: float, *, marked: bool = False) -> None:
         """The inner guest was told to boot again, or is taken back: what has become of it does not
-        matter any more."""
+        matter any more, nor what its console still says of that. ``marked``: until ``AGAIN`` comes;
+        else it is known by the kernel's time stamps, which begin anew."""
         self.stage, self._since = Stage.INNER_BOOTS, now
+        if marked:
+            self._marks += 1
+        else:
+            self._born = now
         self._partial.pop("console", None)
         if self._lost is not None and self._lost.is_inner:
             self._lost = None
@@ -113,11 +128,22 @@ class Watch:
                 self.stage, self._since = Stage.INNER_BOOTS, now
             elif line.startswith(_HOST_ENDED):
                 self._lose("the VMBus host has ended: " + line.removeprefix(_HOST_ENDED).strip())
+        elif self._is_late(line, now):
+            return
         guest = "outer" if source == "host" else "inner"
         for pattern, name in _FATAL:
             if match := pattern.search(line):
                 what = f"{name} of the {guest} guest: {match[1]}"
                 self._lose(what, is_inner=guest == "inner")
+
+    def _is_late(self, line: str, now: float) -> bool:
+        """Whether the inner guest said it in an earlier life."""
+        if line == AGAIN:
+            self._marks = max(0, self._marks - 1)
+        if self._marks or self._born is None or now - self._born > _LATE_SECONDS:
+            return self._marks > 0
+        uptime = _UPTIME.match(line)
+        return uptime is not None and float(uptime[1]) > now - self._born + _CLOCKS_SECONDS
 
     def _lose(self, what: str, *, is_inner: bool = False) -> None:
         if self._lost is None:

@@ -13,6 +13,7 @@ from kmcl_lab.frames import FrameError, FrameReader, Kind, frame
 from kmcl_lab.problem import UNHEARD
 from kmcl_lab.vmm.machine import Machine, Program, Streams
 from kmcl_lab.vmm.state import MachineState, go_back, power_on_state, save
+from kmcl_lab.watch import AGAIN
 
 from .control import CommandError
 
@@ -67,6 +68,11 @@ class _Lines:
             _write(self._descriptor, bytes(self._line))
             self._line.clear()
 
+    def mark(self) -> None:
+        """The guest begins again: what it has said so far is of before."""
+        _write(self._descriptor, bytes(self._line) + f"\n{AGAIN}\n".encode())
+        self._line.clear()
+
 
 class Hosting:
     """Both, connected; ``start`` runs them. ``memory``: of the guest, in MiB."""
@@ -75,8 +81,8 @@ class Hosting:
         self, program: Program, descriptors: Descriptors, *, memory: int, processors: int
     ) -> None:
         self._descriptors = descriptors
-        console = _Lines(descriptors.console)
-        streams = Streams(console, self._from_guest)
+        self._console = _Lines(descriptors.console)
+        streams = Streams(self._console, self._from_guest)
         self.machine = Machine(program, streams, memory=memory, processors=processors)
         self.host = VmbusHost(self.machine)
         self.machine.owner = self.host
@@ -182,6 +188,7 @@ class Hosting:
         self.host.machine_reset()
         with self.feeding:
             go_back(self.machine, self._power_on)
+        self._console.mark()
         self.go_on()
 
     def save(self, name: str) -> None:
@@ -225,6 +232,7 @@ class Hosting:
             self._job = 0
             self.host.restore(moment.host)
             go_back(self.machine, moment.machine, changed)
+        self._console.mark()
         hello = {"moment": name}
         _write(self._descriptors.guest, frame(Kind.HELLO, 0, json.dumps(hello).encode()))
         self.go_on()
