@@ -2,6 +2,7 @@
 
 import errno
 import os
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,15 +14,20 @@ from kmcl_adapters.uio.mutants import parts_of
 from kmcl_conformance.cli.lab_provoke import (
     PROFILE,
     PROVOCATIONS,
+    code_of,
     conversations,
+    provoke,
     unended,
     words_of,
 )
+from kmcl_conformance.cli.output import Code
 from kmcl_conformance.sequence import Outcome, replay
+from kmcl_lab.adapter import Hang
+from kmcl_lab.problem import GuestLost, LabProblem
 from kmcl_lab.provoke import MARK, Provoking, provoked
-from kmcl_model.events import Enter
+from kmcl_model.events import Enter, Event, Lost
 from kmcl_model.status import STATUS_UNSUCCESSFUL
-from kmcl_model.stimuli import Invoke, Settle
+from kmcl_model.stimuli import Invoke, Settle, Stimulus
 
 
 def test_the_mark_stands_before_the_first_disable() -> None:
@@ -93,7 +99,7 @@ def test_only_the_mark_itself_unbinds() -> None:
 
 
 def test_what_came_of_it_is_one_line() -> None:
-    told: dict[str, Any] = {"conversation": "two waiters", "handlers": [], "kernel": []}
+    told: dict[str, Any] = {"conversation": "two waiters", "kernel": [], "inconclusive": ""}
 
     assert words_of(told | {"failure": []}) == (
         "unbound under two waiters: the endpoint behaves as it must"
@@ -102,3 +108,92 @@ def test_what_came_of_it_is_one_line() -> None:
         "unbound under two waiters: the endpoint behaves not as it must: late; "
         "the guest's kernel: BUG: one"
     )
+    assert words_of(told | {"failure": [], "inconclusive": "panic of the inner guest: x"}) == (
+        "unbound under two waiters: inconclusive: panic of the inner guest: x"
+    )
+
+
+class Machines:
+    """A lab whose guest is lost in conversation number ``loses``, in the way ``lost`` says; others
+    are started, or not, if ``last``."""
+
+    def __init__(
+        self, monkeypatch: pytest.MonkeyPatch, loses: int, *, shows: bool, last: bool = False
+    ) -> None:
+        self._driver = Driver(monkeypatch)
+        self._loses, self._shows, self._last = loses, shows, last
+        self.played = 0
+        self.lost: GuestLost | None = None
+        self.done: list[str] = []
+        none = SimpleNamespace(output=b"")
+        self.guest = SimpleNamespace(run=lambda _: none)
+
+    def adapter(self, _: object) -> Any:
+        self.played += 1
+        adapter = Provoking(HostedAdapter(parts_of("")), self._driver.unbind)
+        return LosingAdapter(adapter, self) if self.played == self._loses else adapter
+
+    def lose(self) -> list[Event]:
+        self.lost = GuestLost("kernel fault of the inner guest: x", is_hang=False)
+        if not self._shows:
+            raise Hang("lab: kernel fault of the inner guest: x")
+        return [Lost("lost", "crash", "exit code 125")]
+
+    def reset(self) -> None:
+        self.done.append("reset")
+
+    def restart(self, why: str) -> None:
+        self.done.append(f"restart: {why}")
+        if self._last:
+            raise LabProblem("no machine")
+        self.lost = None
+
+
+class LosingAdapter:
+    """An adapter whose guest is lost when it is unbound."""
+
+    def __init__(self, adapter: Any, machines: Machines) -> None:
+        self.describe, self.close = adapter.describe, adapter.close
+        self._adapter = adapter
+        self._machines = machines
+
+    def open(self) -> Any:
+        session = self._adapter.open()
+        apply, take = session.apply, session.take
+
+        def watch(stimulus: Stimulus) -> None:
+            apply(stimulus)
+            if stimulus is MARK:
+                session.take = self._machines.lose
+
+        session.apply, session.take = watch, take
+        return session
+
+
+@pytest.mark.parametrize("shows", [True, False], ids=["as a loss", "as a doubt"])
+def test_a_guest_that_is_lost_makes_its_conversation_inconclusive_and_no_other(
+    shows: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines: Any = Machines(monkeypatch, 2, shows=shows)
+    told = provoke(machines, machines.adapter)
+    reasons = [one["inconclusive"] for one in told]
+
+    assert reasons == ["", "kernel fault of the inner guest: x", ""]
+    assert [one["failure"] for one in told] == [[], [], []]
+    assert machines.done == ["reset", f"restart: {reasons[1]}", "reset"]
+    assert code_of(Code.CONFORMING, told) is Code.UNJUDGED
+    assert code_of(Code.VIOLATIONS, told) is Code.VIOLATIONS
+    assert code_of(Code.CONFORMING, told[:1]) is Code.CONFORMING
+
+
+def test_without_machines_what_was_found_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    machines: Any = Machines(monkeypatch, 2, shows=True, last=True)
+    told = provoke(machines, machines.adapter)
+
+    assert [one["conversation"] for one in told] == [*PROVOCATIONS]
+    assert [one["inconclusive"] for one in told] == [
+        "",
+        "kernel fault of the inner guest: x",
+        "no machine",
+    ]
+    assert machines.played == 2

@@ -35,7 +35,7 @@ from .budget import length_of, sequences_of
 from .campaigns import conclude, profile_of, run_for
 from .lab_bench import Pace, bench, figures_of
 from .lab_check import check_defects, in_the_lab
-from .lab_provoke import provoke, words_of
+from .lab_provoke import code_of, provoke, words_of
 from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
 from .surroundings import with_surroundings
@@ -232,8 +232,7 @@ def _certify(
             *(f"         {words_of(told)}" for told in provoked),
             f"         {path}",
         )
-        is_broken = any(told["failure"] for told in provoked)
-        return max(code, Code.VIOLATIONS) if is_broken else code
+        return code_of(Code(code), provoked)
     except CampaignError as error:
         raise Problem(str(error)) from error
     finally:

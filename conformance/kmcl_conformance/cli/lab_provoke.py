@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from kmcl_adapters import Adapter, AdapterError
 from kmcl_conformance.plan import Plan
 from kmcl_conformance.profiles import PROFILES
 from kmcl_conformance.sequence import replay
 from kmcl_lab.lab import Lab
+from kmcl_lab.problem import LabProblem
 from kmcl_lab.provoke import kernel_complaints, provoked, provoking
 from kmcl_model.api import COMPLETION_ROUTINE
 from kmcl_model.events import Call, Enter, Event, Return
 from kmcl_model.status import is_success
 from kmcl_model.stimuli import Stimulus
 
-__all__ = ["PROFILE", "PROVOCATIONS", "conversations", "provoke", "unended", "words_of"]
+from .output import Code
+
+__all__ = ["PROFILE", "PROVOCATIONS", "code_of", "conversations", "provoke", "unended", "words_of"]
 
 PROVOCATIONS: Final = (
     "pause while processing, from the client",
@@ -57,29 +61,74 @@ def unended(events: Iterable[Event]) -> list[str]:
     return [*flying]
 
 
-def provoke(running: Lab) -> list[dict[str, Any]]:
-    """Play each, on a guest that is started afresh after it; what came of it. Raises LabProblem."""
-    told = []
+def provoke(running: Lab, make: Callable[[Lab], Adapter] = provoking) -> list[dict[str, Any]]:
+    """Play each, on a guest that is started afresh after it; what came of it. Where the guest is
+    lost on the way nothing can be said of the endpoint: ``inconclusive`` tells why."""
+    told, gone = [], ""
     for name, stimuli in conversations().items():
-        adapter = provoking(running)
-        try:
-            outcome = replay(adapter, PROFILE.specification(), stimuli)
-            complaints = kernel_complaints(running)
-        finally:
-            adapter.close()
-        running.reset()
-        failure = outcome.failure
-        words = [broken.words for broken in failure.broken] if failure is not None else []
-        words += [f"{packet} has never ended" for packet in unended(outcome.events)]
-        handlers = [e.activation for e in outcome.events if isinstance(e, Enter)]
-        told.append(
-            {"conversation": name, "handlers": handlers, "kernel": complaints, "failure": words}
-        )
+        found: dict[str, Any] = {"handlers": [], "kernel": [], "failure": [], "inconclusive": gone}
+        found["conversation"] = name
+        told.append(found)
+        if not gone:
+            found |= _played(running, stimuli, make)
+            gone = _started_afresh(running)
     return told
+
+
+def _played(
+    running: Lab, stimuli: tuple[Stimulus, ...], make: Callable[[Lab], Adapter]
+) -> dict[str, Any]:
+    adapter = make(running)
+    try:
+        outcome = replay(adapter, PROFILE.specification(), stimuli)
+    except (AdapterError, LabProblem) as problem:
+        return {"inconclusive": str(running.lost or problem)}
+    finally:
+        adapter.close()
+    failure = outcome.failure
+    if failure is not None and failure.event[0] == "lost" and running.lost is not None:
+        return {"inconclusive": str(running.lost)}
+    words = [broken.words for broken in failure.broken] if failure is not None else []
+    words += [f"{packet} has never ended" for packet in unended(outcome.events)]
+    handlers = [e.activation for e in outcome.events if isinstance(e, Enter)]
+    try:
+        complaints = kernel_complaints(running)
+    except LabProblem as problem:
+        complaints = [str(problem)]
+    return {"handlers": handlers, "kernel": complaints, "failure": words}
+
+
+def _started_afresh(running: Lab) -> str:
+    """What the kernel keeps of such a channel is not the next conversation's business. Why there
+    is no guest any more; empty where there is."""
+    lost: LabProblem | None = running.lost
+    if lost is None:
+        try:
+            running.reset()
+        except LabProblem as problem:
+            lost = problem
+    if lost is not None:
+        try:
+            running.restart(str(lost))
+        except LabProblem as problem:
+            return str(problem)
+    return ""
 
 
 def words_of(told: dict[str, Any]) -> str:
     """One line for people."""
+    under = f"unbound under {told['conversation']}: "
+    if told["inconclusive"]:
+        return f"{under}inconclusive: {told['inconclusive']}"
     verdict = f"not as it must: {'; '.join(told['failure'])}" if told["failure"] else "as it must"
     kernel = f"; the guest's kernel: {told['kernel'][0]}" if told["kernel"] else ""
-    return f"unbound under {told['conversation']}: the endpoint behaves {verdict}{kernel}"
+    return f"{under}the endpoint behaves {verdict}{kernel}"
+
+
+def code_of(campaign: Code, told: Iterable[dict[str, Any]]) -> Code:
+    """The exit code of both: what was violated stands, whatever could not be judged."""
+    codes = {campaign}
+    for one in told:
+        codes |= {Code.VIOLATIONS} if one["failure"] else set()
+        codes |= {Code.UNJUDGED} if one["inconclusive"] else set()
+    return Code.VIOLATIONS if Code.VIOLATIONS in codes else max(codes)
