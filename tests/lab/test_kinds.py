@@ -45,13 +45,6 @@ def said(lab: Lab, script: str) -> str:
     return lab.guest.run(["sh", "-c", script]).output.decode().strip()
 
 
-def device_of(lab: Lab, instance: str) -> str:
-    """The node of a device, as soon as the driver has it."""
-    folder = f"/sys/bus/vmbus/devices/{instance}/uio"
-    wait = f"i=0; while [ ! -e {folder} ] && [ $i -lt 500 ]; do usleep 20000; i=$((i+1)); done"
-    return f"/dev/{said(lab, f'{wait}; ls {folder}')}"
-
-
 def entries(lab: Lab) -> int:
     return int(lab.ask_host("figures")["trace"])
 
@@ -90,7 +83,7 @@ def test_two_processors_boot_and_both_are_interrupted(images: Images, tmp_path: 
 
 def test_the_guest_signals_a_monitored_channel_by_its_bit(lab: Lab, relid: int) -> None:
     offered = lab.ask_host("offer", class_id=TEST_CLASS, monitor=37)
-    device = device_of(lab, offered["instance"])
+    device = lab.bind(offered["instance"])
     number = said(lab, f"cat /sys/bus/vmbus/devices/{offered['instance']}/channels/*/monitor_id")
     talk = Conversation(lab, device)
     since = entries(lab)
@@ -111,7 +104,7 @@ def test_bits_of_two_channels_in_one_word_do_not_lose_each_other(lab: Lab, relid
     """Guest and host change the word at the same time; a bit that is lost is a request that
     nobody answers, since neither end looks without a signal."""
     offers = [lab.ask_host("offer", class_id=TEST_CLASS, monitor=n) for n in (37, 38)]
-    talks = [Conversation(lab, device_of(lab, offer["instance"])) for offer in offers]
+    talks = [Conversation(lab, lab.bind(offer["instance"])) for offer in offers]
     for offer in offers:
         lab.ask_host("answer", relid=offer["relid"])
     since = entries(lab)

@@ -258,7 +258,7 @@ class BothAdapter:
                 self.lab.ask_host("rescind", relid=told["relid"])
                 self.lab.ask_host("wait-for", name="RELID_RELEASED", child_relid=told["relid"])
                 told = self._offer()
-        self._bind()
+        self.lab.bind(self._instance)
         client = ClientEnd(self.lab, self._instance)
         self.lab.ask_host("rescind", relid=told["relid"])
         self.lab.ask_host(
@@ -275,18 +275,6 @@ class BothAdapter:
         offer = {"class_id": TEST_CLASS, "instance": self._instance} | self._more
         told: dict[str, Any] = self.lab.ask_host("offer", **offer)
         return told
-
-    def _bind(self) -> None:
-        folder = f"/sys/bus/vmbus/devices/{self._instance}/uio"
-        self.lab.guest.run(
-            [
-                "sh",
-                "-c",
-                f"echo {TEST_CLASS} > /sys/bus/vmbus/drivers/uio_hv_generic/new_id 2>/dev/null; "
-                f"i=0; while [ ! -e {folder} ] && [ $i -lt 500 ]; do usleep 20000; "
-                "i=$((i+1)); done; true",
-            ]
-        )
 
     def _check_clocks(self, client: ClientEnd) -> None:
         """Ask one end between two readings of the other."""

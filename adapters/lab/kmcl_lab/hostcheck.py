@@ -76,13 +76,6 @@ class Conversation:
             pass
 
 
-_BIND: Final = (
-    f"echo {TEST_CLASS} > /sys/bus/vmbus/drivers/uio_hv_generic/new_id 2>/dev/null; i=0; "
-    'while [ -z "$(ls /sys/class/uio)" ] && [ $i -lt 500 ]; do usleep 20000; i=$((i+1)); done'
-)
-"""The driver takes devices of our class; until one is there."""
-
-
 def _expect(found: object, wanted: object, what: str) -> None:
     if found != wanted:
         raise LabProblem(f"{what}: {found}, expected {wanted}")
@@ -90,11 +83,6 @@ def _expect(found: object, wanted: object, what: str) -> None:
 
 def _entries(lab: Lab) -> int:
     return int(lab.ask_host("figures")["trace"])
-
-
-def _wait_for_device(lab: Lab, device: str) -> None:
-    code = f"i=0; while [ ! -e {device} ] && [ $i -lt 500 ]; do usleep 20000; i=$((i+1)); done"
-    lab.guest.run(["sh", "-c", f"{code}; [ -e {device} ]"])
 
 
 def _exchange(lab: Lab, talk: Conversation, relid: int) -> None:
@@ -125,7 +113,7 @@ def check_host(lab: Lab, rewinds: int = 5) -> dict[str, Any]:
     if "seconds" not in found:
         raise LabProblem(f"round trips: {found}")
     figures["request_and_completion"] = round(found["seconds"], 5)
-    figures |= _rescind_and_offer_again(lab, talk, device, relid, instance)
+    figures |= _rescind_and_offer_again(lab, talk, relid, instance)
     started = time.monotonic()
     lab.save(_MOMENT)
     figures["save"] = _since(started)
@@ -148,7 +136,7 @@ def offer_again(lab: Lab, count: int) -> dict[str, Any]:
         lab.ask_host("rescind", relid=relid)
         lab.ask_host("wait-for", name="RELID_RELEASED", since=since, child_relid=relid)
         relid = lab.ask_host("offer", class_id=TEST_CLASS, instance=instance)["relid"]
-        _wait_for_device(lab, device)
+        device = lab.bind(instance)
     seconds = time.monotonic() - started
     after = _kept(lab)
     talk = Conversation(lab, device)
@@ -205,13 +193,12 @@ def _present(lab: Lab) -> tuple[str, dict[str, Any]]:
             lab.ask_host("wait-for", name="RELID_RELEASED", child_relid=channel["relid"])
     if not lab.ask_host("channels"):
         lab.ask_host("offer", class_id=TEST_CLASS)
-    lab.guest.run(["sh", "-c", _BIND])
     (channel,) = lab.ask_host("channels")
-    return lab.bind(TEST_CLASS), channel
+    return lab.bind(channel["instance"]), channel
 
 
 def _rescind_and_offer_again(
-    lab: Lab, talk: Conversation, device: str, relid: int, instance: str
+    lab: Lab, talk: Conversation, relid: int, instance: str
 ) -> dict[str, float]:
     talk.begin("wait", limit=_SECONDS)
     since, started = _entries(lab), time.monotonic()
@@ -224,7 +211,7 @@ def _rescind_and_offer_again(
     figures = {"rescind": _since(started)}
     started = time.monotonic()
     again = lab.ask_host("offer", class_id=TEST_CLASS, instance=instance)
-    _wait_for_device(lab, device)
+    device = lab.bind(instance)
     figures["offer"] = _since(started)
     if again["relid"] == relid:
         raise LabProblem("the instance came back under the id that it had")

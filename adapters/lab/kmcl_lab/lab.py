@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from kmcl_adapters.host.channel import TEST_CLASS
 
+from .binding import bind
 from .boot import Boot
 from .channel import Channel
 from .images import Images
@@ -220,19 +221,10 @@ class Lab:
         else:
             raise LabProblem("there is no machine around host and guest: they are not nested")
 
-    def bind(self, device_class: str = "") -> str:
-        """Give the device to ``uio_hv_generic``; the path of its node, ``/dev/uioN``. By default
-        it is the one that the host offers."""
-        device_class = device_class or _DEVICES[self.host]
-        script = (
-            f"echo {device_class} > /sys/bus/vmbus/drivers/uio_hv_generic/new_id 2>/dev/null; "
-            "ls /sys/class/uio"
-        )
-        done = self.guest.run(["sh", "-c", script])
-        nodes = done.output.decode().split()
-        if not nodes:
-            raise LabProblem(f"no VMBus device of class {device_class} in the guest")
-        return f"/dev/{nodes[0]}"
+    def bind(self, instance: str = "") -> str:
+        """Give a device of the class that the host offers to ``uio_hv_generic``, or that very
+        instance; the path of its node, ``/dev/uioN``, as soon as it is there."""
+        return bind(self.guest, _DEVICES[self.host], instance)
 
     def account(self) -> Account:
         """What a report says about this lab, also when its machines are lost and no others could
