@@ -1,11 +1,14 @@
 """The bench of the lab: cycles in the guest, growth at the host, and the table of figures."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from kmcl_conformance.cli.lab_bench import figures_of
-from kmcl_lab import cycles, hostcheck
+from kmcl_conformance.cli import lab_bench
+from kmcl_conformance.cli.lab_bench import leak_line, rows_of
+from kmcl_lab import cycles, hostcheck, measure
+from kmcl_lab.machine import HostKind
 from kmcl_lab.wire import COMPLETION, COMPLETION_REQUESTED, Packet
 
 
@@ -84,6 +87,36 @@ def test_a_thousand_cycles_show_what_the_host_does_not_give_back(
     assert found["guest_bytes_lost_a_cycle"] == round(-1.024 * more.get("guest_free_kib", 0))
 
 
+@pytest.mark.parametrize("host", [*HostKind])
+@pytest.mark.parametrize(
+    ("cycles", "leaks", "words"),
+    [(9, None, "too few cycles to tell; it takes 10"), (10, True, "YES"), (100, False, "none")],
+)
+def test_of_few_cycles_nothing_is_said(
+    host: HostKind, cycles: int, leaks: bool | None, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight descriptors more: something may move by itself, or go with every cycle."""
+    more = HELD | {"guest_files": 8, "process_kib": 7, "process_descriptors": 6}
+    held = [more, more | {"descriptors": 21, "process_descriptors": 14}] * 2
+    ends = {"before": held[0], "after": held[1]}
+    monkeypatch.setattr(hostcheck, "_kept", lambda _: held.pop(0))
+    monkeypatch.setattr(hostcheck, "printed_by", lambda *_: ends | {"cycles_per_second": 9.0})
+    monkeypatch.setattr(hostcheck, "_present", lambda _: ("/dev/uio0", {"relid": 3}))
+    monkeypatch.setattr(lab_bench, "offer_again", lambda *_: {"offers": {"leaks": []}})
+    monkeypatch.setattr(lab_bench, "check_host", lambda _: {})
+    monkeypatch.setattr(lab_bench, "_judge_some", lambda *_: None)
+    monkeypatch.setattr(lab_bench, "BothAdapter", lambda *_, **__: None)
+    monkeypatch.setattr(lab_bench, "in_the_lab", lambda _: lambda _: None)
+    monkeypatch.setattr(measure, "printed_by", lambda *_: ends | {"cycles": cycles})
+    nothing: Any = SimpleNamespace(
+        host=host, rewind=lambda _: None, ask_host=lambda *_, **__: None, bind=lambda: ""
+    )
+    found = lab_bench.bench(nothing, cycles, lab_bench.Pace(0.0))
+
+    assert found["leaks"] is leaks
+    assert leak_line(found).startswith(f"leaks: {words}")
+
+
 def test_the_table_says_which_targets_are_met() -> None:
     growth = {"growth": {"kib": 1240, "descriptors": 0}}
     measured: dict[str, Any] = {
@@ -94,7 +127,7 @@ def test_the_table_says_which_targets_are_met() -> None:
         "cycles": growth | {"cycles": 1000, "cycles_per_second": 4.9},
         "offers": growth | {"offers": 1000, "seconds_each": 1.02},
     }
-    met = {figure.name: figure.met() for figure in figures_of(measured)}
+    met = {figure.name: figure.met() for figure in rows_of(measured)}
 
     assert [name for name, good in met.items() if good is False] == [
         "open, exchange, close: 1,000 cycles"
@@ -113,7 +146,7 @@ def test_qemu_as_the_host_has_figures_of_its_own() -> None:
         "cycles": 1000,
         "seconds": 40.0,
     }
-    first, *_, last = figures_of(measured)
+    first, *_, last = rows_of(measured)
 
     assert (first.target, first.met()) == (60, False)
     assert (last.name, last.values) == ("opening and closing", (25.0,))

@@ -14,9 +14,9 @@ from kmcl_adapters.host.channel import TEST_CLASS, State
 
 from .channel import Job
 from .frames import Kind
-from .growth import leaks_of
+from .growth import LEAST_WORK, leaks_of
 from .lab import Lab
-from .measure import figures_of, has_leaked
+from .measure import has_leaked, printed_by
 from .problem import LabProblem
 from .wire import COMPLETION
 
@@ -152,9 +152,9 @@ def exchange_in_cycles(lab: Lab, count: int) -> dict[str, Any]:
     device, channel = _present(lab)
     lab.ask_host("answer", relid=channel["relid"])
     command = ["python3", "-m", "kmcl_lab.cycles", device]
-    figures_of(lab, [*command, str(_WARM_UP * 10), "exchange"])  # until the trace is full
+    printed_by(lab, [*command, str(_WARM_UP * 10), "exchange"])  # until the trace is full
     before = _kept(lab)
-    figures = figures_of(lab, [*command, str(count), "exchange"])
+    figures = printed_by(lab, [*command, str(count), "exchange"])
     after = _kept(lab)
     own = {"before": figures.pop("before"), "after": figures.pop("after")}
     figures |= _growth(before, after, count)
@@ -165,14 +165,14 @@ def exchange_in_cycles(lab: Lab, count: int) -> dict[str, Any]:
 
 def _growth(before: dict[str, int], after: dict[str, int], count: int) -> dict[str, Any]:
     """What host and guest hold more than before; what the guest's kernel has lost is told, and is
-    nobody's fault here."""
+    nobody's fault here. ``leaks``: None where the count is too small to tell."""
     lost = before["guest_free_kib"] - after["guest_free_kib"]
     return {
         "before": before,
         "after": after,
         "growth": {name: after[name] - before[name] for name in before},
         "guest_bytes_lost_a_cycle": round(lost * 1024 / count),
-        "leaks": leaks_of(before, after, count, _KIB_EACH),
+        "leaks": leaks_of(before, after, count, _KIB_EACH) if count >= LEAST_WORK else None,
     }
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from .growth import LEAST_WORK
 from .lab import Lab
 from .problem import LabProblem
 
-__all__ = ["LEAK_BYTES", "figures_of", "has_leaked", "measure"]
+__all__ = ["LEAK_BYTES", "has_leaked", "measure", "printed_by"]
 
 LEAK_BYTES: Final = 512
 """A cycle that costs us more memory than this on average leaks: less than a page in each, and
@@ -20,14 +21,15 @@ _LIMIT_SECONDS: Final = 600.0
 
 def measure(lab: Lab, cycles: int) -> dict[str, Any]:
     """Run ``kmcl_lab.cycles`` in the guest. Raises LabProblem with what it said."""
-    figures = figures_of(lab, ["python3", "-m", "kmcl_lab.cycles", lab.bind(), str(cycles)])
+    figures = printed_by(lab, ["python3", "-m", "kmcl_lab.cycles", lab.bind(), str(cycles)])
     lost = figures["before"]["guest_free_kib"] - figures["after"]["guest_free_kib"]
     figures["guest_bytes_lost_a_cycle"] = round(lost * 1024 / cycles)
     return figures | {"leaks": has_leaked(figures)}
 
 
-def figures_of(lab: Lab, command: list[str]) -> dict[str, Any]:
-    """What a command in the guest prints, one JSON object. Raises LabProblem with what it said."""
+def printed_by(lab: Lab, command: list[str]) -> dict[str, Any]:
+    """The figures that a command in the guest prints, one JSON object. Raises LabProblem with what
+    it said."""
     done = lab.guest.run(command, limit=_LIMIT_SECONDS)
     if done.code:
         words = done.errors.decode("utf-8", "replace").strip().splitlines()[-1:]
@@ -36,12 +38,15 @@ def figures_of(lab: Lab, command: list[str]) -> dict[str, Any]:
     return figures
 
 
-def has_leaked(figures: dict[str, Any]) -> bool:
-    """Whether memory, descriptors or files went with the cycles on our side of the driver.
+def has_leaked(figures: dict[str, Any]) -> bool | None:
+    """Whether memory, descriptors or files went with the cycles on our side of the driver; None
+    where there were too few to tell.
 
     What the guest's kernel loses is a figure of its own, ``guest_bytes_lost_a_cycle``.
     """
     before, after, cycles = figures["before"], figures["after"], figures["cycles"]
+    if cycles < LEAST_WORK:
+        return None
     grown_bytes = (after["process_kib"] - before["process_kib"]) * 1024
     if grown_bytes > LEAK_BYTES * cycles + SETTLING_BYTES:
         return True

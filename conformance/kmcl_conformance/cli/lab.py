@@ -33,7 +33,7 @@ from kmcl_reports.terminal import kill_matrix
 
 from .budget import length_of, sequences_of
 from .campaigns import conclude, profile_of, run_for
-from .lab_bench import Pace, bench, figures_of
+from .lab_bench import Pace, bench, leak_line, rows_of
 from .lab_check import check_defects, in_the_lab
 from .lab_provoke import code_of, provoke, words_of
 from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
@@ -311,14 +311,16 @@ def _bench(
     opening and closing without a leak.
 
     With --host programmable: what our host can do, step by step, and how long each takes; cycles of
-    opening, exchanging and closing; offers of the same device again. A leak ends in exit code 1.
+    opening, exchanging and closing; offers of the same device again. A leak ends in exit code 1;
+    of fewer than ten cycles nothing is said.
     """
     pace = Pace(time.monotonic())
     screen = Screen(quiet=quiet, as_json=False)
     with _as_problem(), _lab(cache, kernel, host, out, quiet) as it:
         figures = bench(it, cycles, pace)
         path = it.write_account(figures)
-    screen.show(table(figures_of(figures)), json.dumps(figures, indent=2), str(path))
+    rows = table(rows_of(figures))
+    screen.show(rows, leak_line(figures), json.dumps(figures, indent=2), str(path))
     return Code.VIOLATIONS if figures["leaks"] else Code.CONFORMING
 
 

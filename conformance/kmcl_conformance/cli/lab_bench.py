@@ -11,6 +11,7 @@ from kmcl_conformance.figure import Figure
 from kmcl_conformance.plan import Plan
 from kmcl_conformance.profiles import PROFILES, choose
 from kmcl_lab.both import BothAdapter
+from kmcl_lab.growth import LEAST_WORK
 from kmcl_lab.hostcheck import check_host, exchange_in_cycles, offer_again
 from kmcl_lab.lab import Lab
 from kmcl_lab.machine import HostKind
@@ -18,7 +19,7 @@ from kmcl_lab.measure import measure
 
 from .lab_check import in_the_lab
 
-__all__ = ["JUDGED", "Pace", "bench", "figures_of"]
+__all__ = ["JUDGED", "Pace", "bench", "leak_line", "rows_of"]
 
 JUDGED: Final = 20
 """Sequences whose speed is measured."""
@@ -47,7 +48,8 @@ class Pace:
 
 
 def bench(running: Lab, cycles: int, pace: Pace) -> dict[str, Any]:
-    """Measure what this lab can do; ``leaks``: whether anything leaked. Raises LabProblem."""
+    """Measure what this lab can do; ``leaks``: whether anything leaked, None where the cycles are
+    too few to tell. Raises LabProblem."""
     if running.host == HostKind.QEMU:
         _judge_some(in_the_lab(running)(""), pace)
         return measure(running, cycles) | pace.figures()
@@ -57,7 +59,8 @@ def bench(running: Lab, cycles: int, pace: Pace) -> dict[str, Any]:
     running.rewind("bound")
     figures |= exchange_in_cycles(running, cycles)
     figures |= offer_again(running, cycles)
-    figures["leaks"] = any(figures[name]["leaks"] for name in ("cycles", "offers"))
+    leaks = [figures[name]["leaks"] for name in ("cycles", "offers")]
+    figures["leaks"] = None if None in leaks else any(leaks)
     return figures | pace.figures()
 
 
@@ -74,7 +77,14 @@ def _judge_some(adapter: Any, pace: Pace) -> None:
         adapter.close()
 
 
-def figures_of(measured: Mapping[str, Any]) -> list[Figure]:
+def leak_line(measured: Mapping[str, Any]) -> str:
+    """What is to be said of leaks."""
+    if measured["leaks"] is None:
+        return f"leaks: too few cycles to tell; it takes {LEAST_WORK} at least (--cycles)"
+    return "leaks: YES, see below" if measured["leaks"] else "leaks: none"
+
+
+def rows_of(measured: Mapping[str, Any]) -> list[Figure]:
     """As rows of a table."""
     ours = "rewind" in measured
     found = [

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 from kmcl_adapters.host.bus import HostBus
 from kmcl_adapters.host.channel import HostChannel, HostOffer, State
 from kmcl_adapters.host.end import MASK, StampedEnd
-from kmcl_adapters.host.machine import PAGE
 from kmcl_adapters.host.raw import RawEnd
 from kmcl_adapters.host.rules import Rule
 from kmcl_adapters.uio.atomics import Atomics
@@ -82,13 +79,9 @@ class HostCommands:
         return {"running": running, "status": "running" if running else "paused"}
 
     def figures(self) -> dict[str, Any]:
-        """What was counted."""
-        machine = self._hosting.machine
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        """What was counted; what is held is told by ``resources``."""
         return {
-            "resident_kib": pages * PAGE // 1024,
-            "descriptors": len(os.listdir("/proc/self/fd")),
-            "exits": [vcpu.exits for vcpu in machine.vcpus],
+            "exits": [vcpu.exits for vcpu in self._hosting.machine.vcpus],
             "slot_busy": self._host.slot.busy,
             "resets": self._hosting.resets,
             "stalls": list(self._hosting.stalls),
