@@ -206,6 +206,39 @@ def test_changed_sources_make_other_images(
     assert not first.folder.exists()  # the same kernel: nobody needs the old ones
 
 
+def test_older_images_are_kept_while_a_lab_holds_them(
+    tmp_path: Path, apt: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = images.build(tmp_path)
+    source = tmp_path / "source.py"
+    monkeypatch.setattr("kmcl_lab.trees.sources", lambda: [source])
+    held = [images.hold(first.folder) for _ in range(2)]
+    told: list[str] = []
+    kept = []
+    for text in ("one", "two", "three"):
+        source.write_text(text)
+        images.build(tmp_path, tell=told.append)
+        kept.append(first.folder.exists())
+        if held:
+            os.close(held.pop())
+
+    assert kept == [True, True, False]
+    assert told.count(f"older images are kept, a lab runs them: {first.folder}") == 2
+    with pytest.raises(LabProblem, match=r"No such file or directory: run kmcl lab build again$"):
+        images.hold(first.folder)
+
+
+def test_images_that_go_while_they_are_asked_for_are_not_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = some_images(tmp_path / "made")
+    monkeypatch.setattr(
+        "kmcl_lab.images.fcntl.flock", lambda *_: (folder / "manifest.json").unlink()
+    )
+    with pytest.raises(LabProblem, match=r"removed: run kmcl lab build again$"):
+        images.hold(folder)
+
+
 @pytest.mark.parametrize(
     ("version", "words"),
     [

@@ -1,5 +1,6 @@
 """The lab with an emulator that the tests wrote: it boots, panics, hangs or ends as told."""
 
+import fcntl
 import json
 import shutil
 import socket
@@ -87,6 +88,7 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
 
     def lab(words: str, told: list[str] | None = None, limits: Limits = LIMITS) -> Lab:
         mode.write_text(words)
+        (tmp_path / "manifest.json").touch()
         images = Images(tmp_path, {"kernel": "9"})
         tell = (told if told is not None else []).append
         return Lab(images, tmp_path / "out", choice=NESTED, limits=limits, tell=tell)
@@ -106,6 +108,29 @@ def test_a_lab_runs_commands_and_keeps_an_account(make: Make, tmp_path: Path) ->
     assert told == [NESTED.why]
     assert json.loads(path.read_text())["figures"] == {"figure": 1}
     assert (tmp_path / "out/boot-1/host.log").read_bytes().startswith(b"kmcl-lab: outer guest")
+
+
+def test_a_lab_holds_its_images_from_start_to_close(make: Make, tmp_path: Path) -> None:
+    def is_held() -> bool:
+        with (tmp_path / "manifest.json").open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    lab = make("boot boot end")
+    before = is_held()
+    lab.start()
+    started = is_held()
+    lab.restart("silence")
+    restarted = is_held()
+    lab.close()
+    closed = is_held()
+    with pytest.raises(GuestLost):
+        lab.start()
+
+    assert (before, started, restarted, closed, is_held()) == (False, True, True, False, False)
 
 
 def test_the_logs_of_all_starts_are_at_hand_for_a_report(make: Make) -> None:

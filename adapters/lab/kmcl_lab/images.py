@@ -8,6 +8,7 @@ the inputs and the SHA-256 of every file. Same inputs, same folder: nothing is b
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -33,7 +34,7 @@ from .packages import (
 )
 from .problem import LabProblem
 
-__all__ = ["Images", "build", "default_cache", "load"]
+__all__ = ["Images", "build", "default_cache", "hold", "load"]
 
 _RECIPE: Final = 3
 """Raised when the same inputs give other images."""
@@ -122,7 +123,7 @@ def build(
         (made / "manifest.json").write_text(_manifest(inputs, made))
         shutil.rmtree(folder, ignore_errors=True)
         made.replace(folder)
-    _remove_superseded(cache, folder, version)
+    _remove_superseded(cache, folder, version, tell)
     return load(folder)
 
 
@@ -137,13 +138,37 @@ def _check_kernel(version: str, oldest: tuple[int, int]) -> None:
     raise LabProblem(f"--kernel {version}: {why}")
 
 
-def _remove_superseded(cache: Path, folder: Path, kernel: str) -> None:
-    """Images of the same kernel that were made of something else take 300 MB each."""
+def hold(folder: Path) -> int:
+    """A descriptor that keeps the images in a folder: nobody removes them before it is closed, or
+    its process has ended, however it did. Raises LabProblem where there are none any more."""
+    try:
+        descriptor = os.open(folder / "manifest.json", os.O_RDONLY)
+    except OSError as error:
+        raise LabProblem(f"{folder}: {error.strerror}: run kmcl lab build again") from None
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+    if not os.fstat(descriptor).st_nlink:  # whoever removes them was faster
+        os.close(descriptor)
+        raise LabProblem(f"{folder}: removed: run kmcl lab build again")
+    return descriptor
+
+
+def _remove_superseded(
+    cache: Path, folder: Path, kernel: str, tell: Callable[[str], object]
+) -> None:
+    """Images of the same kernel that were made of something else take 300 MB each. Those that a
+    lab holds stay."""
     for manifest in cache.glob("*/manifest.json"):
-        if manifest.parent != folder:
-            with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-                if json.loads(manifest.read_text())["inputs"]["kernel"] == kernel:
-                    shutil.rmtree(manifest.parent, ignore_errors=True)
+        if manifest.parent == folder:
+            continue
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError), manifest.open() as file:
+            if json.load(file)["inputs"]["kernel"] != kernel:
+                continue
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                tell(f"older images are kept, a lab runs them: {manifest.parent}")
+            else:
+                shutil.rmtree(manifest.parent, ignore_errors=True)
 
 
 def load(folder: Path) -> Images:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from kmcl_adapters.host.channel import TEST_CLASS
 from .binding import bind
 from .boot import Boot
 from .channel import Channel
-from .images import Images
+from .images import Images, hold
 from .machine import HostKind
 from .probe import Choice, choose, look
 from .problem import GuestLost, LabProblem
@@ -77,6 +78,7 @@ class Lab:
         self._boot: Boot | None = None
         self._last: Boot | None = None
         self._qemu = ""
+        self._held = -1
 
     def __enter__(self) -> Self:
         self.start()
@@ -91,14 +93,20 @@ class Lab:
         self.close()
 
     def start(self) -> None:
-        """Boot; returns when commands can be run in the guest."""
+        """Boot; returns when commands can be run in the guest. The images are kept until the lab is
+        closed."""
         self._tell(self.choice.why)
-        self._start()
+        self._held = hold(self._images.folder)
+        try:
+            self._start()
+        except BaseException:
+            self._let_go()
+            raise
 
     def restart(self, why: str) -> None:
         """Boot fresh machines because these were lost; counted as a retry."""
         self._note(why)
-        self.close()
+        self._end()
         self._start()
 
     def _start(self) -> None:
@@ -250,6 +258,15 @@ class Lab:
 
     def close(self) -> None:
         """Keep the guest's kernel log, then end the machines; idempotent, never raises."""
+        self._end()
+        self._let_go()
+
+    def _let_go(self) -> None:
+        held, self._held = self._held, -1
+        if held >= 0:
+            os.close(held)
+
+    def _end(self) -> None:
         boot, self._boot = self._boot, None
         if boot is None:
             return
