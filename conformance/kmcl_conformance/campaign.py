@@ -18,20 +18,19 @@ from typing import Any, Final, NamedTuple
 from kmcl_adapters import Adapter, Description
 from kmcl_model.api import CALLBACKS
 from kmcl_model.case import Case, CaseError, Expectation
-from kmcl_model.events import Call, Event
+from kmcl_model.events import Call
 from kmcl_model.stimuli import Invoke, Stimulus
 from kmcl_model.trace import TraceError, dump_trace
 from kmcl_reports.results import Certificate
 
 from .coverage import Hits, Seen, Witnesses, chart_coverage, seen
+from .examining import CONFIRMATIONS, examine, rests_on_silence
 from .generate.expected import culprits
 from .keeping import CampaignError, dump, read_state, restore, write_state
 from .plan import LENGTH, Plan
 from .profiles import FULL, PROFILES
 from .sequence import Outcome, replay, signature
-from .shrink import minimise
 from .stopping import stopping
-from .subjects import judge_trace
 from .track import Pair
 from .verdicts import Found, certificate
 
@@ -52,9 +51,6 @@ BUDGETS: Final = {"small": 300, "default": 3500, "large": 30_000}
 ELSEWHERE: Final = 10
 """An implementation in another process gets the budget divided by this."""
 
-CONFIRMATIONS: Final = 3
-CUTTING: Final = 30.0
-"""Seconds at most in which a failure is cut down, where every attempt may come out differently."""
 KEPT_EVERY: Final = 5.0
 """Seconds after which a campaign writes down where it stands."""
 MOST_FAILURES: Final = 12
@@ -106,7 +102,7 @@ class Progress(NamedTuple):
 
 class Campaign:
     """The state of a campaign; ``run`` yields after every sequence. ``enough`` says when time is
-    up: a failure is confirmed then, and not cut down."""
+    up: a failure is neither confirmed nor cut down any more then."""
 
     def __init__(
         self, adapter: Adapter, options: Options, kept: dict[str, Any] | None = None
@@ -270,51 +266,18 @@ class Campaign:
         """Confirm and cut down; None where the failure did not come back."""
         fresh = self.profile.specification()
 
-        def fails(stimuli: Sequence[Stimulus]) -> bool:
-            return signature(replay(self.adapter, fresh, stimuli, slowly=True)) == key
+        def again(stimuli: Sequence[Stimulus]) -> Outcome:
+            return replay(self.adapter, fresh, stimuli, slowly=True, enough=self.enough)
 
-        stimuli: tuple[Stimulus, ...] = outcome.stimuli
-        confirmed, attempts = 1, 1
-        last = outcome.events[-1] if outcome.events else None
-        if last is not None and last[0] == "lost" and last[1] == "hang":
-            # Every repetition costs the watchdog's whole time limit.
-            return Found(self._file(key), name, outcome, confirmed, attempts)
-        deterministic = "schedulable" in self.description.capabilities
-        if not deterministic:
-            attempts += CONFIRMATIONS
-            confirmed += sum(fails(stimuli) for _ in range(CONFIRMATIONS))
-            if confirmed < 2 and self._guesses(outcome):
-                return None
-        if confirmed == attempts:
-            stimuli, _ = self._cut(stimuli, fails, deterministic)
-        shortest = replay(self.adapter, fresh, stimuli, slowly=True)
-        if signature(shortest) != key:
-            shortest = outcome
-        return Found(self._file(key), name, shortest, confirmed, attempts)
-
-    def _cut(
-        self,
-        stimuli: tuple[Stimulus, ...],
-        fails: Callable[[Sequence[Stimulus]], bool],
-        deterministic: bool,
-    ) -> tuple[tuple[Stimulus, ...], bool]:
-        end = time.perf_counter() + CUTTING
-
-        def still(case: Sequence[Stimulus]) -> bool:
-            late = not deterministic and time.perf_counter() > end
-            return not (late or self.enough()) and fails(case)
-
-        return minimise(stimuli, still, attempts=1500 if deterministic else 60)
+        steady = "schedulable" in self.description.capabilities
+        examined = examine(outcome, again, steady=steady, guesses=self._guesses)
+        if examined is None:
+            return None
+        return Found(self._file(key), name, *examined)
 
     def _guesses(self, outcome: Outcome) -> bool:
-        """Whether the failure rests on silence, its own or an earlier one that was only waited for
-        and without which the model has an explanation. Perhaps there was more to come."""
-        if outcome.events and outcome.events[-1][0] == "quiescence":
-            return True
-        heard = [event for event in outcome.events if not _is_guess(event)]
-        if len(heard) == len(outcome.events):
-            return False
-        return judge_trace(heard, self.profile.specification()).failure is None
+        """See ``examining.rests_on_silence``."""
+        return rests_on_silence(outcome, self.profile.specification)
 
     def _file(self, key: str) -> str:
         return f"{len(self.found) + 1:02d}-{_file_name(key)}"
@@ -356,10 +319,6 @@ class Campaign:
         """Write down where the campaign stands, so that ``--resume`` can go on from there."""
         if self.options.out is not None:
             write_state(self.options.out, dump(self))
-
-
-def _is_guess(event: Event) -> bool:
-    return event[0] == "quiescence" and not event[1]
 
 
 def _file_name(key: str) -> str:

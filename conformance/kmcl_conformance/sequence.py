@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from random import Random
 from typing import Final, NamedTuple
@@ -20,7 +20,7 @@ from .generate.setup import RUNS, SETTLE
 from .subjects import subject_of
 from .track import Follower, Pair
 
-__all__ = ["RESTS", "Outcome", "SequenceRun", "replay", "signature", "walk"]
+__all__ = ["RESTS", "Outcome", "SequenceRun", "TimeIsUp", "replay", "signature", "walk"]
 
 RESTS: Final = 10
 """So many idle times in a row must be silent until silence that was only waited for breaks
@@ -39,6 +39,10 @@ ever."""
 
 
 _SETTINGS: Final = frozenset(setter.function for setter in SETTERS)
+
+
+class TimeIsUp(Exception):
+    """There is no time left to play a sequence to its end."""
 
 
 class Outcome(NamedTuple):
@@ -213,19 +217,21 @@ def replay(
     *,
     pairs: set[Pair] | None = None,
     slowly: bool = False,
+    enough: Callable[[], bool] = lambda: False,
 ) -> Outcome:
     """Run given stimuli on a fresh implementation, leaving out those a driver may not do.
 
     What made a stimulus legal may be gone, because the case was cut down or the
     implementation has changed; an illegal one would blame the implementation for the test.
-    ``slowly``: see ``SequenceRun``. A session that the adapter doubts is played once more. Raises
-    AdapterError, also Doubted where the second is doubted as well.
+    ``slowly``: see ``SequenceRun``; ``enough`` is asked before every stimulus. A session that the
+    adapter doubts is played once more. Raises AdapterError, also Doubted where the second is
+    doubted as well, and TimeIsUp when ``enough`` says so.
     """
     case = tuple(stimuli)
     try:
-        return _replay(adapter, specification, case, pairs, slowly)
+        return _replay(adapter, specification, case, pairs, slowly, enough)
     except Doubted:
-        return _replay(adapter, specification, case, pairs, slowly)
+        return _replay(adapter, specification, case, pairs, slowly, enough)
 
 
 def _replay(
@@ -234,7 +240,10 @@ def _replay(
     stimuli: tuple[Stimulus, ...],
     pairs: set[Pair] | None,
     slowly: bool,
+    enough: Callable[[], bool],
 ) -> Outcome:
+    if enough():
+        raise TimeIsUp
     subject = subject_of(specification)
     judge = subject.judge(specification, pairs)
     course = subject.course(judge)
@@ -245,6 +254,8 @@ def _replay(
         follows = False
         for stimulus, after in pairwise((*stimuli, None)):
             assert stimulus is not None
+            if enough():
+                raise TimeIsUp
             if not follows and not course.is_enabled(stimulus):
                 continue
             follows = together = False

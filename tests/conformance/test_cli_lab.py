@@ -1,14 +1,16 @@
 """``kmcl lab`` as its user meets it, without a machine to boot."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kmcl_adapters import Session
 from kmcl_conformance.adapters import find
 from kmcl_conformance.campaign import Options, Progress
+from kmcl_conformance.cli import campaigns, main
 from kmcl_conformance.cli import lab as cli_lab
-from kmcl_conformance.cli import main
 from kmcl_conformance.cli.campaigns import run_for
 from kmcl_conformance.cli.lab_bench import Pace
 from kmcl_conformance.cli.output import Screen
@@ -123,6 +125,36 @@ def test_a_campaign_ends_when_its_time_is_over(tmp_path: Path) -> None:
 
     assert heard == [1]
     assert found.verdict is Verdict.CONFORMING
+
+
+class Hanging:
+    """An adapter whose machines hang in every session."""
+
+    def __init__(self) -> None:
+        self.sessions = 0
+        self.describe = find("reference").describe
+
+    def open(self) -> Session:
+        self.sessions += 1
+        raise Hang("lab: the inner guest has not answered for 30 s")
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("seconds", "attempts"), [(0.0, 1), (1e9, campaigns.HANGS)])
+def test_machines_that_hang_are_asked_again_only_while_there_is_time(
+    seconds: float, attempts: int, tmp_path: Path
+) -> None:
+    adapter = Hanging()
+    screen = Screen(quiet=True, as_json=False)
+    options = Options(out=tmp_path / "out")
+    verdict = None
+    with suppress(Hang):
+        verdict = run_for(adapter, options, screen, seconds, lambda _: None).verdict
+
+    assert adapter.sessions == 2 * attempts  # each is doubted once
+    assert verdict == (None if seconds else Verdict.INCONCLUSIVE)
 
 
 def test_machines_that_always_hang_are_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

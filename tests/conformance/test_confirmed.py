@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from kmcl_adapters import Description, Session
-from kmcl_conformance import campaign as campaigns
+from kmcl_conformance import examining
 from kmcl_conformance.adapters import find
 from kmcl_conformance.campaign import Campaign, Options
 from kmcl_conformance.verdicts import certificate
 from kmcl_model.events import Event
-from kmcl_reports.results import Certificate, Verdict
+from kmcl_reports.results import Certificate, RequirementVerdict, Verdict
 
 OPTIONS = Options(adapter="some guest", profile="linux-vmbus", sequences=1)
 
@@ -50,10 +50,13 @@ class Waited:
         return [e._replace(exact=False) if e[0] == "quiescence" else e for e in events]
 
 
-def run(fails: list[bool], mutant: str = "no-unload") -> tuple[Certificate, Unsteady]:
-    """The certificate of one sequence."""
+def run(
+    fails: list[bool], mutant: str = "no-unload", sessions: int = 100
+) -> tuple[Certificate, Unsteady]:
+    """The certificate of one sequence; time is up in the midst of the session of that number."""
     adapter = Unsteady(fails, mutant)
     campaign = Campaign(adapter, OPTIONS)
+    campaign.enough = lambda: adapter.sessions >= sessions
     next(campaign.run())
     return certificate(campaign, 1.0), adapter
 
@@ -93,7 +96,34 @@ def test_a_failure_that_is_always_the_same_is_not_repeated() -> None:
 
 
 def test_cutting_down_ends_after_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(campaigns, "CUTTING", -1.0)
+    monkeypatch.setattr(examining, "CUTTING", -1.0)
     _, adapter = run([True] * 100)
 
-    assert adapter.sessions == 1 + campaigns.CONFIRMATIONS + 1
+    assert adapter.sessions == 1 + examining.CONFIRMATIONS + 1
+
+
+def test_a_repetition_that_time_has_cut_off_says_nothing() -> None:
+    found, adapter = run([True] * 100, sessions=3)
+    (failure,) = found.failures
+
+    assert failure.confirmation is not None
+    assert (failure.confirmation.confirmed, failure.confirmation.attempts) == (1, 1)
+    assert adapter.sessions == 3
+
+
+def test_silence_for_whose_repetition_there_is_no_time_is_no_failure_and_no_pass() -> None:
+    found, adapter = run([True] * 100, "unload-hangs", sessions=2)
+    unsure = [r for r in found.requirements if r.verdict is RequirementVerdict.INCONCLUSIVE]
+
+    assert (found.failures, found.verdict) == ((), Verdict.INCONCLUSIVE)
+    assert any("not confirmed" in (requirement.reason or "") for requirement in unsure)
+    assert adapter.sessions == 2
+
+
+def test_what_was_cut_down_when_time_was_up_is_kept_whole() -> None:
+    """The shorter case was not seen to its end, so the first run stands for the failure."""
+    whole, _ = run([True] * 100, sessions=5)
+    short, _ = run([True] * 100)
+
+    assert len(short.failures[0].chart) < len(whole.failures[0].chart)
+    assert whole.failures[0].confirmation == short.failures[0].confirmation

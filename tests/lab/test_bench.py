@@ -1,14 +1,17 @@
 """The bench of the lab: cycles in the guest, growth at the host, and the table of figures."""
 
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from kmcl_adapters import Doubted
+from kmcl_conformance.adapters import find
 from kmcl_conformance.cli import lab_bench
-from kmcl_conformance.cli.lab_bench import leak_line, rows_of
+from kmcl_conformance.cli.lab_bench import JUDGED, bench_driver, leak_line, rows_of, spread
 from kmcl_lab import cycles, hostcheck, measure
 from kmcl_lab.machine import HostKind
+from kmcl_lab.problem import LabProblem
 from kmcl_lab.wire import COMPLETION, COMPLETION_REQUESTED, Packet
 
 
@@ -124,18 +127,42 @@ def test_the_table_says_which_targets_are_met() -> None:
         "sequences_per_second": 0.2,
         "rewind": [0.157, 0.106, 1.5],
         "request_and_completion": 0.003,
+        "driver": {"sequences_per_second": 0.332},
         "cycles": growth | {"cycles": 1000, "cycles_per_second": 4.9},
         "offers": growth | {"offers": 1000, "seconds_each": 1.02},
     }
     met = {figure.name: figure.met() for figure in rows_of(measured)}
 
     assert [name for name, good in met.items() if good is False] == [
-        "open, exchange, close: 1,000 cycles"
+        "judged cases of the bus driver, each from a saved moment",
+        "open, exchange, close: 1,000 cycles",
     ]
     assert [name for name, good in met.items() if good] == [
         "from nothing to the first judged sequence",
         "going back to a saved moment",
     ]
+
+
+def test_the_cases_that_are_measured_are_of_all_sorts() -> None:
+    found = spread(39)
+
+    assert len(found) == len(set(found)) == JUDGED
+    assert [n for n in found if n < 39] == [0, 3, 7, 11, 15, 19, 23, 27, 31, 35]
+    assert [n for n in found if n >= 39] == [*range(39, 49)]
+
+
+def test_a_guest_that_is_lost_while_it_is_measured_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    guest = SimpleNamespace(describe=find("guest").describe, open=lose, close=lambda: None)
+    monkeypatch.setattr(lab_bench, "LinuxAdapter", lambda lab: guest)
+
+    with pytest.raises(LabProblem, match=r"^linux: the inner guest has not answered$"):
+        bench_driver(cast(Any, None))
+
+
+def lose() -> None:
+    raise Doubted("linux: the inner guest has not answered")
 
 
 def test_qemu_as_the_host_has_figures_of_its_own() -> None:

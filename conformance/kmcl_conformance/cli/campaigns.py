@@ -190,7 +190,8 @@ def run_for(
     seconds: float | None,
     on_progress: Callable[[Progress], object],
 ) -> Certificate:
-    """The certificate of what was run in this time, or in the whole budget where that is less.
+    """The certificate of what was run in this time, or in the whole budget where that is less: the
+    time bounds also how long failures are confirmed and cut down. One sequence is run at least.
 
     ``on_progress`` hears of every sequence. Raises CampaignError.
     """
@@ -226,7 +227,8 @@ def _run_until_stopped(
 
 
 def _with_patience(campaign: Campaign) -> Iterator[Progress]:
-    """A sequence during which the machines hang is played again, a few times."""
+    """A sequence during which the machines hang is played again, a few times, while there is
+    time."""
     hangs = 0
     while True:
         try:
@@ -236,6 +238,8 @@ def _with_patience(campaign: Campaign) -> Iterator[Progress]:
             return
         except Hang:
             hangs += 1
+            if campaign.enough():
+                return
             if hangs == HANGS:
                 raise
 

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from kmcl_adapters import Adapter, Doubted
 from kmcl_conformance.campaign import Progress
 from kmcl_conformance.figure import Figure
-from kmcl_conformance.plan import Plan
+from kmcl_conformance.plan import LENGTH, Plan
 from kmcl_conformance.profiles import PROFILES, choose
 from kmcl_lab.both import BothAdapter
 from kmcl_lab.growth import LEAST_WORK
 from kmcl_lab.hostcheck import check_host, exchange_in_cycles, offer_again
 from kmcl_lab.lab import Lab
+from kmcl_lab.linux import LinuxAdapter
 from kmcl_lab.machine import HostKind
 from kmcl_lab.measure import measure
+from kmcl_lab.problem import LabProblem
 
+from .budget import length_of
 from .lab_check import in_the_lab
 
-__all__ = ["JUDGED", "Pace", "bench", "leak_line", "rows_of"]
+__all__ = ["JUDGED", "LINUX", "Pace", "bench", "bench_driver", "leak_line", "rows_of", "spread"]
 
 JUDGED: Final = 20
 """Sequences whose speed is measured."""
+LINUX: Final = "linux-vmbus"
+"""The profile of the guest's own bus driver."""
 
 
 class Pace:
@@ -43,7 +49,7 @@ class Pace:
         between = self._last - self._first
         return {
             "first_sequence_judged_after": round(self._first, 1),
-            "sequences_per_second": round((self._done - 1) / between, 2) if between else 0.0,
+            "sequences_per_second": round((self._done - 1) / between, 3) if between else 0.0,
         }
 
 
@@ -51,10 +57,10 @@ def bench(running: Lab, cycles: int, pace: Pace) -> dict[str, Any]:
     """Measure what this lab can do; ``leaks``: whether anything leaked, None where the cycles are
     too few to tell. Raises LabProblem."""
     if running.host == HostKind.QEMU:
-        _judge_some(in_the_lab(running)(""), pace)
+        _judge_some(in_the_lab(running)(""), range(JUDGED), pace)
         return measure(running, cycles) | pace.figures()
     both = BothAdapter(running, is_guest=True)
-    _judge_some(both, pace)
+    _judge_some(both, range(JUDGED), pace)
     figures = check_host(running)
     running.rewind("bound")
     figures |= exchange_in_cycles(running, cycles)
@@ -64,15 +70,34 @@ def bench(running: Lab, cycles: int, pace: Pace) -> dict[str, Any]:
     return figures | pace.figures()
 
 
-def _judge_some(adapter: Any, pace: Pace) -> None:
-    """The first sequences of a certification, for their speed alone."""
+def bench_driver(running: Lab) -> dict[str, Any]:
+    """How fast cases of the guest's own bus driver are judged, each from a saved moment, with a lab
+    whose host is led by hand. Raises LabProblem."""
+    adapter = LinuxAdapter(running)
+    pace = Pace(time.monotonic())
+    directed = Plan(1, subject=PROFILES[LINUX].subject).directed
+    _judge_some(adapter, spread(directed), pace, length_of(LINUX, adapter.describe()))
+    return {"driver": {"judged": JUDGED, **pace.figures()}}
+
+
+def spread(directed: int) -> list[int]:
+    """Numbers of sequences of all sorts: half of them are directed ones from the first to the last,
+    the others walks."""
+    half = JUDGED // 2
+    return [n * directed // half for n in range(half)] + [directed + n for n in range(half)]
+
+
+def _judge_some(adapter: Adapter, numbers: Iterable[int], pace: Pace, length: int = LENGTH) -> None:
+    """Sequences of a certification, for their speed alone."""
     try:
         profile = PROFILES[choose(adapter.describe())]
-        plan = Plan(1, ends=profile.ends, host=profile.host)
+        plan = Plan(1, length, ends=profile.ends, subject=profile.subject, host=profile.host)
         specification = profile.specification()
-        for number in range(JUDGED):
+        for number in numbers:
             plan.run(number, adapter, specification)
             pace(None)
+    except Doubted as doubt:
+        raise LabProblem(str(doubt)) from None
     finally:
         adapter.close()
 
@@ -104,6 +129,12 @@ def rows_of(measured: Mapping[str, Any]) -> list[Figure]:
     cycles, offers = measured["cycles"], measured["offers"]
     return [
         *found,
+        Figure(
+            "judged cases of the bus driver, each from a saved moment",
+            "1/min",
+            (60 * measured["driver"]["sequences_per_second"],),
+            20,
+        ),
         Figure("going back to a saved moment", "s", tuple(measured["rewind"]), 1, True),
         Figure(
             f"open, exchange, close: {cycles['cycles']:,} cycles",
