@@ -11,6 +11,7 @@ import shlex
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -24,12 +25,13 @@ from kmcl_model.trace import TraceError, dump_trace
 from kmcl_reports.results import Certificate
 
 from .coverage import Hits, Seen, Witnesses, chart_coverage, seen
-from .examining import CONFIRMATIONS, examine, rests_on_silence
+from .examining import CONFIRMATIONS, Again, examine, rests_on_silence
 from .generate.expected import culprits
+from .guilt import guilt
 from .keeping import CampaignError, dump, read_state, restore, write_state
 from .plan import LENGTH, Plan
 from .profiles import FULL, PROFILES
-from .sequence import Outcome, replay, signature
+from .sequence import Outcome, TimeIsUp, replay, signature
 from .stopping import stopping
 from .track import Pair
 from .verdicts import Found, certificate
@@ -186,16 +188,21 @@ class Campaign:
             if found is None:
                 self.inconclusive += 1
             else:
-                self.found[key] = found
-                self._save(found)
+                self._keep(key, found)
         self._blame(outcome, found)
+        if found is not None:
+            self._blame_fault(name, outcome)
+
+    def _keep(self, key: str, found: Found) -> None:
+        self.found[key] = found
+        self._save(found)
 
     def _warn(self, outcome: Outcome) -> bool:
         """Whether it fails only with calls that are no more than expected to work (A147)."""
         if not self.options.expected or outcome.failure is None:
             return False
         fresh = self.profile.specification()
-        times = 1 if "schedulable" in self.description.capabilities else CONFIRMATIONS
+        times = 1 if self._is_steady else CONFIRMATIONS
 
         def fails(stimuli: Sequence[Stimulus]) -> bool:
             return any(replay(self.adapter, fresh, stimuli).failure for _ in range(times))
@@ -215,14 +222,37 @@ class Campaign:
         if found is not None and found.outcome.failure is not None:
             shown.update(found.outcome.failure.requirements)
             self.broken.update((id, found.file) for id in shown if id not in self.broken)
-        certain = "schedulable" in self.description.capabilities or not self._guesses(outcome)
+        certain = self._is_steady or not self._guesses(outcome)
         for id in outcome.failure.requirements:
             if found is not None and id in outcome.failure.doubtful and id not in shown:
-                continue  # the same comes without the fault
+                continue  # the same may come without the fault
             if found is not None and (certain or id in shown):
                 self.broken.setdefault(id, found.file)
             else:
                 self.unsure.add(id)
+
+    def _blame_fault(self, name: str, outcome: Outcome) -> None:
+        """A failure that is known came right after a fault. Where it does not come without that, it
+        is one of its own; what the fault endangers may not pass unless that is known."""
+        assert outcome.failure is not None
+        left = outcome.failure.doubtful - self.broken.keys()
+        key = f"{signature(outcome)} after {outcome.failure.fault}"
+        is_guilty = guilt(left, self._again(), steady=self._is_steady)
+        found: Found | None = None
+        before = set(self.unsure)
+        self.unsure |= left  # whatever interrupts us
+        with suppress(TimeIsUp):
+            if not is_guilty(outcome):
+                self.unsure = before
+                return
+            if len(self.found) < MOST_FAILURES:
+                found = self._examine(key, name, outcome, is_guilty)
+        if found is None:
+            self.inconclusive += 1
+        else:
+            self.unsure = before
+            self._keep(key, found)
+            self.broken.update(dict.fromkeys(left, found.file))
 
     def _note_calls(self, outcome: Outcome) -> None:
         self.asked.update(s.function for s in outcome.stimuli if isinstance(s, Invoke))
@@ -262,18 +292,29 @@ class Campaign:
             f"--seed {o.seed} --budget {o.sequences}{' --expected-calls' if o.expected else ''}"
         )
 
-    def _examine(self, key: str, name: str, outcome: Outcome) -> Found | None:
+    def _examine(
+        self,
+        key: str,
+        name: str,
+        outcome: Outcome,
+        is_more: Callable[[Outcome], bool] = lambda _: True,
+    ) -> Found | None:
         """Confirm and cut down; None where the failure did not come back."""
+        again, steady, guesses = self._again(), self._is_steady, self._guesses
+        examined = examine(outcome, again, steady=steady, guesses=guesses, is_more=is_more)
+        return None if examined is None else Found(self._file(key), name, *examined)
+
+    def _again(self) -> Again:
         fresh = self.profile.specification()
 
         def again(stimuli: Sequence[Stimulus]) -> Outcome:
             return replay(self.adapter, fresh, stimuli, slowly=True, enough=self.enough)
 
-        steady = "schedulable" in self.description.capabilities
-        examined = examine(outcome, again, steady=steady, guesses=self._guesses)
-        if examined is None:
-            return None
-        return Found(self._file(key), name, *examined)
+        return again
+
+    @property
+    def _is_steady(self) -> bool:
+        return "schedulable" in self.description.capabilities
 
     def _guesses(self, outcome: Outcome) -> bool:
         """See ``examining.rests_on_silence``."""

@@ -41,18 +41,28 @@ class Examined(NamedTuple):
 
 
 def examine(
-    outcome: Outcome, again: Again, *, steady: bool, guesses: Callable[[Outcome], bool]
+    outcome: Outcome,
+    again: Again,
+    *,
+    steady: bool,
+    guesses: Callable[[Outcome], bool],
+    is_more: Callable[[Outcome], bool] = lambda _: True,
 ) -> Examined | None:
     """Repeat a failure and cut it down; None where it rests on a guess and did not come back, or
-    could not in time. ``steady``: an implementation that always does the same."""
+    could not in time. ``steady``: an implementation that always does the same. ``is_more``: what
+    else makes a run fail the same way."""
     key = signature(outcome)
+
+    def is_same(other: Outcome) -> bool:
+        return signature(other) == key and is_more(other)
+
     if _is_hang(outcome):  # every repetition costs the watchdog's whole time limit
         return Examined(outcome, 1, 1)
     confirmed = attempts = 1
     if not steady:
         with suppress(TimeIsUp):
             for _ in range(CONFIRMATIONS):
-                came_back = signature(again(outcome.stimuli)) == key
+                came_back = is_same(again(outcome.stimuli))
                 attempts, confirmed = attempts + 1, confirmed + came_back
         if confirmed < 2 and guesses(outcome):
             return None
@@ -60,14 +70,18 @@ def examine(
     with suppress(TimeIsUp):
         stimuli = outcome.stimuli
         if confirmed == attempts:
-            stimuli = _cut(stimuli, again, key, steady=steady)
+            stimuli = _cut(stimuli, again, is_same, steady=steady)
         last = again(stimuli)
-        shortest = last if signature(last) == key else outcome
+        shortest = last if is_same(last) else outcome
     return Examined(shortest, confirmed, attempts)
 
 
 def _cut(
-    stimuli: tuple[Stimulus, ...], again: Again, key: str, *, steady: bool
+    stimuli: tuple[Stimulus, ...],
+    again: Again,
+    is_same: Callable[[Outcome], bool],
+    *,
+    steady: bool,
 ) -> tuple[Stimulus, ...]:
     end = time.perf_counter() + CUTTING
 
@@ -75,7 +89,7 @@ def _cut(
         if not steady and time.perf_counter() > end:
             return False
         try:
-            return signature(again(case)) == key
+            return is_same(again(case))
         except TimeIsUp:
             return False
 

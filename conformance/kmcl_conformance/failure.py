@@ -8,7 +8,10 @@ from kmcl_model.events import Event
 from kmcl_model.payload import written
 from kmcl_model.spec import Broken
 
-__all__ = ["Failure", "describe_state"]
+__all__ = ["AFTER_FAULT", "Failure", "describe_state"]
+
+AFTER_FAULT = "CN-quiet-after-"
+"""In front of a fault's name: the rule by which nothing comes of it."""
 
 
 class Failure(NamedTuple):
@@ -40,6 +43,11 @@ class Failure(NamedTuple):
     def doubtful(self) -> frozenset[str]:
         """Those that are broken only if a fault had a consequence."""
         return frozenset(self.requirements).difference(*(b.requirements for b in self.broken))
+
+    @property
+    def fault(self) -> str:
+        """The name of that fault; empty where there was none."""
+        return self.perhaps[0].rule.removeprefix(AFTER_FAULT) if self.perhaps else ""
 
 
 def describe_state(state: Any) -> str:

@@ -21,7 +21,7 @@ OPTIONS = Options(
 class Impatient(Campaign):
     """Somebody presses Ctrl-C as soon as a failure is looked at."""
 
-    def _examine(self, key: str, name: str, outcome: Outcome) -> None:
+    def _examine(self, key: str, name: str, outcome: Outcome, *_: object) -> None:
         raise KeyboardInterrupt
 
 

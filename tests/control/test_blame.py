@@ -1,18 +1,41 @@
 """A failure is laid at a fault's door only where it does not come without the fault."""
 
+from typing import Any, cast
+
 import pytest
 
+from kmcl_adapters import Adapter
+from kmcl_adapters.guest import GUEST_MUTANTS, GuestAdapter
+from kmcl_adapters.guest.mutants import parts_of
 from kmcl_conformance.adapters import find
 from kmcl_conformance.campaign import Campaign, Options
+from kmcl_conformance.guilt import without_fault
+from kmcl_conformance.sequence import Outcome, TimeIsUp
+from kmcl_conformance.verdicts import certificate
+from kmcl_model.stimuli import Environ, Invoke, Post, Settle
+from kmcl_reports.results import RequirementVerdict
 
 
 def campaign(mutant: str) -> Campaign:
     """A whole campaign; every one of its walks commits faults."""
-    name = f"guest-mutant:{mutant}"
-    done = Campaign(find(name), Options(adapter=name, profile="linux-vmbus", sequences=40))
+    return played(find(f"guest-mutant:{mutant}"))
+
+
+def begun(adapter: Adapter) -> Campaign:
+    return Campaign(adapter, Options(adapter="a guest", profile="linux-vmbus", sequences=40))
+
+
+def played(adapter: Adapter) -> Campaign:
+    done = begun(adapter)
     for _ in done.run():
         pass
     return done
+
+
+def two_defects(*mutants: str) -> Adapter:
+    """A guest that has both, of the same part."""
+    parts = [GUEST_MUTANTS[name].change for name in mutants]
+    return GuestAdapter("a guest", parts_of(type("Both", (*parts,), {})))
 
 
 @pytest.mark.parametrize(
@@ -43,3 +66,58 @@ def test_what_fails_only_with_a_fault_breaks_what_the_fault_endangers(
     mutant: str, broken: set[str]
 ) -> None:
     assert set(campaign(mutant).broken) == broken
+
+
+@pytest.mark.parametrize(
+    ("of_a_fault", "fault", "broken"),
+    [
+        ("releases-unknown", "rescind-unknown", {"V016", "V018", "V052"}),
+        ("offered-twice", "offer-again", {"V018", "V019", "V053"}),
+    ],
+)
+def test_what_comes_with_a_fault_and_without_one_is_two_failures(
+    of_a_fault: str, fault: str, broken: set[str]
+) -> None:
+    """One event of the guest is refused by one rule, for two reasons."""
+    found = played(two_defects("released-twice", of_a_fault))
+    results = {r.id: r.verdict for r in certificate(found, 1.0).requirements}
+    faults = {key: f.outcome.failure.fault for key, f in found.found.items() if f.outcome.failure}
+
+    assert set(found.broken) == broken
+    assert {results[id] for id in broken} == {RequirementVerdict.FAIL}
+    assert [*faults.values()] == ["", fault]
+    assert [key.endswith(f" after {fault}") for key in faults] == [False, True]
+
+
+def test_what_there_is_no_time_to_tell_apart_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    def late(_: Outcome) -> bool:
+        raise TimeIsUp
+
+    monkeypatch.setattr("kmcl_conformance.campaign.guilt", lambda *_, **__: late)
+    found = played(two_defects("released-twice", "releases-unknown"))
+    results = {r.id: r.verdict for r in certificate(found, 1.0).requirements}
+
+    assert "V052" in found.unsure
+    assert results["V052"] is RequirementVerdict.INCONCLUSIVE
+
+
+SPURIOUS = Environ("environment", "guest", "spurious")
+BUSY = Environ("environment", "host", "busy")
+POST = Post("post", "RESCIND_CHANNELOFFER", (9,))
+CALL = Invoke("invoke", "guest", "u0", "load")
+SETTLE = Settle("settle")
+
+
+@pytest.mark.parametrize(
+    ("fault", "stimuli", "left"),
+    [
+        ("rescind-unknown", (CALL, SPURIOUS, POST, SETTLE), (CALL, SPURIOUS, SETTLE)),
+        ("spurious", (POST, SPURIOUS, SETTLE), (POST, SETTLE)),
+        ("busy", (SPURIOUS, BUSY, CALL, POST, SETTLE), (SPURIOUS, CALL, POST, SETTLE)),
+        ("busy", (CALL, SETTLE), (CALL, SETTLE)),
+    ],
+)
+def test_a_case_without_its_fault_is_all_the_rest(
+    fault: str, stimuli: tuple[object, ...], left: tuple[object, ...]
+) -> None:
+    assert without_fault(cast(Any, stimuli), fault) == left

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from kmcl_conformance.failure import Failure
+from kmcl_conformance.failure import AFTER_FAULT, Failure
 from kmcl_conformance.track import Follower, Pair, RefusedError, Track, shadow_of
 from kmcl_model.control import GUEST, MESSAGES, PAGE
 from kmcl_model.events import Event, Message
@@ -198,7 +198,7 @@ class ControlJudge(Follower):
         ids = _may_not_matter(cause)
         if not ids or (failure.event[0] == "quiescence" and not self.busy):
             return failure
-        broken = Broken(f"CN-quiet-after-{cause}", f"nothing may come of it: {cause}", ids)
+        broken = Broken(f"{AFTER_FAULT}{cause}", f"nothing may come of it: {cause}", ids)
         self.failure = failure._replace(perhaps=(broken,))
         return self.failure
 
