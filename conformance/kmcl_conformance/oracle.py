@@ -45,6 +45,7 @@ from .quiet import (
     told_to_flow,
     told_to_packets,
 )
+from .sends import Sends
 from .track import Follower, Pair, RefusedError, Track, shadow_of
 
 __all__ = ["Judge", "Pair", "judge_trace"]
@@ -83,6 +84,7 @@ class Judge(Follower):
         """What is known of the end that is not observed."""
         self._host_open = False
         self._asked: dict[tuple[str, str], bytes] = {}
+        self._sends = {e: Sends() for e in s.ends if peer_of(e) not in s.ends}
         self._unseen = False
         """A message was sent with the default routine to an end that is not observed: whether it
         has left, nobody sees."""
@@ -175,6 +177,7 @@ class Judge(Follower):
             other._order[name].extend(self._order[name])
             other._answered[name].extend(self._answered[name])
         other._unseen = self._unseen
+        other._sends = {name: sends.copy() for name, sends in self._sends.items()}
         other.host = self.host.copy() if self.host else None
         other._host_open = self._host_open
         other._asked.update(self._asked)
@@ -215,6 +218,8 @@ class Judge(Follower):
                 self.host.opened()
         for packet in self.packets[name].values():
             self._take(packet, told.packets)
+        if name in self._sends and not self._is_of_session(name):
+            self._sends[name].clear()
         self._flow(name, told.received)
         self._flow(peer, told.sent)
         self._take(self.configuration[name], told.configuration)
@@ -296,6 +301,8 @@ class Judge(Follower):
             del carrier[tag]
         carrier[tag_of(buffer)] = name
         self._buffer[endpoint][name] = buffer
+        if endpoint in self._sends and self._is_of_session(endpoint):
+            self._sends[endpoint].called(name)
         if self.host is not None:
             self._tell_host(self.host, endpoint, event[2], buffer)
 
@@ -306,6 +313,8 @@ class Judge(Follower):
         if all(s.status == "none" for s in self.packets[endpoint][name].node.states):
             self._unseen = self._unseen or peer_of(endpoint) not in self.flow
             self._flow(peer_of(endpoint), Shadow("silent", endpoint, (buffer,)))
+        if endpoint in self._sends and is_success(event[4]):
+            self._sends[endpoint].accepted(name)
         answer = self._asked.pop((endpoint, event[2]), None)
         if answer is not None and is_success(event[4]) and self._is_surely_open(endpoint):
             self._flow(endpoint, Shadow("owed", peer_of(endpoint), (answer,)))
@@ -324,16 +333,23 @@ class Judge(Follower):
     def _is_surely_open(self, endpoint: str) -> bool:
         """Whether what is sent now gets into the ring: nobody has asked to close the channel. What
         a driver sends while it is being opened gets there when it is open."""
+        return self._is_of_session(endpoint, ("opening", "open"))
+
+    def _is_of_session(
+        self, endpoint: str, phases: tuple[str, ...] = ("enabled", "opening", "open")
+    ) -> bool:
+        """Whether no session ends now: what is sent goes into the same one as what follows."""
         states: Any = self.endpoint[endpoint].node.states
         return all(
-            s.connection in ("opening", "open")
-            and all(c.function == "VmbChannelEnable" for c in s.calls)
+            s.connection in phases and all(c.function == "VmbChannelEnable" for c in s.calls)
             for s in states
         )
 
     def _completion(self, event: Any) -> None:
         endpoint, (name, status, _) = event[1], event[4]
         self._take(self.packets[endpoint][name], event)
+        if endpoint in self._sends:
+            self._note_passed(endpoint, name, is_success(status))
         answered = self._answered[endpoint]
         if name in answered:
             if is_success(status) and len(answered) > 1:
@@ -347,6 +363,12 @@ class Judge(Follower):
         for tag in [t for t, owner in carrier.items() if owner == name]:
             del carrier[tag]
         self._endpoint(endpoint, event)
+
+    def _note_passed(self, endpoint: str, name: str, came_through: bool) -> None:
+        sends = self._sends[endpoint]
+        for other in sends.passed_by(name) if came_through else ():
+            self._take(self.packets[endpoint][other], Shadow("passed", endpoint, ()))
+        sends.ended(name)
 
     # Incoming packets ---------------------------------------------------------------------
 

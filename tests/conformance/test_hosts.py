@@ -72,6 +72,8 @@ def test_walks_with_a_host_raise_no_alarm(seed: int) -> None:
 DEFECTS = (
     ("no-trailer", "questions in a row, to a host", "F042"),
     ("signals-by-new-index", "questions in a row, to a host", "F042"),
+    ("loses-sends", "questions in a row, to a host", "F226"),
+    ("loses-packets", "questions in a row, to a host", "F226"),
     ("counts-one-more", "questions in a row, to a host", "F057"),
     ("last-in-first-out", "questions queued before the open, to a host", "F226"),
     ("one-over-quota", "questions held by the quota, to a host", "F338"),
@@ -96,6 +98,19 @@ def test_nothing_is_owed_by_a_host_of_which_nothing_is_known() -> None:
     outcome = replay(ring("dynmem:no-trailer"), PROFILES["client-uio"].specification(), stimuli)
 
     assert outcome.failure is None
+
+
+def test_a_send_that_a_later_one_has_passed_is_not_in_the_queue_any_more() -> None:
+    """Of a host of which nothing is known: it may leave packets in the ring for ever, but they
+    stay in their order."""
+    plan = Options(profile="client-uio").plan()
+    found = [
+        replay(ring("dynmem:loses-sends"), specification("client-uio"), tour.stimuli).failure
+        for tour in plan.tours
+        if tour.name in ("batches, from the client", "second session, from the client")
+    ]
+
+    assert any(f is not None and {"F132", "F181"} <= set(f.requirements) for f in found)
 
 
 class Silent(Conversation):

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 from .descriptor import DESCRIPTOR_BYTES, TRAILER_BYTES, Kind, Packet, parse
 from .descriptor import Packet as Frame
 from .packets import Packet as Sent
+from .packets import Received
 from .parts import SOUND, Parts
 from .receive import Doze
 from .receiving import Receiver
@@ -22,6 +23,9 @@ from .ring import (
 from .sending import Sender
 
 __all__ = ["MUTANTS", "Mutant", "parts_of"]
+
+_EVERY: Final = 3
+"""What is lost now and then is every third one."""
 
 
 class Mutant(NamedTuple):
@@ -186,6 +190,23 @@ class LastInFirstOut(Sender):
         return blocked
 
 
+class LosesSends(Sender):
+    turn = 0
+
+    def send_at_once(self, packet: Sent) -> bool:
+        self.turn += self.channel.live_link() is not None
+        return self.turn % _EVERY == 0 or super().send_at_once(packet)
+
+
+class LosesAnswers(Sender):
+    turn = 0
+
+    def answer(self, received: Received, buffer: bytes | None) -> None:
+        self.turn += 1
+        if self.turn % _EVERY:
+            super().answer(received, buffer)
+
+
 class OneTransactionId(Sender):
     """Every packet goes with the same id, so that completions find the wrong packet."""
 
@@ -199,6 +220,24 @@ class OneTransactionId(Sender):
 class AnswersNobodyAsked(Receiver):
     def deliver(self, frame: Frame) -> None:
         super().deliver(frame._replace(flags=0))
+
+
+class LosesPackets(Receiver):
+    turn = 0
+
+    def deliver(self, frame: Frame) -> None:
+        self.turn += 1
+        if self.turn % _EVERY:
+            super().deliver(frame)
+
+
+class LosesCompletions(Receiver):
+    turn = 0
+
+    def completion(self, frame: Frame) -> None:
+        self.turn += 1
+        if self.turn % _EVERY:
+            super().completion(frame)
 
 
 class OneOverQuota(Receiver):
@@ -291,6 +330,18 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "last-in-first-out": Mutant(
         SOUND._replace(sender=LastInFirstOut), "queued packets overtake each other"
+    ),
+    "loses-sends": Mutant(
+        SOUND._replace(sender=LosesSends), "a packet that was accepted is put nowhere"
+    ),
+    "loses-answers": Mutant(
+        SOUND._replace(sender=LosesAnswers), "a completion is dropped on its way into the ring"
+    ),
+    "loses-packets": Mutant(
+        SOUND._replace(receiver=LosesPackets), "a packet is taken out of the ring and not indicated"
+    ),
+    "loses-completions": Mutant(
+        SOUND._replace(receiver=LosesCompletions), "a completion is taken and its packet not found"
     ),
     "one-transaction-id": Mutant(
         SOUND._replace(sender=OneTransactionId), "a completion ends somebody else's transaction"

@@ -30,6 +30,8 @@ DEFECTS: Final = (
     "one-transaction-id",
     "forgets-sent",
     "cancels-twice",
+    "loses-sends",
+    "loses-packets",
 )
 """Those of ``uio/mutants.py`` that a real host makes visible, whatever the timing."""
 

@@ -89,6 +89,11 @@ def _hear(s: PacketState, e: Shadow) -> PacketState:
     )
 
 
+def _passed(s: PacketState, _e: Shadow) -> PacketState:
+    """Packets do not overtake each other in the queue: this one has left it."""
+    return s._replace(placed=True) if s.status == FLYING and s.connection == "open" else s
+
+
 RULES = (
     Rule(
         "PK-channel",
@@ -104,5 +109,7 @@ RULES = (
         ),
         _hear,
     ),
+    # Told only where the other end is not observed: a packet that was sent later has come through.
+    Rule("PK-passed", ("passed", ""), (), _passed),
     Rule("PK-limits", ("limits", ""), (), lambda s, e: s._replace(maximum=e.states[0].maximum)),
 )
