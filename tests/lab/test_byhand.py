@@ -223,6 +223,16 @@ def test_a_user_that_is_not_heard_ends_the_session_as_garbage(table: Table) -> N
     assert port.take() == [Gone("garbage", f"{UNHEARD}: it has ended")]
 
 
+def test_a_guest_that_resets_itself_is_lost(table: Table) -> None:
+    port = table.port()
+    table.note("SIGNAL", {"child_relid": 3})
+    with table.host.changed:
+        table.host.note("guest", "ENDED", {}, "the guest has reset itself")
+    table.contact()
+
+    assert port.take() == [Signalled("guest", 3), Gone("crash", "the guest has reset itself")]
+
+
 def test_calls_go_to_the_user_and_come_back(table: Table) -> None:
     port = table.port()
     port.call("u0", "open", (GUID,))

@@ -147,6 +147,19 @@ def test_a_user_that_cannot_be_heard_any_more_is_told_once(
     assert note.startswith(f"{UNHEARD}: {words}")
 
 
+def test_a_guest_that_resets_itself_boots_again_and_the_trace_tells(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    guest = Guest(monkeypatch)
+    guest.hosting.go_on()
+    guest.hosting.machine.why = "the guest has reset itself"
+    guest.hosting._ended()
+    guest.close()
+
+    assert guest.said == [({}, "the guest has reset itself")]
+    assert [what for what, _ in guest.seen] == ["runs", "stands still", "goes back", "runs"]
+
+
 def test_the_console_is_marked_where_the_guest_begins_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -337,6 +337,17 @@ def test_a_queue_that_makes_no_sense_is_not_served(pieces: list[tuple[int, int, 
     assert driver.get(0x44) == 0
 
 
+@pytest.mark.parametrize("place", [MIB - 8, 1 << 40, (1 << 64) - 8])
+def test_a_used_ring_outside_the_memory_is_not_written(place: int) -> None:
+    driver = Driver()
+    driver.set(0x30, 1)
+    driver.set(0xA0, place & 0xFFFFFFFF)
+    driver.set(0xA4, place >> 32)
+    driver.write(1, b"lost")
+
+    assert (bytes(driver.sent), driver.device.written) == (b"", 0)
+
+
 def test_only_the_pages_that_were_written_are_copied_back() -> None:
     then, now = mmap.mmap(-1, 40 * 4096), mmap.mmap(-1, 40 * 4096)
     for page in range(40):

@@ -149,6 +149,15 @@ def test_a_kernel_that_is_older_than_the_last_reset_speaks_of_its_earlier_life()
     )
 
 
+def test_a_guest_that_is_taken_back_is_as_old_as_it_was_then() -> None:
+    watch = ready()
+    watch.reset(100.0)
+    watch.reset(102.0, marked=True)
+    watch.console("console", f"{AGAIN}\n".encode() + PANIC, 102.5)
+
+    assert watch.verdict(102.5) is not None
+
+
 def test_long_after_a_reset_clocks_may_have_gone_apart() -> None:
     watch = ready()
     watch.reset(100.0)

@@ -104,12 +104,11 @@ class Boot:
         lost = self.lost or Lost("the lab was closed", False)
         return GuestLost(f"{lost.what}; see {self.folder}", is_hang=lost.is_hang)
 
-    def expect_reset(self) -> None:
+    def expect_reset(self, *, marked: bool = False) -> None:
         """The inner guest is about to boot again, or to be taken back: its jobs are lost, and its
-        next word is hello."""
+        next word is hello. ``marked``: see ``Watch.reset``."""
         with self._deciding:
             self._ready.clear()
-            marked = self._host == HostKind.PROGRAMMABLE
             self._watch.reset(time.monotonic(), marked=marked)
             if self.is_revivable:
                 self.lost = None
@@ -189,12 +188,12 @@ class Boot:
 
     def _log(self, stream: str, connection: socket.socket) -> None:
         with (
-            (self.folder / _LOGS[stream]).open("wb") as log,
+            (self.folder / _LOGS[stream]).open("wb", buffering=0) as log,
             contextlib.suppress(OSError),
         ):
             while data := connection.recv(1 << 16):
-                log.write(data)
-                log.flush()
+                with contextlib.suppress(OSError):  # a full disk makes nobody blind
+                    log.write(data)
                 if stream == "console":
                     self._printed = time.monotonic()
                 self._watch.console(stream, data, time.monotonic())

@@ -43,6 +43,8 @@ def seen_of(sender: str, name: str, fields: Mapping[str, Any], note: str) -> See
         if "do" not in fields:
             return None
         return Returned(str(fields["by"]), str(fields["do"]), int(fields["errno"]))
+    if name == "ENDED":
+        return Gone("crash", note)
     if sender == HOST and name == "SIGNAL":
         return None  # the test knows it as what the world did
     if sender == GUEST and note.startswith(_REFUSED):

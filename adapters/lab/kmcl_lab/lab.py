@@ -182,7 +182,7 @@ class Lab:
     def reset(self) -> None:
         """The host resets the guest; returns when it has booted again."""
         boot = self._running
-        boot.expect_reset()
+        boot.expect_reset(marked=self.host == HostKind.PROGRAMMABLE)
         self.ask_host("system_reset")
         boot.wait_until_ready()
 
@@ -205,7 +205,7 @@ class Lab:
             boot.hear_out()
             self.retries.append(f"went back to a saved moment: {self.lost}")
             self._tell(self.retries[-1])
-        boot.expect_reset()
+        boot.expect_reset(marked=self.host == HostKind.PROGRAMMABLE)
         self.ask_host("rewind", limit=_SAVING_SECONDS, name=name)
         boot.wait_until_ready()
 

@@ -27,7 +27,7 @@ from .images import Images, build, default_cache
 from .lab import Lab
 from .machine import HostKind
 from .packages import OLDEST_KERNEL, kernel_number
-from .problem import UNHEARD, LabProblem
+from .problem import OURS, LabProblem
 
 __all__ = [
     "CAPABILITIES",
@@ -123,7 +123,7 @@ class LinuxAdapter:
             time.sleep(_LOOK_SECONDS)
         lost = self.lab.lost
         is_hang = lost is not None and HOST_IS_SILENT in str(lost)
-        is_hang |= event.detail.startswith(UNHEARD)  # it is ours
+        is_hang |= event.detail.startswith(OURS)
         if not self._doubt.covers(is_hang=is_hang):
             return ""
         if lost is None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["UNHEARD", "GuestLost", "LabProblem"]
+__all__ = ["OURS", "UNHEARD", "GuestLost", "LabProblem"]
 
-UNHEARD: Final = "the guest's user is not heard"
-"""Words about a program of ours in the guest: nobody else is to blame."""
+OURS: Final = "no doing of the guest's kernel"
+"""How words begin about what is ours, or the emulator's: nothing is to be said of the kernel."""
+UNHEARD: Final = f"{OURS}: its user is not heard"
+"""About a program of ours in the guest."""
 
 
 class LabProblem(Exception):

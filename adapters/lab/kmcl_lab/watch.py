@@ -90,10 +90,8 @@ class Watch:
         matter any more, nor what its console still says of that. ``marked``: until ``AGAIN`` comes;
         else it is known by the kernel's time stamps, which begin anew."""
         self.stage, self._since = Stage.INNER_BOOTS, now
-        if marked:
-            self._marks += 1
-        else:
-            self._born = now
+        self._marks += marked
+        self._born = None if marked else now
         self._partial.pop("console", None)
         if self._lost is not None and self._lost.is_inner:
             self._lost = None

@@ -270,6 +270,12 @@ class Hosting:
         while True:
             self.machine.ended.wait()
             self.machine.ended.clear()
-            print(f"kmcl-lab: {self.machine.why}", flush=True)
-            if self.running:
-                self.reset()
+            self._ended()
+
+    def _ended(self) -> None:
+        """Whoever follows the trace learns that nobody has asked for it."""
+        print(f"kmcl-lab: {self.machine.why}", flush=True)
+        with self.host.changed:
+            self.host.note("guest", "ENDED", {}, self.machine.why)
+        if self.running:
+            self.reset()

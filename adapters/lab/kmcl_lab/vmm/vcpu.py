@@ -11,6 +11,8 @@ import threading
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
+from kmcl_lab.problem import OURS
+
 from . import kvm
 from .cpuid import set_cpuid
 from .linux import boot_state
@@ -148,7 +150,7 @@ class Vcpu:
         return number == _IOCTL and int(arguments[1], 16) == kvm.RUN
 
     def _main(self) -> None:
-        why = "the processor's thread has failed"
+        why = f"{OURS}: its processor's thread has failed"
         try:
             why = self._run()
         finally:
@@ -178,7 +180,7 @@ class Vcpu:
             elif reason == _SHUTDOWN:
                 return "the guest has reset itself"
             else:
-                return f"KVM stopped for reason {reason}"
+                return f"{OURS}: KVM stopped for reason {reason}"
 
     def _memory_access(self) -> None:
         page = self._page

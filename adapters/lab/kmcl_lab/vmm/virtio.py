@@ -283,6 +283,8 @@ class Console:
         if not queue.ready or not queue.size or queue.broken:
             return None
         try:
+            if queue.device + 4 + 8 * queue.size > len(self._memory):
+                raise ValueError("a used ring outside the memory")
             (available,) = struct.unpack_from("<H", self._memory, queue.driver + 2)
             if available == queue.taken & 0xFFFF:
                 return None
