@@ -97,6 +97,15 @@ def test_versions_are_refused(desk: Desk) -> None:
     assert desk.guest.contact(0x50002)["version_supported"] == 1
 
 
+def test_whoever_waits_says_for_how_long(desk: Desk) -> None:
+    desk.guest.connect()
+    with pytest.raises(TimeoutError, match="RESCINDED .* did not come"):
+        desk.ask("wait-for", name="RESCINDED", within=0.0)
+    relid = desk.ask("offer", class_id=TEST_CLASS)["relid"]
+    with pytest.raises(TimeoutError):
+        desk.ask("receive", relid=relid, within=0.0)
+
+
 def test_the_machine_is_steered(desk: Desk) -> None:
     for command in ("stop", "cont", "system_reset"):
         desk.ask(command)

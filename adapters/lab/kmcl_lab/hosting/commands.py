@@ -161,16 +161,16 @@ class HostCommands:
         entries = self._host.trace.since(since)[:_AT_ONCE]
         return [[*entry[:4], _plain(entry.fields), entry.note] for entry in entries]
 
-    def wait_for(self, name: str, since: int = 0, limit: float = 8.0, **fields: Any) -> list[Any]:
-        """The first such entry, waiting for it."""
-        entry = self._host.wait_for(name, since, limit, **fields)
+    def wait_for(self, name: str, since: int = 0, within: float = 8.0, **fields: Any) -> list[Any]:
+        """The first such entry, waiting for it; seconds."""
+        entry = self._host.wait_for(name, since, within, **fields)
         return [*entry[:4], _plain(entry.fields), entry.note]
 
     # Packets
 
-    def receive(self, relid: int, limit: float = 8.0) -> dict[str, Any]:
-        """The guest's next packet."""
-        packet = self._end(relid).receive(limit)
+    def receive(self, relid: int, within: float = 8.0) -> dict[str, Any]:
+        """The guest's next packet, waiting for it; seconds."""
+        packet = self._end(relid).receive(within)
         return _shown(packet)
 
     def answer(self, relid: int, on: bool = True) -> None:
