@@ -8,6 +8,7 @@ rest: its processors are halted, and it has taken all that it was given.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -28,7 +29,10 @@ _LIMIT: Final = 20.0
 _LOOKS: Final = 3
 """The host looks so often until it believes that the guest rests."""
 _DOUBTS: Final = 10
-"""So often where that was not believed: the guest may be asleep for a while."""
+_DOUBT_SECONDS: Final = 0.1
+"""So often, and for so long, where that was not believed: the guest may be asleep for a while. The
+judge asks ten times, so it sleeps for a second in vain. Nested, ten looks take 0.12 s by themselves;
+of 96 rests there (Linux 6.12.117) none was belied in the 0.8 s that followed."""
 _SLICES: Final = 40
 _SLICE: Final = 2.0
 """Seconds for which the host is asked to wait at a time: the guest may be lost meanwhile."""
@@ -125,14 +129,15 @@ class LabPort:
         self._lose(_gone(lost) if lost else Gone("hang", f"no rest within {_SLICES * _SLICE:g} s"))
 
     def _settled(self) -> dict[str, Any]:
-        told: dict[str, Any] = self._lab.ask_host(
-            "hand-settle",
-            limit=_LIMIT,
-            since=self._since,
-            seconds=_SLICE,
-            looks=_LOOKS if self._moving else _DOUBTS,
-        )
-        return told
+        looks = _LOOKS if self._moving else _DOUBTS
+        end = time.monotonic() + _DOUBT_SECONDS
+        while True:
+            told: dict[str, Any] = self._lab.ask_host(
+                "hand-settle", limit=_LIMIT, since=self._since, seconds=_SLICE, looks=looks
+            )
+            is_calm = told["rests"] and not told["entries"]
+            if self._moving or not is_calm or time.monotonic() >= end:
+                return told
 
     def take(self) -> list[Seen]:
         """See ``HostPort``. A guest that was at rest and has got nothing since is not asked."""
