@@ -99,7 +99,7 @@ def test_versions_are_refused(desk: Desk) -> None:
 
 def test_whoever_waits_says_for_how_long(desk: Desk) -> None:
     desk.guest.connect()
-    with pytest.raises(TimeoutError, match="RESCINDED .* did not come"):
+    with pytest.raises(TimeoutError, match=r"RESCINDED .* did not come"):
         desk.ask("wait-for", name="RESCINDED", within=0.0)
     relid = desk.ask("offer", class_id=TEST_CLASS)["relid"]
     with pytest.raises(TimeoutError):

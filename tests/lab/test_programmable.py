@@ -14,7 +14,7 @@ from kmcl_lab.problem import GuestLost, LabProblem
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
 
 PATIENTLY: dict[str, float] = {"within": 50.0, "limit": 60.0}
-"""A program has to start in the guest first, which takes seconds on a machine that has other work."""
+"""A program has to start in the guest first: seconds, on a machine that has other work."""
 
 
 @pytest.fixture(scope="module")

@@ -31,8 +31,8 @@ _LOOKS: Final = 3
 _DOUBTS: Final = 10
 _DOUBT_SECONDS: Final = 0.1
 """So often, and for so long, where that was not believed: the guest may be asleep for a while. The
-judge asks ten times, so it sleeps for a second in vain. Nested, ten looks take 0.12 s by themselves;
-of 96 rests there (Linux 6.12.117) none was belied in the 0.8 s that followed."""
+judge asks ten times, so it has a second to wake up. Nested, ten looks take 0.12 s by themselves; of
+96 rests there (Linux 6.12.117) none was belied in the 0.8 s that followed."""
 _SLICES: Final = 40
 _SLICE: Final = 2.0
 """Seconds for which the host is asked to wait at a time: the guest may be lost meanwhile."""
