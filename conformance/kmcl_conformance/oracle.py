@@ -27,7 +27,7 @@ from kmcl_model.api import (
 )
 from kmcl_model.events import Event
 from kmcl_model.payload import tag_of
-from kmcl_model.spec import Shadow, Specification
+from kmcl_model.spec import Node, Quiet, Shadow, Specification
 from kmcl_model.spec.configuration import SETTERS
 from kmcl_model.spec.host import Host
 from kmcl_model.spec.specification import ENDPOINTS, peer_of
@@ -45,6 +45,7 @@ from .quiet import (
     told_to_flow,
     told_to_packets,
 )
+from .rests import Rests
 from .sends import Sends
 from .track import Follower, Pair, RefusedError, Track, shadow_of
 
@@ -80,6 +81,11 @@ class Judge(Follower):
         self.configuration = {e: Track(f"{e} configuration", s.configuration[e]) for e in s.ends}
         self.packets: dict[str, dict[str, Track]] = {e: {} for e in ENDPOINTS}
         self.incoming: dict[str, dict[str, Track]] = {e: {} for e in ENDPOINTS}
+        self._rests = Rests(
+            s.rests,
+            [*self.endpoint.values(), *self.flow.values()] if len(s.ends) > 1 else (),
+            [self.configuration, *self.packets.values(), *self.incoming.values()],
+        )
         self.host = specification.host() if specification.host else None
         """What is known of the end that is not observed."""
         self._host_open = False
@@ -139,6 +145,9 @@ class Judge(Follower):
         implementation can be given more time."""
         if self.failure is not None:
             return self.failure
+        if self._rests.repeated():
+            self.events += 1
+            return None
         before = [(track, track.node) for track in self._tracks()]
         failure = self.feed(event)
         if failure is not None:
@@ -202,11 +211,11 @@ class Judge(Follower):
         before = track.node
         self._take(track, event)
         if track.node is not before and track.node.summary != before.summary:
-            self._spread(name)
+            self._spread(name, before)
 
-    def _spread(self, name: str) -> None:
-        """Tell the others of a change of phase."""
-        told = told_of(name, self.endpoint[name].node)
+    def _spread(self, name: str, before: Node) -> None:
+        """Tell the others of a change of phase, as far as they have not heard it already."""
+        earlier, told = told_of(name, before), told_of(name, self.endpoint[name].node)
         peer = peer_of(name)
         if self.host is not None:
             states: Any = self.endpoint[name].node.states
@@ -221,8 +230,10 @@ class Judge(Follower):
         if name in self._sends and not self._is_of_session(name):
             self._sends[name].clear()
         self._flow(name, told.received)
-        self._flow(peer, told.sent)
-        self._take(self.configuration[name], told.configuration)
+        if told.sent != earlier.sent:
+            self._flow(peer, told.sent)
+        if told.configuration != earlier.configuration:
+            self._take(self.configuration[name], told.configuration)
         if peer in self.endpoint:
             self._endpoint(peer, told.peer)
 
@@ -442,6 +453,11 @@ class Judge(Follower):
     # Silence ------------------------------------------------------------------------------
 
     def _quiescence(self) -> None:
+        rests = self._rests
+        if rests.repeated():
+            return
+        situation, calm = rests.situation(), rests.is_calm()
+        told: list[tuple[Track, Quiet]] = []
         facts = dict(_NO_FACTS)
         busy: dict[str, list[Track]] = {}
         for name in self.ends:
@@ -450,9 +466,13 @@ class Judge(Follower):
         for name, packets in busy.items():
             waiting = any(True in t.node.summary for t in packets)
             out, arriving = self._towards(peer_of(name)), self.flow[name].node.summary
-            self._endpoint(name, told_to_endpoint(waiting, out, arriving))
+            quiet = told_to_endpoint(waiting, out, arriving)
+            self._endpoint(name, quiet)
+            told.append((self.endpoint[name], quiet))
         for name in self.ends:
-            self._take(self.flow[name], told_to_flow(facts[name], facts[peer_of(name)]))
+            quiet = told_to_flow(facts[name], facts[peer_of(name)])
+            self._take(self.flow[name], quiet)
+            told.append((self.flow[name], quiet))
         for name, packets in busy.items():
             if packets:
                 peer = peer_of(name)
@@ -464,6 +484,8 @@ class Judge(Follower):
                     self._take(track, PLAIN)
             if not self.configuration[name].node.idle:
                 self._take(self.configuration[name], PLAIN)
+        if calm and rests.situation() == situation:
+            rests.keep(told)
 
     def _towards(self, receiver: str) -> Any:
         """The summary of one direction; of one that is not observed, what the packets tell."""

@@ -310,6 +310,24 @@ DEFECTS: dict[str, tuple[Callable[[], Conversation], int, str]] = {
         -1,
         "F132 F250 F252",
     ),
+    "the completion routine is missing where silence was right before": (
+        lambda: (
+            answered()
+            .quiet()
+            .do("client", "VmbPacketSend", "p0", MESSAGE, 1, status=0)
+            .process("server", "c1", MESSAGE)
+            .batch("server", 1)
+            .do("server", "VmbChannelPacketComplete", "c1", ANSWER, MESSAGE)
+            .quiet()
+        ),
+        -1,
+        "F132 F250 F252",
+    ),
+    "a setting does not return where silence was right before": (
+        lambda: answered().quiet().call("client", "VmbChannelSetPointer", 5).quiet(),
+        -1,
+        "F147",
+    ),
     "the received bytes change": (
         lambda: sent().call("server", "VmbChannelPacketComplete", "c0", ANSWER, OTHER),
         -1,
@@ -558,6 +576,20 @@ def test_the_quota_holds_the_queue() -> None:
     failure = judged(it.process("server", "c1", payload_bytes(Payload(2, 8)))).failure
     assert failure is not None
     assert set(failure.requirements) == {"F338", "F339", "F340", "F341"}
+
+
+def test_a_silence_that_is_known_counts_like_the_first() -> None:
+    def shown(silences: int) -> dict[str, int]:
+        it, specification = closed(), Specification()
+        for _ in range(silences):
+            it.quiet()
+        assert judge_trace(it.events, specification).failure is None
+        return seen(specification).requirements
+
+    one, two, nine = shown(1), shown(2), shown(9)
+    kept = {id for id in two if two[id] != one[id]}
+    assert {"F010", "F181"} <= kept
+    assert all(nine[id] == two[id] + 7 * (two[id] - one[id]) for id in kept)
 
 
 def test_a_lost_implementation_is_no_broken_requirement() -> None:

@@ -139,6 +139,15 @@ class Rule(NamedTuple):
     shows: tuple[str, ...] = ()
     moves: tuple[Move, ...] = ()
 
+    def allows(self, state: Any, event: Any) -> bool:
+        """Whether the rule speaks of this situation and all its needs hold."""
+        if self.when is not None and not self.when(state, event):
+            return False
+        for n in self.needs:  # noqa: SIM110 - this runs for every state and event that is met
+            if not n.holds(state, event):
+                return False
+        return True
+
 
 class Hidden(NamedTuple):
     """A step nobody sees. ``then`` gives the states it can lead to, none where impossible."""
@@ -296,9 +305,7 @@ class Automaton(Generic[S]):
         rules = self._by_trigger.get(on, ())
         for state in node.states:
             for rule in rules:
-                if rule.when is not None and not rule.when(state, event):
-                    continue
-                if not all(n.holds(state, event) for n in rule.needs):
+                if not rule.allows(state, event):
                     continue
                 fired.add(rule.id)
                 for n in self._tested[rule.id]:
@@ -307,7 +314,8 @@ class Automaton(Generic[S]):
                 after = rule.then(state, event)
                 for target in after if isinstance(after, list) else (after,):
                     moves = self._moves(rule.id, rule.moves, state, target)
-                    found[target] = found[target] | moves if target in found else moves
+                    before = found.get(target)
+                    found[target] = moves if before is None else before | moves
         if not found:
             return Edge(None, broken=_closest(_refusals(node, rules, event), on))
         for rule_id in fired:

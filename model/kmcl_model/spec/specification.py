@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 from . import configuration, endpoint, flow, incoming, packet
 from .host import MakeHost
-from .observer import Automaton, Rules
+from .observer import Automaton, Edge, Node, Rules
 
 __all__ = ["ENDPOINTS", "OBSERVERS", "Automata", "Specification", "peer_of"]
 
@@ -53,6 +53,9 @@ class Specification:
         self.flow: dict[str, Automaton[Any]] = {}
         self.incoming: dict[str, Automaton[Any]] = {}
         self.configuration: dict[str, Automaton[Any]] = {}
+        self.rests: dict[tuple[Node, ...], tuple[Edge, ...]] = {}
+        """Room for a judge to keep silences that it knows to change nothing, by the nodes of those
+        concerned."""
         steady = host is not None and host().stays
         for name in ends:
             alone = peer_of(name) not in ends

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from kmcl_model.events import Argument, Call, Event, Return
+from kmcl_model.spec.changes import quickly_replaced
 
 __all__ = ["ConfigurationState", "Limits", "begin", "call_of", "end", "initial", "tightness"]
 
@@ -22,6 +23,7 @@ class Limits(NamedTuple):
     hears: bool = False
 
 
+@quickly_replaced
 class ConfigurationState(NamedTuple):
     """What was seen of a channel's configuration.
 

@@ -139,6 +139,7 @@ def _after_disable(s: EndpointState, e: Event) -> EndpointState:
         close_suspended=False,
         cut_short=False,
         torn_down=False,
+        waited=False,
         assumed=(),
     )
 
@@ -352,7 +353,7 @@ def _after_opened_enter(s: EndpointState, _e: Event) -> EndpointState:
 def _after_opened_exit(s: EndpointState, e: Event) -> EndpointState:
     assert isinstance(e, Exit)
     if is_success(e.status or 0):
-        return s._replace(connection=OPEN, run=PAUSED)
+        return s._replace(connection=OPEN, run=PAUSED, waited=False)
     return s._replace(connection=REJECTED, cause=0, post_due=False, run=PAUSED)
 
 

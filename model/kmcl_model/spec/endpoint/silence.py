@@ -45,6 +45,8 @@ _ENDS_PAUSE, _COMES_FIRST, _WAITS = (f"A148/start-during-pause:R{n}" for n in (1
 def take_effect(s: EndpointState) -> list[EndpointState]:
     """A pending Pause or Start moves the pause part at some moment nobody sees."""
     after: list[EndpointState] = []
+    if not s.calls:
+        return after
     for function in ("VmbChannelPause", "VmbChannelStart"):
         call = PendingCall(function)
         if call not in s.calls:
@@ -90,9 +92,7 @@ def unregistered(rules: tuple[Rule, ...]) -> Hidden:
                 continue
             enter, leave = _unseen(s.endpoint, name)
             for rule in entering[name]:
-                if rule.when is not None and not rule.when(s, enter):
-                    continue
-                if all(n.holds(s, enter) for n in rule.needs):
+                if rule.allows(s, enter):
                     exited: Any = leaving[name].then(rule.then(s, enter), leave)
                     # Nobody saw it run, so it shows no reading.
                     after += [

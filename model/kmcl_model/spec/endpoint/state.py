@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from kmcl_model.events import Call, Enter, Event, Return
+from kmcl_model.spec.changes import quickly_replaced
 
 __all__ = [
     "ACTIVE",
@@ -95,6 +96,7 @@ class Phase(NamedTuple):
     over: bool
 
 
+@quickly_replaced
 class EndpointState(NamedTuple):
     """One explanation of what was seen of an endpoint.
 
@@ -114,8 +116,9 @@ class EndpointState(NamedTuple):
       because the session ends; ``cut_short``: a Start has let a Pause return early (A148), and the
       Suspend that it asked for may still come.
     * What tells situations apart that look alike: ``again``: a session has ended before;
-      ``waited``: the client was enabled before there was an offer; ``offered``: the peer was
-      enabled at some time; ``torn_down``: Closed has returned since Disable was called.
+      ``waited``: the client was enabled before there was an offer, and has not opened since;
+      ``offered``: the peer was enabled at some time; ``torn_down``: Closed has returned since
+      Disable was called.
     * ``indicated`` counts running ProcessPacket handlers, ``post_running`` PostStarted handlers,
       ``reporting`` ProcessingComplete handlers, ``others`` all outside the regions but
       ProcessPacket and PostStarted. ``outstanding`` counts the packets handed to the driver
@@ -173,7 +176,8 @@ def initial(endpoint: str, alone: bool = False, steady: bool = False) -> Endpoin
 
 def pending(s: EndpointState, function: str) -> bool:
     """A call of ``function`` has not returned."""
-    return any(call.function == function for call in s.calls)
+    calls = s.calls
+    return bool(calls) and ((function, False) in calls or (function, True) in calls)
 
 
 def disabling(s: EndpointState) -> bool:
@@ -182,7 +186,7 @@ def disabling(s: EndpointState) -> bool:
 
 def pausing(s: EndpointState) -> bool:
     """A Pause in progress has taken effect."""
-    return any(call.function == "VmbChannelPause" and call.done for call in s.calls)
+    return ("VmbChannelPause", True) in s.calls
 
 
 def busy(s: EndpointState) -> bool:

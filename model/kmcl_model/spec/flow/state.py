@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from kmcl_model.spec.changes import quickly_replaced
+
 __all__ = ["LARGE", "SEND_FLAGS", "SHARE", "Entry", "FlowState", "assume", "has_room", "initial"]
 
 LARGE = 65
@@ -16,6 +18,7 @@ SHARE = 96
 """Bytes of the ring that a packet below ``LARGE`` and its headers surely fit into."""
 
 
+@quickly_replaced
 class Entry(NamedTuple):
     """A message that was sent and not yet delivered, with the marks that say what is known of it.
 
@@ -41,6 +44,7 @@ class Entry(NamedTuple):
     unusual: bool = False
 
 
+@quickly_replaced
 class FlowState(NamedTuple):
     """One explanation of what was seen of one direction.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from kmcl_model.events import Call, Event, Return
+from kmcl_model.spec.changes import quickly_replaced
 
 __all__ = [
     "FLYING",
@@ -24,6 +25,7 @@ __all__ = [
 NONE, IDLE, SENDING, FLYING = "none", "idle", "sending", "flying"
 
 
+@quickly_replaced
 class PacketState(NamedTuple):
     """One explanation of what was seen of a packet object.
 

@@ -47,7 +47,7 @@ def _accepted(s: PacketState, e: Event) -> PacketState:
         s = assume(s, "A101/unknown-bits:R2")
     if not s.routine:
         return fresh(s)  # the default routine frees the object, and nobody sees when
-    return s
+    return s._replace(length=0, unusual=False)  # they were a matter of being accepted
 
 
 def _refused(s: PacketState, e: Event) -> PacketState:
