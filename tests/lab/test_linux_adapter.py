@@ -8,7 +8,6 @@ import pytest
 from kmcl_adapters import AdapterError
 from kmcl_lab import linux
 from kmcl_lab.adapter import Hang
-from kmcl_lab.boot import HOST_IS_SILENT
 from kmcl_lab.images import Images
 from kmcl_lab.linux import LinuxAdapter, build_for_linux
 from kmcl_lab.problem import UNHEARD, GuestLost, LabProblem
@@ -30,6 +29,7 @@ class FakeLab:
         self.lost: GuestLost | None = None
         self.is_revivable = False
         self.fails = False
+        self.refuses = False
         self.rests = True
         self.said: list[Any] = []
         self.broken = 0
@@ -55,6 +55,8 @@ class FakeLab:
         self.lost = None
 
     def ask_host(self, command: str, *, limit: float = 10.0, **arguments: Any) -> Any:
+        if self.refuses:
+            raise LabProblem("the VMBus host's monitor: no answer in time")
         if self.fails:
             assert self.lost is not None
             raise self.lost
@@ -151,15 +153,28 @@ def test_a_guest_that_never_rests_is_doubted_once_and_that_is_counted(
     assert lab.retries == ["played again: no rest within 0 s"]
 
 
-def test_a_host_that_is_silent_as_well_leaves_the_guest_its_doubt() -> None:
+def test_a_host_that_is_lost_as_well_leaves_the_guest_its_doubt() -> None:
     lab = FakeLab()
     adapter = an_adapter(lab)
-    silence = GuestLost(f"no answer for 30 s: {HOST_IS_SILENT}", is_hang=True)
-    for lost in (silence, silence, PANIC):
+    silence = GuestLost("no answer for 30 s, nor does the host", is_hang=True, is_inner=False)
+    ended = GuestLost("the VMBus host has ended", is_hang=False, is_inner=False)
+    for lost in (silence, ended, ended, PANIC):
         with pytest.raises(Hang, match=str(lost)):
             lose(lab, adapter, lost)
         lab.is_revivable = True
     lose(lab, adapter)
+
+
+def test_a_host_that_cannot_be_asked_is_never_a_verdict_on_the_guest() -> None:
+    lab = FakeLab(nested=False)
+    adapter = an_adapter(lab)
+    for _ in range(3):
+        session = adapter.open()
+        lab.refuses = True
+        session.apply(Settle("settle"))
+        lab.refuses = False
+        with pytest.raises(Hang, match="no answer in time"):
+            session.take()
 
 
 def test_a_user_that_is_not_heard_is_never_a_verdict_on_the_guest() -> None:

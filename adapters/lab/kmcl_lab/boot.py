@@ -28,10 +28,7 @@ from .problem import GuestLost, LabProblem
 from .qmp import Monitor, MonitorError
 from .watch import LIMITS, Limits, Lost, Stage, Watch
 
-__all__ = ["HOST_IS_SILENT", "Boot"]
-
-HOST_IS_SILENT: Final = "the VMBus host does not answer"
-"""In the words about a hang: it is not the guest's own."""
+__all__ = ["Boot"]
 
 _LOGS: Final = {"console": "inner-console.log", "host": "host.log"}
 _WATCH_SECONDS: Final = 0.5
@@ -102,7 +99,8 @@ class Boot:
     def problem(self) -> GuestLost:
         """What has become of the guests, as an error to raise."""
         lost = self.lost or Lost("the lab was closed", False)
-        return GuestLost(f"{lost.what}; see {self.folder}", is_hang=lost.is_hang)
+        words = f"{lost.what}; see {self.folder}"
+        return GuestLost(words, is_hang=lost.is_hang, is_inner=lost.is_inner)
 
     def expect_reset(self, *, marked: bool = False) -> None:
         """The inner guest is about to boot again, or to be taken back: its jobs are lost, and its
@@ -249,7 +247,7 @@ class Boot:
             said.append(f"the VMBus host answers, its guest is {state['status']}")
             is_inner = True
         except MonitorError:
-            said.append(HOST_IS_SILENT)
+            said.append("the VMBus host does not answer")
         if self.supervisor is not None:
             try:
                 for line in ("info status", "info registers", "info lapic"):

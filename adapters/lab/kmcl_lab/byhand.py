@@ -18,7 +18,7 @@ from kmcl_model.control import GUEST, HOST
 
 from .channel import Job
 from .lab import Lab
-from .problem import GuestLost, LabProblem
+from .problem import OURS, GuestLost, LabProblem
 
 __all__ = ["IDLE_RELID", "LabPort", "seen_of"]
 
@@ -185,10 +185,7 @@ class LabPort:
             self._lose(_gone(lost))
         except LabProblem as problem:
             lost_guest = self._lab.lost
-            if lost_guest is not None and not lost_guest.is_hang:
-                self._lose(Gone("crash", str(lost_guest)))
-            else:
-                self._lose(Gone("hang", str(lost_guest or problem)))
+            self._lose(_gone(lost_guest) if lost_guest else Gone("hang", f"{OURS}: {problem}"))
         return None
 
     def _lose(self, gone: Gone) -> None:

@@ -19,7 +19,6 @@ from kmcl_adapters.control import ControlSession
 from kmcl_model.events import Event, Lost
 
 from .adapter import Hang
-from .boot import HOST_IS_SILENT
 from .byhand import LabPort
 from .channel import Job
 from .doubt import Doubt
@@ -75,8 +74,8 @@ class LinuxAdapter:
     taken back to where sessions begin, also from a panic; where its host is lost as well, both are
     replaced.
 
-    A guest that hangs while its host answers is one that is lost; a hang of the host as well is no
-    result. See ``Doubt``.
+    A guest that hangs while its host answers is one that is lost; where the host is silent as well,
+    or has ended, that is no result. See ``Doubt``.
     """
 
     def __init__(self, lab: Lab) -> None:
@@ -122,7 +121,7 @@ class LinuxAdapter:
         while event.reason == "crash" and self.lab.lost is None and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
         lost = self.lab.lost
-        is_hang = lost is not None and HOST_IS_SILENT in str(lost)
+        is_hang = lost is not None and not lost.is_inner
         is_hang |= event.detail.startswith(OURS)
         if not self._doubt.covers(is_hang=is_hang):
             return ""

@@ -18,8 +18,9 @@ class LabProblem(Exception):
 
 class GuestLost(LabProblem):
     """A guest has panicked, hung or gone. ``is_hang``: it only fell silent, which the emulator
-    itself may be the cause of."""
+    itself may be the cause of. ``is_inner``: its host is there as before."""
 
-    def __init__(self, message: str, *, is_hang: bool) -> None:
+    def __init__(self, message: str, *, is_hang: bool, is_inner: bool = True) -> None:
         super().__init__(message)
         self.is_hang = is_hang
+        self.is_inner = is_inner
