@@ -160,6 +160,22 @@ def test_a_guest_that_resets_itself_boots_again_and_the_trace_tells(
     assert [what for what, _ in guest.seen] == ["runs", "stands still", "goes back", "runs"]
 
 
+class Ended(BaseException):
+    """What ``os._exit`` does in these tests."""
+
+
+def test_a_host_that_has_lost_a_thread_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(code: int) -> None:
+        raise Ended(code)
+
+    guest = Guest(monkeypatch)
+    monkeypatch.setattr("kmcl_lab.hosting.program.os._exit", end)
+    guest.lab.sendall(b"no frame at all")
+    with pytest.raises(Ended, match="1"):
+        program._whole(guest.hosting._pass_on)
+    guest.close()
+
+
 def test_the_console_is_marked_where_the_guest_begins_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

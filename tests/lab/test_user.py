@@ -63,6 +63,22 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kernel:
     return Kernel(tmp_path, monkeypatch)
 
 
+class Ended(BaseException):
+    """What ``os._exit`` does in these tests."""
+
+
+def test_a_mistake_of_ours_ends_the_program_and_is_no_call_that_hangs(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def end(code: int) -> None:
+        raise Ended(code)
+
+    monkeypatch.setattr("kmcl_lab.user.os._exit", end)
+    with pytest.raises(Ended, match="1"):
+        kernel.user._make({"by": "u1", "do": "open", "arguments": []})
+    assert kernel.said.empty()
+
+
 def test_the_bus_is_loaded_before_its_drivers_and_unloaded_after_them(kernel: Kernel) -> None:
     assert [kernel.make("load"), kernel.make("unload")] == [0, 0]
 

@@ -6,6 +6,8 @@ import json
 import os
 import threading
 import time
+import traceback
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from kmcl_adapters.host.host import HostState, VmbusHost
@@ -53,6 +55,15 @@ def _write(descriptor: int, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def _whole(work: Callable[[], None]) -> None:
+    """Do it, or end the program: a host with a part missing would look like a guest that hangs."""
+    try:
+        work()
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
 
 
 class _Lines:
@@ -156,7 +167,7 @@ class Hosting:
             ("monitor pages", self._scan),
             ("resets", self._watch),
         ):
-            threading.Thread(target=work, name=name, daemon=True).start()
+            threading.Thread(target=_whole, args=(work,), name=name, daemon=True).start()
         self.go_on()
 
     def stop(self) -> None:
