@@ -57,6 +57,8 @@ class ThreadedSession:
     ``on_event`` gets each event as it is recorded, under the lock; events are then not kept
     for ``take``. ``idle_seconds`` counts where the implementation has no ``WaitIdle``, but no
     time does while one that has ``AtRest() -> bool`` says that its own threads work.
+    ``is_idle`` asks one that has ``Inside() -> (calls, callbacks) or None``, which is ``WaitIdle``
+    without waiting.
     ``limit`` is the longest time ``Settle`` may take, in seconds, before the implementation
     counts as hanging. ``on_close`` ends what the implementation runs.
     """
@@ -375,6 +377,16 @@ class ThreadedSession:
             if before == self._changes:
                 self._lock.wait(0.001)
             return False
+
+    def is_idle(self) -> bool:
+        """Whether nobody does anything in here, at this moment: no handler runs, and no call is on
+        its way in or out."""
+        with self._lock:
+            before = self._changes
+        inside = self._implementation.Inside()
+        with self._lock:
+            agrees = inside == (self._calls, self._callbacks) and before == self._changes
+            return self._over or bool(agrees and not self._running)
 
     def _settled_idle(self) -> bool:
         """Whether the idle time passes without anything happening."""
