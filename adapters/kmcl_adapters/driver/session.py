@@ -24,7 +24,7 @@ from kmcl_model.events import (
 from kmcl_model.stimuli import Act, Arm, Environ, Invoke, Reaction, Release, Settle, Step, Stimulus
 
 from .calls import Prepared, prepare
-from .end import UNKNOWN, End
+from .end import UNKNOWN, Activation, End
 from .thread import DriverThread
 
 __all__ = ["ACTIONS", "ENDPOINTS", "ThreadedSession"]
@@ -38,17 +38,6 @@ _PATIENCE = 0.1
 _WORLD = ("", "world")
 _WAIT_IDLE_MILLISECONDS = 100
 _CLOSING_SECONDS = 1.0
-
-
-class _Activation:
-    """A handler between its entry and its exit."""
-
-    __slots__ = ("held", "name", "thread")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.held = False
-        self.thread = threading.get_ident()
 
 
 class ThreadedSession:
@@ -243,7 +232,7 @@ class ThreadedSession:
             reaction = end.reaction(callback)
             if not reaction.steps:
                 return self._leave(end, name, callback, reaction)
-            activation = end.activations[name] = _Activation(name)
+            activation = end.activations[name] = Activation(name)
             self._callbacks += 1
             self._running += 1
         for step in reaction.steps:
@@ -263,7 +252,7 @@ class ThreadedSession:
             self._record(Exit("exit", end.endpoint, name, callback, status))
         return status or 0
 
-    def _take_step(self, end: End, activation: _Activation, step: Step, this: str | None) -> None:
+    def _take_step(self, end: End, activation: Activation, step: Step, this: str | None) -> None:
         if isinstance(step, Act):
             with self._lock:
                 prepared = self._begin(end, activation.name, step.function, step.arguments, this)
@@ -381,12 +370,11 @@ class ThreadedSession:
     def is_idle(self) -> bool:
         """Whether nobody does anything in here, at this moment: no handler runs, and no call is on
         its way in or out."""
-        with self._lock:
-            before = self._changes
+        before = self._changes
         inside = self._implementation.Inside()
         with self._lock:
             agrees = inside == (self._calls, self._callbacks) and before == self._changes
-            return self._over or bool(agrees and not self._running)
+            return self._over or (agrees and not self._running)
 
     def _settled_idle(self) -> bool:
         """Whether the idle time passes without anything happening."""
