@@ -209,3 +209,14 @@ def test_who_waits_for_a_rest_comes_back_from_a_guest_that_never_rests(
 
     assert not told["rests"]
     assert desk.looks == 1
+
+
+def test_a_rest_that_is_doubted_is_not_looked_for_at_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story: list[object] = []
+    serving(desk).restless = [lambda: story.append("look")]
+    monkeypatch.setattr("time.sleep", story.append)
+    desk.ask("rest", looks=1, seconds=60.0, after=0.12)
+
+    assert story[:2] == [0.12, "look"]

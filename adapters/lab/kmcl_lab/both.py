@@ -55,8 +55,9 @@ _SLICE: Final = 2.0
 """Seconds for which the host is asked to look for a rest at a time: the guest may be lost."""
 _LOOKS: Final = 3
 """The host looks so often until it believes in a rest."""
-_DOUBTS: Final = 25
-"""So often where that was not believed: the guest may be asleep for a while."""
+_DOUBT_SECONDS: Final = 0.12
+"""It waits so long before where that was not believed: longer than a client goes without a look at
+its ring. No look of the host could be that long: the client's threads wake for theirs."""
 _IDLE_SECONDS: Final = 0.006
 """That the looks take at least."""
 _CLOCK_CHECKS: Final = 5
@@ -106,10 +107,10 @@ class ServerEnd:
         """See ``PairEnd``."""
         return answer_of(self.ask(kind, stimulus))
 
-    def rest(self, looks: int) -> tuple[Answer, bool]:
-        """Its answer when it and the guest have rested for so many looks, or after a while; whether
-        they have. Raises Gone."""
-        told = self._ask("rest", looks=looks, seconds=_SLICE)
+    def rest(self, after: float) -> tuple[Answer, bool]:
+        """Its answer when so many seconds are over and it and the guest have rested for some looks,
+        or after a while; whether they have. Raises Gone."""
+        told = self._ask("rest", looks=_LOOKS, seconds=_SLICE, after=after)
         return answer_of(told), bool(told.get("rests"))
 
 
@@ -222,7 +223,7 @@ class BothSession(PairSession):
     def _ask_for_rest(self) -> bool:
         """Whether both were at rest at the same time: the host says when the server's end and the
         guest did nothing, and the client, asked afterwards, has seen nothing since."""
-        server, rests = self._server.rest(_LOOKS if self._moving else _DOUBTS)
+        server, rests = self._server.rest(0.0 if self._moving else _DOUBT_SECONDS)
         self._keep("server", server)
         client = self._take_from("client", "apply")
         late = any(stamp > server.until for stamp, _ in client.events)

@@ -231,10 +231,12 @@ class HostCommands:
         """A request to the server's end; see ``kmcl_adapters.host.end``."""
         return self._serving().request(do, stimulus)
 
-    def rest(self, looks: int, seconds: float) -> dict[str, Any]:
+    def rest(self, looks: int, seconds: float, after: float = 0.0) -> dict[str, Any]:
         """What the server's end has seen, as soon as it and the guest have done nothing so many
-        looks in a row, or have panicked, or so many seconds are over; ``rests`` says whether."""
+        looks in a row, or have panicked, or so many seconds are over; ``rests`` says whether. The
+        first look is ``after`` so many seconds."""
         server = self._serving()
+        time.sleep(after)
         deadline = time.monotonic() + seconds
         crashes = self._host.crashes
 
