@@ -211,6 +211,16 @@ def test_a_blocking_call_blocks_its_thread_only(library: Exact, session: Threade
     ]
 
 
+def test_a_session_is_idle_when_it_counts_as_the_implementation_does(
+    library: Exact, session: ThreadedSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside: list[tuple[int, int] | None] = [(1, 0), (0, 0), (1, 1), None]
+    monkeypatch.setattr(library, "Inside", lambda: inside.pop(0), raising=False)
+    after(session, invoke("VmbChannelPause"))
+
+    assert [session.is_idle() for _ in range(4)] == [True, False, False, False]
+
+
 def test_quiescence_waits_for_a_call_that_has_left_and_is_not_recorded_yet(
     library: Exact, session: ThreadedSession
 ) -> None:

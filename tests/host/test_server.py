@@ -224,6 +224,32 @@ def test_an_end_that_is_given_up_takes_its_offer_back(stage: Stage) -> None:
     assert stage.await_message("GPADL_TORNDOWN") == ["GPADL_TORNDOWN"]
 
 
+def test_what_nobody_has_signalled_is_no_rest_for_who_looks_by_itself(stage: Stage) -> None:
+    open_it(stage)
+    stage.await_exit("PostStarted")
+    assert stage.library.monitor.wait_idle(20_000) == stage.library.Inside() == (0, 0)
+    outgoing, _ = guests_rings(stage)
+    outgoing.put(encode(Kind.IN_BAND, 9, b"question", 0))
+    outgoing.publish()
+    assert stage.library.Inside() == (0, 0)  # it will never know
+    stage.bus.patience = 20.0
+
+    assert stage.library.Inside() is None
+    assert not stage.session.is_idle()
+    assert not [e for e in stage.events if e.kind == "enter" and e.callback == PROCESS_PACKET]
+
+
+def test_an_end_whose_thread_runs_is_not_idle(stage: Stage) -> None:
+    open_it(stage)
+    stage.await_exit("PostStarted")
+    assert stage.library.monitor.wait_idle(20_000) is not None
+    assert stage.session.is_idle()
+    stage.library.monitor.running += 1
+
+    assert not stage.session.is_idle()
+    stage.library.monitor.running -= 1
+
+
 def test_a_stamped_end_tells_events_with_their_times() -> None:
     guest = ScriptedGuest()
     times = iter(range(100, 1000, 10))
@@ -242,6 +268,7 @@ def test_a_stamped_end_tells_events_with_their_times() -> None:
     assert kinds == ["call", "return"]
     assert stamps == sorted(stamps)
     assert stamps[-1] < told["until"]
-    assert told["traffic"] == (2, 7)
+    count, _, *figures = told["traffic"]
+    assert (count, figures) == (2, [7])
     with pytest.raises(ValueError, match="nothing known as 'dance'"):
         end.request("dance")

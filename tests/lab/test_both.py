@@ -8,16 +8,18 @@ import pytest
 from kmcl_adapters.interface import AdapterError
 from kmcl_adapters.uio.pair import Gone
 from kmcl_adapters.uio.stamps import Answer
+from kmcl_adapters.uio.uiobus import SAFETY_NET
 from kmcl_lab.adapter import Hang
 from kmcl_lab.both import BothAdapter, BothSession, answer_of, create, is_rest, ordered
 from kmcl_lab.problem import GuestLost
 from kmcl_model.events import Environment, Event, Lost
-from kmcl_model.stimuli import Settle
+from kmcl_model.stimuli import Invoke, Settle
 
-CLIENT = (5, 3, 1, 0, 0)
-"""Events, channel that is seen, is aware, threads that run, opens without an answer."""
-SERVER = (7, 3, 0, 100, 0, 0)
-"""Events, channel that is offered, is asked, entries of the trace, waiting, threads that run."""
+CLIENT = (5, 1, 3, 1, 0, 0)
+"""Events, is idle, channel that is seen, is aware, threads that run, opens without an answer."""
+SERVER = (7, 1, 3, 0, 100, 0, 0)
+"""Events, is idle, channel that is offered, is asked, entries of the trace, waiting, threads that
+run."""
 
 
 def test_rest_is_when_nothing_is_on_its_way() -> None:
@@ -27,15 +29,19 @@ def test_rest_is_when_nothing_is_on_its_way() -> None:
 @pytest.mark.parametrize(
     ("client", "server"),
     [
-        ((5, 0, 1, 0, 0), SERVER),
-        ((5, 3, 0, 0, 0), SERVER),
-        ((5, 3, 1, 1, 0), SERVER),
-        ((5, 3, 1, 1, 1), SERVER),
-        (CLIENT, (7, 0, 0, 100, 0, 0)),
-        (CLIENT, (7, 3, 0, 100, 1, 0)),
-        (CLIENT, (7, 3, 0, 100, 0, 1)),
+        ((5, 0, 3, 1, 0, 0), SERVER),
+        (CLIENT, (7, 0, 3, 0, 100, 0, 0)),
+        ((5, 1, 0, 1, 0, 0), SERVER),
+        ((5, 1, 3, 0, 0, 0), SERVER),
+        ((5, 1, 3, 1, 1, 0), SERVER),
+        ((5, 1, 3, 1, 1, 1), SERVER),
+        (CLIENT, (7, 1, 0, 0, 100, 0, 0)),
+        (CLIENT, (7, 1, 3, 0, 100, 1, 0)),
+        (CLIENT, (7, 1, 3, 0, 100, 0, 1)),
     ],
     ids=[
+        "a call of the client is on its way",
+        "a handler of the server runs",
         "the guest does not see the offer",
         "the client has not noticed",
         "the client runs",
@@ -50,63 +56,100 @@ def test_rest_is_not_when_something_is(client: tuple[int, ...], server: tuple[in
 
 
 def test_a_client_whose_open_is_not_answered_is_at_rest() -> None:
-    assert is_rest((5, 3, 1, 1, 1), (7, 3, 1, 100, 0, 0))
-    assert not is_rest((5, 3, 1, 2, 1), (7, 3, 1, 100, 0, 0))
+    assert is_rest((5, 1, 3, 1, 1, 1), (7, 1, 3, 1, 100, 0, 0))
+    assert not is_rest((5, 1, 3, 1, 2, 1), (7, 1, 3, 1, 100, 0, 0))
 
 
 class End:
-    """An end whose answers the test has prepared."""
+    """An end whose answers the test has prepared. A server's rests all come, but the first
+    ``restless`` ones."""
 
-    def __init__(self, *answers: Answer) -> None:
+    def __init__(self, *answers: Answer, restless: int = 0) -> None:
         self.answers = list(answers)
+        self.restless = restless
+        self.afters: list[float] = []
 
     def request(self, kind: str, _stimulus: object = None) -> Answer:
         return self.answers.pop(0)
 
-    def begin(self, kind: str) -> None:
-        pass
-
-    def finish(self) -> Answer:
-        return self.answers.pop(0)
+    def rest(self, after: float) -> tuple[Answer, bool]:
+        self.afters.append(after)
+        return self.answers.pop(0), len(self.afters) > self.restless
 
 
 def event(name: str) -> Event:
     return Environment("environment", "client", name)
 
 
+def session(client: End, server: End) -> BothSession:
+    return BothSession(cast(Any, None), cast(Any, server), cast(Any, client))
+
+
 def settled(client: End, server: End) -> list[str]:
     """What a session shows after a settling."""
-    both = BothSession(cast(Any, None), cast(Any, server), cast(Any, client))
+    both = session(client, server)
     both.apply(Settle("settle"))
     assert client.answers == server.answers == []
     return [e.action if isinstance(e, Environment) else e.kind for e in both._ready]
 
 
-def test_what_the_server_has_seen_meanwhile_ends_its_rest() -> None:
-    busy = (7, 3, 0, 101, 0, 0)
-    calm = [Answer([], at, busy) for at in (41, 51, 61)]
-    server = End(
-        Answer([], 11, SERVER), Answer([(15, event("late"))], 21, busy), Answer([], 31, busy), *calm
-    )
-    client = End(Answer([(12, event("first"))], 20, CLIENT), Answer([], 55, CLIENT))
+def test_a_client_that_has_seen_something_since_the_host_looked_is_no_rest() -> None:
+    server = End(Answer([(11, event("first"))], 20, SERVER), Answer([], 40, SERVER))
+    client = End(Answer([(21, event("late"))], 30, CLIENT), Answer([], 50, CLIENT))
 
     assert settled(client, server) == ["first", "late", "quiescence"]
 
 
-def test_a_client_that_rested_before_the_server_did_is_asked_again() -> None:
-    after = (8, 3, 0, 101, 0, 0)
-    server = End(*(Answer([], at, SERVER if at < 20 else after) for at in (11, 21, 31, 41, 51, 61)))
-    client = End(Answer([], 15, CLIENT), Answer([(45, event("woken"))], 55, CLIENT))
+def test_what_the_client_saw_before_the_host_looked_belies_nothing() -> None:
+    server = End(Answer([(12, event("second"))], 20, SERVER))
+    client = End(Answer([(11, event("first"))], 30, CLIENT))
 
-    assert settled(client, server) == ["woken", "quiescence"]
+    assert settled(client, server) == ["first", "second", "quiescence"]
+
+
+def test_a_host_that_has_seen_no_rest_is_asked_again() -> None:
+    server = End(Answer([], 20, SERVER), Answer([], 40, SERVER), restless=1)
+    client = End(Answer([], 30, CLIENT), Answer([], 50, CLIENT))
+
+    assert settled(client, server) == ["quiescence"]
+    assert len(server.afters) == 2
+
+
+def test_ends_at_rest_are_not_asked_until_they_get_something() -> None:
+    call = Invoke("invoke", "client", "t0", "VmbChannelEnable", ())
+    server = End(Answer([], 20, SERVER), Answer([], 41, SERVER))
+    client = End(Answer([], 30, CLIENT), Answer([(35, event("called"))], 40, CLIENT))
+    both = session(client, server)
+    both.apply(Settle("settle"))
+    assert [e.kind for e in both.take()] == ["quiescence"]
+    assert both.take() == []
+
+    both.apply(call)
+    assert both.take() == [event("called")]
+    assert client.answers == server.answers == []
+
+
+def test_a_rest_that_is_doubted_is_looked_at_later() -> None:
+    rests = [Answer([], at, SERVER) for at in (20, 40, 60, 80)]
+    client = End(
+        Answer([], 30, CLIENT),
+        Answer([], 50, CLIENT),
+        Answer([(65, event("woken"))], 70, CLIENT),
+        Answer([], 90, CLIENT),
+    )
+    server = End(*rests)
+    both = session(client, server)
+    for _ in range(3):
+        both.apply(Settle("settle"))
+    first, *doubted, again = server.afters
+
+    assert first == again == 0
+    assert min(doubted) > SAFETY_NET
+    assert [e.kind for e in both._ready] == ["quiescence"] * 2 + ["environment", "quiescence"]
 
 
 def test_rest_is_never_said_to_be_exact() -> None:
-    both = BothSession(
-        cast(Any, None),
-        cast(Any, End(*(Answer([], at, SERVER) for at in (11, 21, 31)))),
-        cast(Any, End(Answer([], 20, CLIENT))),
-    )
+    both = session(End(Answer([], 30, CLIENT)), End(Answer([], 20, SERVER)))
     both.apply(Settle("settle"))
 
     assert both._ready == [("quiescence", False)]

@@ -1,10 +1,12 @@
 """What the control connection can ask of the programmable host; the test plays the guest."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from kmcl_adapters.driver import ThreadedSession
 from kmcl_adapters.host.channel import TEST_CLASS
 from kmcl_adapters.host.rules import RuleError
 from kmcl_adapters.host.scripted import ScriptedGuest
@@ -34,8 +36,20 @@ class Desk:
             save=lambda name: note(f"save {name}"),
             rewind=lambda name: note(f"rewind {name}"),
             tsc_offset=lambda: 0,
+            is_at_rest=lambda: self.is_at_rest(),
         )
         self.commands = HostCommands(cast(Any, hosting)).table()
+
+        self.looks = 0
+        self.restless: list[Callable[[], object]] = []
+        """What the guest does, one thing at each look."""
+
+    def is_at_rest(self) -> bool:
+        self.looks += 1
+        if not self.restless:
+            return True
+        self.restless.pop(0)()
+        return False
 
     def ask(self, command: str, **arguments: Any) -> Any:
         return self.commands[command](**arguments)
@@ -141,9 +155,76 @@ def test_a_server_is_played_on_an_instance(desk: Desk) -> None:
         stimulus = stimulus_to_json(Invoke("invoke", "server", "t0", function, arguments))
         told = desk.ask("end", do="apply", stimulus=stimulus)
     (offer,) = desk.guest.read_all()
-    _, offered, opening, *_ = told["traffic"]
+    _, _, offered, opening, *_ = told["traffic"]
     desk.ask("end", do="close")
 
     assert offer.fields["if_instance"] == instance
     assert (offered, opening) == (offer.fields["child_relid"], 0)
     assert desk.guest.names() == ["RESCIND_CHANNELOFFER"]
+
+
+def serving(desk: Desk) -> Desk:
+    """A server plays on an instance, which is not enabled."""
+    with pytest.raises(CommandError, match="nobody serves a channel"):
+        desk.ask("rest", looks=3, seconds=60.0)
+    instance = "00000000-0000-4000-8000-000000000001"
+    desk.ask("serve", class_id=TEST_CLASS, instance=instance, ring_bytes=69632)
+    desk.ask("end", do="open")
+    return desk
+
+
+def test_a_rest_is_waited_for_while_the_guest_does_something(desk: Desk) -> None:
+    serving(desk).restless = [lambda: None] * 2
+
+    assert desk.ask("rest", looks=3, seconds=60.0)["rests"]
+    assert desk.looks == 2 + 3
+
+
+def test_what_happens_between_two_looks_belies_a_rest(desk: Desk) -> None:
+    host = serving(desk).guest.host
+
+    def look() -> bool:
+        desk.looks += 1
+        if desk.looks == 2:
+            host.trace.add("guest", "SIGNAL", {})
+        return True
+
+    desk.is_at_rest = look  # type: ignore[method-assign]
+
+    assert desk.ask("rest", looks=3, seconds=60.0)["rests"]
+    assert desk.looks == 2 + 3
+
+
+def test_a_server_that_does_something_does_not_rest(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = [True, True, False]
+    serving(desk)
+    monkeypatch.setattr(ThreadedSession, "is_idle", lambda _: not (busy and busy.pop(0)))
+
+    assert desk.ask("rest", looks=3, seconds=60.0)["rests"]
+    assert desk.looks == 2 + 3
+
+
+@pytest.mark.parametrize("happens", ["panic", "nothing"])
+def test_who_waits_for_a_rest_comes_back_from_a_guest_that_never_rests(
+    desk: Desk, happens: str
+) -> None:
+    host = serving(desk).guest.host
+    first = host.crashed if happens == "panic" else lambda: None
+    desk.restless = [first, *[lambda: None] * 99]
+    told = desk.ask("rest", looks=3, seconds=60.0 if happens == "panic" else 0.0)
+
+    assert not told["rests"]
+    assert desk.looks == 1
+
+
+def test_a_rest_that_is_doubted_is_not_looked_for_at_once(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story: list[object] = []
+    serving(desk).restless = [lambda: story.append("look")]
+    monkeypatch.setattr("time.sleep", story.append)
+    desk.ask("rest", looks=1, seconds=60.0, after=0.12)
+
+    assert story[:2] == [0.12, "look"]

@@ -6,7 +6,7 @@ import errno
 import mmap
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from kmcl_adapters.uio.bus import Link, Offer, Opening
 from kmcl_adapters.uio.descriptor import FROM_GUEST, Kind, encode
 from kmcl_adapters.uio.device import Device, DeviceError
 from kmcl_adapters.uio.library import Library
+from kmcl_adapters.uio.lifecycle import Lifecycle
+from kmcl_adapters.uio.monitor import Monitor
 from kmcl_adapters.uio.monitorpage import MonitorBit
 from kmcl_adapters.uio.parts import SOUND, Parts
 from kmcl_adapters.uio.ring import (
@@ -61,6 +63,11 @@ class Host:
         self.masks_at_open = False
         self.rescinded = False
         self.opened = 0
+        self.answers = threading.Event()
+        """Whether an open comes back."""
+        self.answers.set()
+        self.story: list[str] = []
+        """What the kernel was asked for."""
         self.device = Device(INSTANCE, "", "uio_hv_generic", "uio0")
         self.outgoing: Outgoing
         self.incoming: Incoming
@@ -130,6 +137,8 @@ class Host:
         class Faked(UioLink):
             def __init__(self, id: int, descriptor: int, size: int, parts: Parts = SOUND) -> None:
                 self.keeper = os.open(host.node, os.O_RDWR | os.O_NONBLOCK)
+                host.story.append("open")
+                assert host.answers.wait(20.0)
                 super().__init__(id, descriptor, size, parts)
 
             def map(self, size: int) -> mmap.mmap:
@@ -146,6 +155,7 @@ class Host:
             def release(self) -> None:
                 super().release()
                 os.close(self.keeper)
+                host.story.append("close")
 
         options |= {"sysfs": self.root / "sys", "dev": self.root / "dev", "link": Faked}
         return UioBus(device, **options)
@@ -154,9 +164,9 @@ class Host:
 class Talk:
     """A client's session with the host."""
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, parts: Parts = SOUND) -> None:
         self.host = host
-        self.library = Library(host.bus(host.device, safety_net=0.02))
+        self.library = Library(host.bus(host.device, safety_net=0.02), parts)
         self.session = ThreadedSession(self.library, on_close=self.library.Reset, idle_seconds=0.05)
         self.events: list[Event] = []
 
@@ -176,11 +186,14 @@ class Talk:
         events, self.events = [*self.events, *self.session.take()], []
         return events
 
-    def open(self) -> None:
+    def enable(self) -> None:
         self.invoke("VmbChannelAllocate", False)
         self.invoke("VmbChannelInitSetProcessPacketCallbacks", True, True)
         self.invoke("VmbChannelInitSetStateChangeCallbacks", 1, "size", STATE_CHANGE_CALLBACKS)
         self.invoke("VmbChannelEnable")
+
+    def open(self) -> None:
+        self.enable()
         assert self.handlers() == ["Opened", "Started", "PostStarted"]
 
     def send(self, name: str, payload: bytes, flags: int = 0) -> None:
@@ -246,6 +259,52 @@ def test_a_kernel_that_masks_at_the_open_is_recognised(host: Host, talk: Talk) -
     assert talk.handlers() == ["ProcessPacket", "ProcessingComplete"]
     assert isinstance(talk.library.bus, UioBus)
     assert talk.library.bus.traits == (True, True)
+
+
+class Hasty(Lifecycle):
+    """A defect: a device is opened while another open of it has not come back."""
+
+    def wanted_offer(self) -> Offer | None:
+        openers, self.openers = self.openers, 0
+        try:
+            return super().wanted_offer()
+        finally:
+            self.openers = openers
+
+
+@pytest.mark.parametrize("parts", [SOUND, SOUND._replace(lifecycle=Hasty)], ids=["sound", "hasty"])
+def test_an_open_that_was_given_up_is_closed_before_the_next(host: Host, parts: Parts) -> None:
+    """The kernel shares an open device: the host would never hear that the first one has left."""
+    talk = Talk(host, parts)
+    monitor = talk.library.monitor
+    host.answers.clear()
+    talk.enable()
+    assert monitor_waits(monitor, lambda: bool(host.story))
+    talk.invoke("VmbChannelDisable")
+    talk.invoke("VmbChannelEnable")
+    if parts is not SOUND:
+        assert monitor_waits(monitor, lambda: len(host.story) > 1)
+    host.answers.set()
+    assert monitor_waits(monitor, lambda: host.story.count("open") == 2)
+    assert monitor_waits(monitor, lambda: not openers(talk))
+    story = host.story[:3]
+    talk.session.close()
+
+    assert (story == ["open", "close", "open"]) is (parts is SOUND)
+
+
+def openers(talk: Talk) -> int:
+    assert talk.library.channel is not None
+    return talk.library.channel.lifecycle.openers
+
+
+def monitor_waits(monitor: Monitor, condition: Callable[[], bool]) -> bool:
+    """Whether it comes true; the end's threads look at it whenever they have done something."""
+    monitor.acquire()
+    try:
+        return monitor.wait_briefly(condition, 20.0)
+    finally:
+        monitor.release()
 
 
 def test_closing_unmaps_before_it_closes_and_opening_starts_afresh(host: Host, talk: Talk) -> None:

@@ -40,7 +40,8 @@ class ControlSession:
 
     def apply(self, stimulus: Stimulus) -> None:
         """Start the stimulus; one that is not of this protocol does nothing."""
-        self._drain()
+        if not isinstance(stimulus, Settle):  # that tells what comes before it, too
+            self._drain()
         if self._lost:
             return
         match stimulus:

@@ -5,6 +5,7 @@ Used under the lock of the session.
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -22,7 +23,16 @@ from kmcl_model.events import Argument
 from kmcl_model.status import is_success
 from kmcl_model.stimuli import Reaction
 
-__all__ = ["UNKNOWN", "End", "Packet", "Received", "buffer_bytes", "short_name", "unsigned"]
+__all__ = [
+    "UNKNOWN",
+    "Activation",
+    "End",
+    "Packet",
+    "Received",
+    "buffer_bytes",
+    "short_name",
+    "unsigned",
+]
 
 UNKNOWN: Final = "?"
 """What a handle is called that the harness never saw."""
@@ -31,6 +41,17 @@ _STATUS_MASK: Final = 0xFFFFFFFF
 _NO_REACTION: Final = Reaction()
 
 Handler: TypeAlias = Callable[..., int]
+
+
+class Activation:
+    """A handler between its entry and its exit."""
+
+    __slots__ = ("held", "name", "thread")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.held = False
+        self.thread = threading.get_ident()
 
 
 class Packet:
@@ -64,7 +85,7 @@ class End:
     def __init__(self, endpoint: str, handlers: Mapping[str, Handler]) -> None:
         self.endpoint = endpoint
         self.handlers = handlers
-        self.activations: dict[str, Any] = {}
+        self.activations: dict[str, Activation] = {}
         self.calls = 0  # in progress, from driver threads and from handlers
         self.dead = False
         self.kept: list[object] = []  # what the implementation may still read

@@ -24,7 +24,7 @@ from kmcl_model.events import (
 from kmcl_model.stimuli import Act, Arm, Environ, Invoke, Reaction, Release, Settle, Step, Stimulus
 
 from .calls import Prepared, prepare
-from .end import UNKNOWN, End
+from .end import UNKNOWN, Activation, End
 from .thread import DriverThread
 
 __all__ = ["ACTIONS", "ENDPOINTS", "ThreadedSession"]
@@ -40,23 +40,14 @@ _WAIT_IDLE_MILLISECONDS = 100
 _CLOSING_SECONDS = 1.0
 
 
-class _Activation:
-    """A handler between its entry and its exit."""
-
-    __slots__ = ("held", "name", "thread")
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.held = False
-        self.thread = threading.get_ident()
-
-
 class ThreadedSession:
     """One fresh implementation with the driver around it.
 
     ``on_event`` gets each event as it is recorded, under the lock; events are then not kept
     for ``take``. ``idle_seconds`` counts where the implementation has no ``WaitIdle``, but no
     time does while one that has ``AtRest() -> bool`` says that its own threads work.
+    ``is_idle`` asks one that has ``Inside() -> (calls, callbacks) or None``, which is ``WaitIdle``
+    without waiting.
     ``limit`` is the longest time ``Settle`` may take, in seconds, before the implementation
     counts as hanging. ``on_close`` ends what the implementation runs.
     """
@@ -241,7 +232,7 @@ class ThreadedSession:
             reaction = end.reaction(callback)
             if not reaction.steps:
                 return self._leave(end, name, callback, reaction)
-            activation = end.activations[name] = _Activation(name)
+            activation = end.activations[name] = Activation(name)
             self._callbacks += 1
             self._running += 1
         for step in reaction.steps:
@@ -261,7 +252,7 @@ class ThreadedSession:
             self._record(Exit("exit", end.endpoint, name, callback, status))
         return status or 0
 
-    def _take_step(self, end: End, activation: _Activation, step: Step, this: str | None) -> None:
+    def _take_step(self, end: End, activation: Activation, step: Step, this: str | None) -> None:
         if isinstance(step, Act):
             with self._lock:
                 prepared = self._begin(end, activation.name, step.function, step.arguments, this)
@@ -375,6 +366,15 @@ class ThreadedSession:
             if before == self._changes:
                 self._lock.wait(0.001)
             return False
+
+    def is_idle(self) -> bool:
+        """Whether nobody does anything in here, at this moment: no handler runs, and no call is on
+        its way in or out."""
+        before = self._changes
+        inside = self._implementation.Inside()
+        with self._lock:
+            agrees = inside == (self._calls, self._callbacks) and before == self._changes
+            return self._over or (agrees and not self._running)
 
     def _settled_idle(self) -> bool:
         """Whether the idle time passes without anything happening."""

@@ -31,7 +31,7 @@ class ClientLibrary(Library):
         self._following = bus
 
     def AtRest(self) -> bool:
-        """Whether no other thread of ours has anything to do."""
+        """Whether no other thread of ours has anything to do, inside the library."""
         return self.monitor.running <= self._following.opening
 
 

@@ -9,10 +9,12 @@ events can have happened. It holds on one machine whose processors' counters agr
 which KVM itself relies; ``kmcl_lab.both`` checks it at every start by asking one end between two
 readings of the other.
 
-**Rest.** Neither end can know it exactly. An end is at rest when nothing has happened to it for a
-while and none of its threads runs; both are when they were so at the same time, the host has sent
-and seen nothing meanwhile, and the guest has drawn the consequences of the last offer or rescind:
-it sees the channel that is offered, or none.
+**Rest.** Neither end can know it, but the machine can: a guest whose processors are halted, and
+that has taken its messages, does nothing until a timer wakes it or its host does something. So the
+host looks several times, some milliseconds apart, until at each look the guest was halted, and no
+call, handler or thread of the server's end was on its way, and nothing has happened between two
+looks. Then the client is asked: it must be idle, too, have seen nothing since, and have drawn the
+consequences of the last offer or rescind: it sees the channel that is offered, or none.
 """
 
 from __future__ import annotations
@@ -24,14 +26,10 @@ from kmcl_adapters.driver import ThreadedSession
 from kmcl_adapters.uio.library import Library
 from kmcl_adapters.uio.stamps import Recorder
 from kmcl_model.plain import event_record, stimulus_of
-from kmcl_model.stimuli import Settle
 
-__all__ = ["IDLE_SECONDS", "MASK", "StampedEnd"]
+__all__ = ["MASK", "StampedEnd"]
 
-IDLE_SECONDS: Final = 0.12
-"""Everything may be emulated twice; a wake-up takes some milliseconds then."""
 MASK: Final = (1 << 64) - 1
-_LIMIT: Final = 8.0
 
 
 class StampedEnd:
@@ -51,8 +49,8 @@ class StampedEnd:
         self._recorder = Recorder(clock)
 
     def request(self, do: str, stimulus: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """``open`` a fresh end, ``apply`` a stimulus, let it come to rest (``settle``), ``close``
-        it, or tell the ``time``. Raises ValueError for anything else."""
+        """``open`` a fresh end, ``apply`` a stimulus or none, ``close`` it, or tell the ``time``.
+        Raises ValueError for anything else."""
         match do:
             case "time":
                 return {"until": self._clock()}
@@ -61,27 +59,31 @@ class StampedEnd:
                 self._recorder = Recorder(self._clock)
                 library = self._make()
                 self._session = ThreadedSession(
-                    library,
-                    on_event=self._recorder,
-                    on_close=library.Reset,
-                    idle_seconds=IDLE_SECONDS,
-                    limit=_LIMIT,
+                    library, on_event=self._recorder, on_close=library.Reset
                 )
             case "close":
                 self.close()
-            case "apply" | "settle":
+            case "apply":
                 if self._session is None:
                     raise ValueError("there is no session")
-                if do == "settle":
-                    self._session.apply(Settle("settle"))
-                elif stimulus is not None:
+                if stimulus is not None:
                     self._session.apply(stimulus_of(stimulus))
             case _:
                 raise ValueError(f"nothing known as {do!r}")
         return self._answer()
 
+    @property
+    def count(self) -> int:
+        """How many events there were."""
+        return self._recorder.count
+
+    def traffic(self) -> tuple[int, ...]:
+        """How many events there were, whether the end is idle, and the figures."""
+        is_idle = self._session is None or self._session.is_idle()
+        return (self.count, int(is_idle), *self._traffic())
+
     def _answer(self) -> dict[str, Any]:
-        traffic = (self._recorder.count, *self._traffic())
+        traffic = self.traffic()  # first: what comes after it is among the events
         events, until = self._recorder.drain()
         records = [[stamp, event_record(event)] for stamp, event in events]
         return {"events": records, "until": until, "traffic": traffic}

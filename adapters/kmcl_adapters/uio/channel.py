@@ -75,6 +75,12 @@ class Channel:
         """Whether this end is on its way out of its link."""
         return self.disabling or (self.link is not None and self.link.down)
 
+    def will_look(self) -> bool:
+        """Whether there is something to do that nobody has signalled, and that will be noticed."""
+        receiver = self.receiver
+        looks = self.bus.patience and not self.crashed and not receiver.pumping
+        return bool(looks and receiver.has_work())
+
     def accepts_sends(self) -> bool:
         """Whether packets may be queued (A90)."""
         return self.connection != Connection.DISABLED

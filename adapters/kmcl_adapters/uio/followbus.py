@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from .bus import Link, Offer, Opening
+from .bus import Offer, Opening
 from .device import Device
 from .uiobus import UioBus, UioLink
 
@@ -30,7 +30,6 @@ class FollowingBus(UioBus):
         super().__init__(device, size=size, sysfs=sysfs, **options)
         self._folder = sysfs / "bus/vmbus/devices" / device.instance
         self._dead = False
-        self._left: Link | None = None
         self.opening = 0
         """Opens that the host has not answered yet."""
         self._there = False
@@ -76,12 +75,6 @@ class FollowingBus(UioBus):
             self.leave(opening.link)
             opening.link, opening.withdrawn = None, True
         return opening
-
-    def leave(self, link: Link) -> None:
-        """See ``bus``; again does nothing."""
-        if link is not self._left:
-            self._left = link
-            super().leave(link)
 
     def die(self) -> None:
         """The kernel closes what a process had open."""

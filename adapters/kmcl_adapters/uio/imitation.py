@@ -136,6 +136,7 @@ class _Bus(UioBus):
         self._parts = parts
         self._epoll = select.epoll()
         self._link: UioLink | None = None
+        self._left = None
 
     def offer(self) -> Offer:
         """The one there is."""

@@ -51,6 +51,17 @@ class Library:
         """Whether no thread of ours has anything to do. What the other end will do is its own."""
         return not self.monitor.busy()
 
+    def Inside(self) -> tuple[int, int] | None:
+        """The calls and callbacks that are inside, while no thread of ours has anything to do, nor
+        will have when it looks at the ring without a signal. To ask changes nothing."""
+        self.monitor.acquire()
+        try:
+            if not self.AtRest() or (self.channel is not None and self.channel.will_look()):
+                return None
+            return self.monitor.calls, self.monitor.callbacks
+        finally:
+            self.monitor.release_quietly()
+
     def Reset(self) -> None:
         """End the threads and give the device back."""
         self.monitor.end()

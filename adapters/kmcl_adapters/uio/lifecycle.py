@@ -65,6 +65,8 @@ class Lifecycle:
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.opening: Opening | None = None
+        self.openers = 0
+        """Threads that ask the other side, perhaps for nobody any more."""
         self.refused: int | None = None
         """The offer that was tried in vain; a new one may be tried."""
         self.failure = STATUS_SUCCESS
@@ -117,9 +119,11 @@ class Lifecycle:
         return Step.NOTHING if channel.paused else Step.START
 
     def wanted_offer(self) -> Offer | None:
-        """The offer to be opened now; None where there is none."""
+        """The offer to be opened now; None where there is none. What was given up is closed first:
+        a device that is open, or being opened, is shared, and the other side would hear of no
+        end and no beginning."""
         offer = self.channel.bus.offer()
-        if offer is None or offer.id == self.refused:
+        if offer is None or offer.id == self.refused or self.openers:
             return None
         return offer if offer.is_for(self.channel.configuration.target) else None
 
@@ -153,6 +157,7 @@ class Lifecycle:
             return
         # In a thread of its own: a host may let it wait for ever, and a Disable must not.
         self.opening = opening = Opening(offer.id)
+        self.openers += 1
         channel.monitor.start_thread(
             "client opener", lambda: self.open_slowly(opening, offer, incoming, outgoing)
         )
@@ -166,6 +171,7 @@ class Lifecycle:
             wish.link, wish.failure, wish.withdrawn = found.link, found.failure, found.withdrawn
         else:
             self.abandon(found)
+        self.openers -= 1
 
     def abandon(self, opening: Opening) -> None:
         """The client does not want it any more; giving it up may wait for the host."""

@@ -135,6 +135,7 @@ class UioBus(Watch):
         self._there = self.node.exists()
         self._looked = time.monotonic()
         self._link: UioLink | None = None
+        self._left: Link | None = None
         self._closed = False
 
     @staticmethod
@@ -210,7 +211,10 @@ class UioBus(Watch):
             self.leave(opening.link)
 
     def leave(self, link: Link) -> None:
-        """Unmap and close."""
+        """Unmap and close; again does nothing: a bus may be closed while a link is given up."""
+        if link is self._left:
+            return
+        self._left = link
         link.down = True
         if isinstance(link, UioLink):
             self.unwatch(link.descriptor)

@@ -20,13 +20,12 @@ from typing import Any, Final
 
 from kmcl_adapters import AdapterError, Description, Session
 from kmcl_adapters.host.channel import TEST_CLASS
-from kmcl_adapters.host.end import IDLE_SECONDS
 from kmcl_adapters.uio.library import VERSION
 from kmcl_adapters.uio.pair import CAPABILITIES, ROLES, Gone, PairSession
 from kmcl_adapters.uio.stamps import Answer
 from kmcl_model.case import stimulus_to_json
 from kmcl_model.events import Event
-from kmcl_model.stimuli import Stimulus
+from kmcl_model.stimuli import Settle, Stimulus
 from kmcl_model.trace import TraceError, event_from_json
 
 from .adapter import LabSession
@@ -53,6 +52,15 @@ __all__ = [
 _LIMIT: Final = 60.0
 """Seconds for one request; everything is emulated twice."""
 _SETTLING: Final = 25.0
+_SLICE: Final = 2.0
+"""Seconds for which the host is asked to look for a rest at a time: the guest may be lost."""
+_LOOKS: Final = 3
+"""The host looks so often until it believes in a rest."""
+_DOUBT_SECONDS: Final = 0.12
+"""It waits so long before where that was not believed: longer than a client goes without a look at
+its ring. No look of the host could be that long: the client's threads wake for theirs."""
+_IDLE_SECONDS: Final = 0.006
+"""That the looks take at least."""
 _CLOCK_CHECKS: Final = 5
 MONITOR: Final = 37
 """The bit of a monitored channel: in the second group, where a wrong offset would show."""
@@ -85,10 +93,11 @@ class ServerEnd:
 
     def ask(self, kind: str, stimulus: Stimulus | None = None) -> dict[str, Any]:
         """A request. Raises Gone."""
+        return self._ask("end", **_request(kind, stimulus))
+
+    def _ask(self, command: str, **arguments: Any) -> dict[str, Any]:
         try:
-            told: dict[str, Any] = self._lab.ask_host(
-                "end", limit=_LIMIT, **_request(kind, stimulus)
-            )
+            told: dict[str, Any] = self._lab.ask_host(command, limit=_LIMIT, **arguments)
             return told
         except GuestLost as lost:
             raise Gone("hang" if lost.is_hang else "crash", str(lost)) from None
@@ -98,6 +107,12 @@ class ServerEnd:
     def request(self, kind: str, stimulus: Stimulus | None = None) -> Answer:
         """See ``PairEnd``."""
         return answer_of(self.ask(kind, stimulus))
+
+    def rest(self, after: float) -> tuple[Answer, bool]:
+        """Its answer when so many seconds are over and it and the guest have rested for some looks,
+        or after a while; whether they have. Raises Gone."""
+        told = self._ask("rest", looks=_LOOKS, seconds=_SLICE, after=after)
+        return answer_of(told), bool(told.get("rests"))
 
 
 class ClientEnd:
@@ -130,13 +145,6 @@ class ClientEnd:
         except GuestLost as lost:
             self._lines.put(lost)
 
-    def begin(self, kind: str, stimulus: Stimulus | None = None) -> None:
-        """Send a request. Raises Gone."""
-        try:
-            self._job.write(json.dumps(_request(kind, stimulus)).encode() + b"\n")
-        except GuestLost as lost:
-            raise Gone("crash", str(lost)) from None
-
     def _answer(self) -> dict[str, Any]:
         try:
             line = self._lines.get(timeout=_LIMIT)
@@ -155,16 +163,15 @@ class ClientEnd:
 
     def ask(self, kind: str, stimulus: Stimulus | None = None) -> dict[str, Any]:
         """A request and its answer. Raises Gone."""
-        self.begin(kind, stimulus)
+        try:
+            self._job.write(json.dumps(_request(kind, stimulus)).encode() + b"\n")
+        except GuestLost as lost:
+            raise Gone("crash", str(lost)) from None
         return self._answer()
 
     def request(self, kind: str, stimulus: Stimulus | None = None) -> Answer:
         """See ``PairEnd``."""
         return answer_of(self.ask(kind, stimulus))
-
-    def finish(self) -> Answer:
-        """The answer to what was begun. Raises Gone."""
-        return answer_of(self._answer())
 
     def kill(self) -> None:
         """End it; never raises."""
@@ -181,32 +188,50 @@ def is_rest(client: tuple[int, ...], server: tuple[int, ...]) -> bool:
     """Whether nothing is on its way between the ends, by their traffic; see ``host.client`` and
     ``hosting.commands``. The guest sees the channel that is offered and has drawn the consequences,
     and nobody runs, but for a client whose open the server does not answer yet."""
-    _, seen, is_aware, client_runs, client_opens = client
-    _, offered, is_asked, _, waiting, server_runs = server
-    if seen != offered or not is_aware or waiting or server_runs:
+    _, is_idle, seen, is_aware, client_runs, client_opens = client
+    _, server_is_idle, offered, is_asked, _, waiting, server_runs = server
+    if not is_idle or not server_is_idle or waiting or server_runs:
+        return False
+    if seen != offered or not is_aware:
         return False
     return not client_runs or bool(client_runs == client_opens and is_asked)
 
 
 class BothSession(PairSession):
-    """A session over both ends; rest is known by idle time."""
+    """A session over both ends. Rest is seen by the host, but for what a timer does later."""
 
     settling = _SETTLING
     exact = False
 
     def __init__(self, adapter: BothAdapter, server: ServerEnd, client: ClientEnd) -> None:
         super().__init__(adapter, {"client": client, "server": server})
-        self._client = client
+        self._server = server
+        self._moving = True
+        """Something was done or seen since the last rest."""
+
+    def apply(self, stimulus: Stimulus) -> None:
+        """See ``PairSession``."""
+        self._moving |= not isinstance(stimulus, Settle)
+        super().apply(stimulus)
+
+    def take(self) -> list[Event]:
+        """See ``PairSession``. Ends at rest that have got nothing since are not asked."""
+        if self._moving:
+            return super().take()
+        events, self._ready = self._ready, []
+        return events
 
     def _ask_for_rest(self) -> bool:
-        """Whether both were at rest at the same time: the server has done and seen nothing since
-        before the client began to be at rest, so that all it ever did had its effect."""
-        before = self._take_from("server", "apply").traffic
-        self._client.begin("settle")
-        meanwhile = self._take_from("server", "settle").traffic
-        client = self._keep("client", self._client.finish()).traffic
-        now = self._take_from("server", "apply").traffic
-        return before == meanwhile == now and is_rest(client, now)
+        """Whether both were at rest at the same time: the host says when the server's end and the
+        guest did nothing, and the client, asked afterwards, has seen nothing since."""
+        server, rests = self._server.rest(0.0 if self._moving else _DOUBT_SECONDS)
+        self._keep("server", server)
+        client = self._take_from("client", "apply")
+        late = any(stamp > server.until for stamp, _ in client.events)
+        at_rest = rests and not late and is_rest(client.traffic, server.traffic)
+        self._moving |= bool(server.events or client.events)
+        self._moving &= not at_rest
+        return at_rest
 
 
 class BothAdapter:
@@ -226,7 +251,7 @@ class BothAdapter:
     def describe(self) -> Description:
         """Both ends; the guest's kernel tells no rest."""
         name = "kmcl endpoint over uio_hv_generic, and kmcl server on a VMBus host"
-        return Description(name, VERSION, "host", CAPABILITIES, False, IDLE_SECONDS)
+        return Description(name, VERSION, "host", CAPABILITIES, False, _IDLE_SECONDS)
 
     def open(self) -> Session:
         """Fresh ends, neither allocated. Raises AdapterError."""

@@ -11,15 +11,12 @@ from kmcl_adapters.host.channel import HostChannel, HostOffer
 from kmcl_adapters.host.manual import ByHand
 
 from .program import Hosting
+from .resting import come_to_rest
 
 __all__ = ["ByHandCommands"]
 
 _AT_ONCE: Final = 400
 """Entries of the trace in one answer."""
-_PAUSE: Final = 0.001
-"""Seconds between two looks; everybody else's work comes first."""
-_LONGEST_PAUSE: Final = 0.02
-"""While the guest works."""
 _DULL: Final = frozenset({"user_def", "userdata", "interrupt_page"})
 
 
@@ -84,17 +81,13 @@ class ByHandCommands:
         whether it is at rest."""
         deadline = time.monotonic() + seconds
         crashes = self._host.crashes
-        quiet, count, pause = 0, -1, _PAUSE
-        while True:
-            before, count = count, self._host.trace.count
-            if not self._hosting.is_at_rest():
-                quiet, pause = 0, min(2 * pause, _LONGEST_PAUSE)
-            else:
-                quiet, pause = (quiet + 1 if count == before else 1), _PAUSE
-            over = self._host.crashes != crashes or time.monotonic() > deadline
-            if quiet >= looks or over:
-                return self.seen(since) | {"rests": quiet >= looks}
-            time.sleep(pause)
+        rests = come_to_rest(
+            self._hosting.is_at_rest,
+            lambda: self._host.trace.count,
+            looks,
+            lambda: self._host.crashes != crashes or time.monotonic() > deadline,
+        )
+        return self.seen(since) | {"rests": rests}
 
 
 def _plain(fields: Any) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from kmcl_adapters.uio.ring import HEADER_BYTES
 from .control import CommandError
 from .program import Hosting
 from .resources import held
+from .resting import come_to_rest
 
 __all__ = ["HostCommands"]
 
@@ -68,6 +70,7 @@ class HostCommands:
             "answer": self.answer,
             "serve": self.serve,
             "end": self.end,
+            "rest": self.rest,
             "signal": lambda relid: self._host.signal(self._channel(relid)),
         }
 
@@ -219,9 +222,35 @@ class HostCommands:
 
     def end(self, do: str, stimulus: dict[str, Any] | None = None) -> dict[str, Any]:
         """A request to the server's end; see ``kmcl_adapters.host.end``."""
+        return self._serving().request(do, stimulus)
+
+    def rest(self, looks: int, seconds: float, after: float = 0.0) -> dict[str, Any]:
+        """What the server's end has seen, as soon as it and the guest have done nothing so many
+        looks in a row, or have panicked, or so many seconds are over; ``rests`` says whether. The
+        first look is ``after`` so many seconds."""
+        server = self._serving()
+        time.sleep(after)
+        deadline = time.monotonic() + seconds
+        crashes = self._host.crashes
+
+        def is_at_rest() -> bool:
+            if not self._hosting.is_at_rest():
+                return False
+            _, is_idle, _, _, _, waiting, running = server.traffic()
+            return bool(is_idle and not waiting and not running)
+
+        rests = come_to_rest(
+            is_at_rest,
+            lambda: (server.count, self._host.trace.count),
+            looks,
+            lambda: self._host.crashes != crashes or time.monotonic() > deadline,
+        )
+        return server.request("apply") | {"rests": rests}
+
+    def _serving(self) -> StampedEnd:
         if self._server is None:
             raise CommandError("nobody serves a channel")
-        return self._server.request(do, stimulus)
+        return self._server
 
 
 def _plain(fields: Any) -> dict[str, Any]:
