@@ -62,6 +62,15 @@ def unasked() -> Steps:
     yield from rescind()
 
 
+def torn_early() -> Steps:
+    """The first of two closes asks for nothing, and is answered all the same."""
+    yield from ready()
+    yield from opened()
+    yield from rest_after(user("open", DEVICE))
+    yield from closed()
+    yield from closed()
+
+
 def malformed() -> Steps:
     """Messages that are cut short or of a type that nobody knows."""
     yield from running()
@@ -112,6 +121,7 @@ CONVERSATIONS: Final = (
     wrong_answers,
     answers_again,
     unasked,
+    torn_early,
     malformed,
     busy,
     busy_contact,
