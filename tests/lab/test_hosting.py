@@ -1,5 +1,6 @@
 """Machine and VMBus host together: what reaches the guest while a moment is kept or comes back."""
 
+import contextlib
 import json
 import socket
 from types import SimpleNamespace
@@ -20,16 +21,20 @@ class Guest:
         self.seen: list[tuple[str, bool]] = []
         self.lab, self._theirs = socket.socketpair()
         self.hosting: Hosting
+        self.noted: list[tuple[Any, ...]] = []
         machine = SimpleNamespace(
             console=SimpleNamespace(feed=self.feed, idle=lambda: True),
             start=lambda: self.note("runs"),
             pause=lambda: self.note("stands still"),
+            unwatch=lambda: self.note("is not watched"),
             changed_pages=lambda: 0,
         )
         host = SimpleNamespace(
             save=lambda: None,
             restore=lambda _: None,
             machine_reset=lambda: None,
+            changed=contextlib.nullcontext(),
+            note=lambda *entry: self.noted.append(entry),
             written=SimpleNamespace(bits=0),
         )
         monkeypatch.setattr(program, "Machine", lambda *_, **__: machine)
@@ -72,9 +77,25 @@ def test_frames_wait_while_a_moment_is_kept_or_comes_back(monkeypatch: pytest.Mo
         ("runs", False),
         ("stands still", False),
         ("goes back", True),
+        ("is not watched", False),
         ("runs", False),
         ("is fed", True),
     ]
     assert [(kind, json.loads(body)) for kind, _, body in said] == [
         (Kind.HELLO, {"moment": "here"})
     ]
+
+
+def test_the_hello_of_another_kernel_is_noted_once_and_only_where_it_is_expected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    guest = Guest(monkeypatch)
+    hello = frame(Kind.HELLO, 0, b'{"kernel":"6.12"}')
+    guest.hosting._from_guest(hello)
+    guest.hosting.expect_hello()
+    guest.hosting._from_guest(b"the end of a word" + hello[:5])
+    guest.hosting._from_guest(hello[5:] + hello)
+    guest.close()
+
+    assert guest.noted == [("guest", "HELLO", {"kernel": "6.12"})]
+    assert guest.seen == [("stands still", False), ("is not watched", False), ("runs", False)]

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from kmcl_lab import kexec
 from kmcl_lab import user as module
 from kmcl_lab.user import User
+from kmcl_lab.vmm import shown
 
 GUID = "00000000-0000-0000-0000-0000000000d0"
 
@@ -117,3 +119,21 @@ def test_interrupts_of_the_primary_channel_are_moved(kernel: Kernel) -> None:
 
     assert kernel.make("move", GUID, 1) == 0
     assert (folder / "channels/7/cpu").read_text() == "1"
+
+
+def test_another_kernel_is_loaded_and_then_started(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(kexec, "prepare", lambda call: done.append("loaded"))
+    monkeypatch.setattr(kexec, "leap", lambda call: done.append("started"))
+
+    assert (kernel.make("kexec"), done) == (0, ["loaded", "started"])
+
+
+def test_a_machine_that_shows_nothing_has_no_other_kernel(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(shown.SIZES, raising=False)
+
+    assert (kernel.make("kexec"), kernel.calls) == (errno.ENODEV, [])

@@ -177,6 +177,14 @@ class Lab:
         self.ask_host("system_reset")
         boot.wait_until_ready()
 
+    def part(self) -> None:
+        """The guest is about to start another kernel by itself: its jobs are lost."""
+        self._running.expect_reset()
+
+    def meet(self) -> None:
+        """Return when that kernel has booted, and commands can be run again."""
+        self._running.wait_until_ready()
+
     def save(self, name: str) -> None:
         """The programmable host keeps this moment, of itself and of its guest: a quiet one, with
         no job running and no channel open."""

@@ -37,7 +37,7 @@ __all__ = [
     "create",
 ]
 
-CAPABILITIES: Final = frozenset({"guest", "load", "reset", "busy", "spurious"})
+CAPABILITIES: Final = frozenset({"guest", "kexec", "load", "reset", "busy", "spurious"})
 OPTIONS: Final = ("--by-hand", "--memory=256")
 """Of the programmable host."""
 _OLDEST: Final = (6, 1)
@@ -72,15 +72,16 @@ class LinuxSession:
 class LinuxAdapter:
     """Of a lab that is running, with ``OPTIONS``; both end with ``close``. A guest that was lost is
     taken back to where sessions begin, also from a panic; where its host is lost as well, both are
-    replaced.
+    replaced. ``resets``: see ``LabPort``.
 
     Nested under emulation a guest that is lost is doubted once, because the emulator can be the
     cause; what loses it again when it is played again is a result. A hang of the host as well is
     never one.
     """
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, *, resets: bool = False) -> None:
         self.lab = lab
+        self._resets = resets
         self._job: int | None = None
         self._losses = 0
         """Sessions in a row in which the guest was lost."""
@@ -117,7 +118,9 @@ class LinuxAdapter:
     def _begin(self) -> LabPort:
         if self._job is None:
             self._save()
-        return LabPort(self.lab, self._again, monitored=self._monitored)
+        return LabPort(
+            self.lab, self._again, self._start, resets=self._resets, monitored=self._monitored
+        )
 
     def _doubt(self, event: Lost) -> str:
         """Why a loss is no verdict on the guest; empty where it is one. A doubt is counted as a
@@ -138,14 +141,17 @@ class LinuxAdapter:
 
     def _save(self) -> None:
         """Keep the moment at which sessions begin."""
+        job = self._start()
+        self.lab.save(_MOMENT)
+        self._job = job.number
+
+    def _start(self) -> Job:
+        """The program that makes the user's calls, when it is ready for them."""
         job = self.lab.guest.start(["python3", "-m", "kmcl_lab.user"])
         for _, body in job.parts(_READY_SECONDS):
             if b"ready" in body:
-                break
-        else:
-            raise LabProblem("the program that makes the user's calls has ended")
-        self.lab.save(_MOMENT)
-        self._job = job.number
+                return job
+        raise LabProblem("the program that makes the user's calls has ended")
 
     def _again(self) -> Job:
         assert self._job is not None

@@ -31,6 +31,8 @@ class ByHandCommands:
         self._host = hosting.host
         self._control = ByHand(hosting.host)
         self._host.control = self._control
+        self._leap: int | None = None
+        """Where in the trace the guest was told to start another kernel."""
 
     def table(self) -> dict[str, Callable[..., Any]]:
         """As they are written in a request."""
@@ -47,6 +49,7 @@ class ByHandCommands:
     def begin(self, job: int) -> int:
         """What this job in the guest says belongs to the trace from now on; how long that is."""
         self._hosting.hear(job)
+        self._leap = None
         with self._host.changed:
             return self._host.trace.count
 
@@ -66,6 +69,9 @@ class ByHandCommands:
 
     def call(self, **order: Any) -> None:
         """An order to the guest's user; see ``kmcl_lab.user``."""
+        if order["do"] == "kexec":
+            self._hosting.expect_hello()
+            self._leap = self._host.trace.count
         self._hosting.tell(json.dumps(order).encode() + b"\n")
 
     def seen(self, since: int) -> dict[str, Any]:
@@ -78,6 +84,21 @@ class ByHandCommands:
             "more": len(entries) - len(found),
         }
 
+    def _is_leaping(self) -> bool:
+        """Whether another kernel is on its way: told to, not there yet, and not for want of our
+        answer to UNLOAD. A guest that boots halts its processors now and then."""
+        if self._leap is None:
+            return False
+        waits = False
+        for entry in self._host.trace.since(self._leap):
+            if entry.name == "HELLO" or (
+                entry.name == "SAID" and entry.fields.get("do") == "kexec"
+            ):
+                return False
+            if entry.name in ("UNLOAD", "UNLOAD_RESPONSE") and not entry.note:
+                waits = entry.name == "UNLOAD"
+        return not waits
+
     def settle(self, since: int, seconds: float, looks: int) -> dict[str, Any]:
         """The same as soon as the guest is at rest so many looks in a row and nothing has happened
         meanwhile; or as soon as it has panicked, or so many seconds are over. ``rests`` says
@@ -87,7 +108,7 @@ class ByHandCommands:
         quiet, count, pause = 0, -1, _PAUSE
         while True:
             before, count = count, self._host.trace.count
-            if not self._hosting.is_at_rest():
+            if not self._hosting.is_at_rest() or self._is_leaping():
                 quiet, pause = 0, min(2 * pause, _LONGEST_PAUSE)
             else:
                 quiet, pause = (quiet + 1 if count == before else 1), _PAUSE

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import mmap
 import os
 import threading
 import time
+from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from kmcl_adapters.host.host import HostState, VmbusHost
@@ -69,15 +71,22 @@ class _Lines:
 
 
 class Hosting:
-    """Both, connected; ``start`` runs them. ``memory``: of the guest, in MiB."""
+    """Both, connected; ``start`` runs them. ``memory``: of the guest, in MiB; ``shown``: see
+    ``Machine``."""
 
     def __init__(
-        self, program: Program, descriptors: Descriptors, *, memory: int, processors: int
+        self,
+        program: Program,
+        descriptors: Descriptors,
+        *,
+        memory: int,
+        processors: int,
+        shown: Sequence[mmap.mmap] = (),
     ) -> None:
         self._descriptors = descriptors
         console = _Lines(descriptors.console)
         streams = Streams(console, self._from_guest)
-        self.machine = Machine(program, streams, memory=memory, processors=processors)
+        self.machine = Machine(program, streams, memory=memory, processors=processors, shown=shown)
         self.host = VmbusHost(self.machine)
         self.machine.owner = self.host
         self.moments: dict[str, Moment] = {}
@@ -93,6 +102,24 @@ class Hosting:
         self._job = 0
         self._said = FrameReader()
         self._line = b""
+        self._greeting: FrameReader | None = None
+
+    def expect_hello(self) -> None:
+        """Another kernel will take over without a reset; the hello of its agent is an entry of the
+        trace."""
+        self._greeting = FrameReader()
+        self.stop()
+        self.machine.unwatch()
+        self.go_on()
+
+    def _greet(self, data: bytes) -> None:
+        with contextlib.suppress(FrameError, ValueError):
+            for kind, _, body in self._greeting.feed(data) if self._greeting else ():
+                if kind == Kind.HELLO:
+                    self._greeting = None
+                    with self.host.changed:
+                        self.host.note("guest", "HELLO", json.loads(body))
+                    return
 
     def hear(self, job: int) -> None:
         """Each line of JSON that this job of the agent says is an entry of the trace, in the exact
@@ -101,6 +128,7 @@ class Hosting:
 
     def _from_guest(self, data: bytes) -> None:
         _write(self._descriptors.guest, data)
+        self._greet(data)
         if not self._job:
             return
         with contextlib.suppress(FrameError, ValueError):
@@ -160,6 +188,7 @@ class Hosting:
         self.host.machine_reset()
         with self.feeding:
             go_back(self.machine, self._power_on)
+        self.machine.unwatch()
         self.go_on()
 
     def save(self, name: str) -> None:

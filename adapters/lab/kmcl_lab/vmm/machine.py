@@ -10,7 +10,7 @@ import select
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from kmcl_adapters.uio.atomics import Atomics
@@ -20,6 +20,7 @@ from .acpi import LENGTH as ACPI_BYTES
 from .acpi import tables
 from .linux import ACPI_BASE, layout
 from .serial import Serial
+from .shown import places
 from .vcpu import Vcpu, let_signals_interrupt
 from .virtio import BYTES as VIRTIO_BYTES
 from .virtio import Console
@@ -39,6 +40,7 @@ _MSR_BLOCK: Final = 1000
 _SYNIC_MSRS: Final = (0x40000082, 0x40000083, *range(0x40000090, 0x400000A0))
 _PAGE: Final = 4096
 _LOG_DIRTY_PAGES: Final = 1
+_READ_ONLY: Final = 2
 _CRASH_MSRS: Final = range(0x40000100, 0x40000106)
 _BCD: Final = {0: "%S", 2: "%M", 4: "%H", 7: "%d", 8: "%m", 9: "%y"}
 
@@ -76,7 +78,8 @@ class VmbusOwner(Protocol):
 
 class Machine:
     """``memory`` in MiB. Starts with ``start``; ``ended`` is set when the guest has reset itself,
-    and ``why`` says so. From the main thread. Raises LabProblem where this KVM cannot do it."""
+    and ``why`` says so. ``shown``: files, mapped with ACCESS_COPY, that the guest can read behind
+    its memory. From the main thread. Raises LabProblem where this KVM cannot do it."""
 
     def __init__(
         self,
@@ -86,6 +89,7 @@ class Machine:
         memory: int = 512,
         processors: int = 1,
         port_name: str = "kmcl.guest",
+        shown: Sequence[mmap.mmap] = (),
     ) -> None:
         let_signals_interrupt()
         self.owner: VmbusOwner | None = None
@@ -104,6 +108,7 @@ class Machine:
         self._watched = False
         self._loaded = False
         self._set_memory(0)
+        self._show(shown)
         self._atomics = Atomics()
         both = (self._system, self._descriptor)
         self.vcpus = [Vcpu(self, both, n, processors) for n in range(processors)]
@@ -119,6 +124,14 @@ class Machine:
     def _set_memory(self, flags: int) -> None:
         region = struct.pack("<IIQQQ", 0, flags, 0, len(self._map), self.base)
         kvm.call(self._descriptor, kvm.SET_MEMORY, region)
+
+    def _show(self, files: Sequence[mmap.mmap]) -> None:
+        for slot, place in enumerate(places([*map(len, files)]), start=1):
+            file = files[slot - 1]
+            ours = ctypes.addressof(ctypes.c_char.from_buffer(file))
+            size = -(-len(file) // _PAGE) * _PAGE  # a mapping has whole pages
+            region = struct.pack("<IIQQQ", slot, _READ_ONLY, place, size, ours)
+            kvm.call(self._descriptor, kvm.SET_MEMORY, region)
 
     def _route(self) -> None:
         """The I/O APIC's pins, and behind them one line for each processor's SINT."""
@@ -292,6 +305,13 @@ class Machine:
         place = ctypes.addressof(ctypes.c_char.from_buffer(log))
         kvm.call(self._descriptor, kvm.GET_DIRTY_LOG, struct.pack("<IIQ", 0, 0, place))
         return int.from_bytes(log, "little") | self.console.written if known else None
+
+    def unwatch(self) -> None:
+        """The guest, paused now, is about to write nearly every page: that is far faster if nobody
+        notes which."""
+        if self._watched:
+            self._set_memory(0)
+        self._watched = False
 
     def saved_msrs(self) -> list[int]:
         """Those that make up a processor's state. Not the crash registers: writing them would tell
