@@ -403,6 +403,24 @@ def test_a_guest_that_halts_while_it_boots_is_not_at_rest(
     assert port.take() == [Gone("hang", "no rest within 0 s")]
 
 
+def test_a_guest_that_halts_for_long_on_its_way_waits_for_something() -> None:
+    """A bind that waits for the host keeps a device from being shut down."""
+    table = Table()
+    clock = iter(range(100))
+    hosting = SimpleNamespace(
+        host=table.host,
+        is_at_rest=lambda: True,
+        expect_hello=lambda: None,
+        tell=lambda data: None,
+    )
+    commands = ByHandCommands(cast(Any, hosting), lambda: float(next(clock))).table()
+    commands["hand-call"](by="u0", do="kexec", arguments=[])
+    early = commands["hand-settle"](since=0, seconds=0.0, looks=1)
+    late = commands["hand-settle"](since=0, seconds=60.0, looks=1)
+
+    assert (early["rests"], late["rests"]) == (False, True)
+
+
 @pytest.mark.parametrize("flaw", ["short", "unknown type"])
 def test_an_answer_that_is_none_does_not_let_the_guest_go(table: Table, flaw: str) -> None:
     """So it rests, where nothing else comes."""

@@ -261,6 +261,12 @@ class Lab:
             logs,
         )
 
+    def surroundings(self) -> tuple[str, str]:
+        """The guest's kernel and its VMBus host, in words. Raises LabProblem as ``account``."""
+        account = self.account()
+        name = "QEMU " * (self.host == HostKind.QEMU)
+        return f"Linux {account.kernel}", f"{name}{account.qemu}"
+
     def _ask_version(self) -> str:
         return _version_of(self.ask_host("query-version"))
 

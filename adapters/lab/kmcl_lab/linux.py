@@ -37,9 +37,10 @@ __all__ = [
     "create",
 ]
 
-CAPABILITIES: Final = frozenset({"guest", "kexec", "load", "reset", "busy", "spurious"})
-OPTIONS: Final = ("--by-hand", "--memory=256")
-"""Of the programmable host."""
+CAPABILITIES: Final = frozenset({"guest", "kexec", "load", "modify", "reset", "busy", "spurious"})
+OPTIONS: Final = ("--by-hand", "--memory=384", "--processors=2")
+"""Of the programmable host: memory for two devices that are bound and another kernel besides, and
+a second processor, to which channels can be moved."""
 _OLDEST: Final = (6, 1)
 _MOMENT: Final = "before-contact"
 _IDLE_SECONDS: Final = 0.006
@@ -91,7 +92,10 @@ class LinuxAdapter:
     def describe(self) -> Description:
         """The kernel of the guest."""
         kernel = self.lab.account().kernel
-        return Description("Linux hv_vmbus", kernel, "linux", CAPABILITIES, False, _IDLE_SECONDS)
+        around = self.lab.surroundings()
+        return Description(
+            "Linux hv_vmbus", kernel, "linux", CAPABILITIES, False, _IDLE_SECONDS, around
+        )
 
     def open(self) -> Session:
         """A guest that has never spoken to the host. Raises AdapterError."""

@@ -20,19 +20,24 @@ _PAUSE: Final = 0.001
 """Seconds between two looks; everybody else's work comes first."""
 _LONGEST_PAUSE: Final = 0.02
 """While the guest works."""
+_HALTED_SECONDS: Final = 8.0
+"""Processors that are halted for so long are no part of a boot, nor of the way to one."""
 _DULL: Final = frozenset({"user_def", "userdata", "interrupt_page"})
 
 
 class ByHandCommands:
     """The commands by name."""
 
-    def __init__(self, hosting: Hosting) -> None:
+    def __init__(self, hosting: Hosting, now: Callable[[], float] = time.monotonic) -> None:
         self._hosting = hosting
+        self._now = now
         self._host = hosting.host
         self._control = ByHand(hosting.host)
         self._host.control = self._control
         self._leap: int | None = None
         """Where in the trace the guest was told to start another kernel."""
+        self._halted: float | None = None
+        """Since when it has done nothing on the way to it."""
 
     def table(self) -> dict[str, Callable[..., Any]]:
         """As they are written in a request."""
@@ -86,7 +91,8 @@ class ByHandCommands:
 
     def _is_leaping(self) -> bool:
         """Whether another kernel is on its way: told to, not there yet, and not for want of our
-        answer to UNLOAD. A guest that boots halts its processors now and then."""
+        answer to UNLOAD. A guest that boots halts its processors now and then, but not for long:
+        one that does waits for something else, for a driver that waits for us perhaps."""
         if self._leap is None:
             return False
         waits = False
@@ -99,6 +105,15 @@ class ByHandCommands:
                 waits = entry.name == "UNLOAD"
         return not waits
 
+    def _is_at_rest(self) -> bool:
+        if not self._hosting.is_at_rest():
+            self._halted = None
+            return False
+        if not self._is_leaping():
+            return True
+        self._halted = self._now() if self._halted is None else self._halted
+        return self._now() - self._halted > _HALTED_SECONDS
+
     def settle(self, since: int, seconds: float, looks: int) -> dict[str, Any]:
         """The same as soon as the guest is at rest so many looks in a row and nothing has happened
         meanwhile; or as soon as it has panicked, or so many seconds are over. ``rests`` says
@@ -108,7 +123,7 @@ class ByHandCommands:
         quiet, count, pause = 0, -1, _PAUSE
         while True:
             before, count = count, self._host.trace.count
-            if not self._hosting.is_at_rest() or self._is_leaping():
+            if not self._is_at_rest():
                 quiet, pause = 0, min(2 * pause, _LONGEST_PAUSE)
             else:
                 quiet, pause = (quiet + 1 if count == before else 1), _PAUSE

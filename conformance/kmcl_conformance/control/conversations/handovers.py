@@ -44,15 +44,25 @@ def handed_over_bound() -> Steps:
 
 
 def handed_over_waiting() -> Steps:
-    """Another kernel takes over while a bind and an open wait for their answers; what the host
-    owed the old one never comes. Twice."""
-    for _ in range(2):
-        yield from connected(1, 2)
-        yield from bind()
-        yield from rest_after(user("open", DEVICE))
-        yield from rest_after(user("bind", OTHER, by="u1"))
-        yield from kexec(by="u2")
+    """Another kernel takes over while two opens wait for their answers; what the host owed the old
+    one never comes."""
+    yield from connected(1, 2)
+    yield from bind()
+    yield from bind(2, OTHER)
+    yield from rest_after(user("open", DEVICE))
+    yield from rest_after(user("open", OTHER, by="u1"))
+    yield from kexec(by="u2")
+    yield from ready()
+
+
+def handed_over_binding() -> Steps:
+    """Another kernel is to take over while a bind waits; a guest may wait for the bind first."""
     yield from connected()
+    yield from rest_after(user("bind", DEVICE))
+    yield from rest_after(user("kexec", by="u1"))
+    yield from created(times=2)
+    yield from rest_after(post("UNLOAD_RESPONSE"))
+    yield from ready()
 
 
 def handed_over_opening() -> Steps:
@@ -103,6 +113,7 @@ CONVERSATIONS: Final = (
     handed_over,
     handed_over_bound,
     handed_over_waiting,
+    handed_over_binding,
     handed_over_opening,
     handed_over_closing,
     handed_over_old,
