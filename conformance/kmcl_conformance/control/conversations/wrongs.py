@@ -117,6 +117,32 @@ def reset() -> Steps:
     yield from connected()
 
 
+def reset_waiting() -> Steps:
+    """The guest is reset at every point at which it waits for the host."""
+    yield from rest_after(user("load"))
+    yield happens("reset")
+    yield from connected()
+    yield from rest_after(user("bind", DEVICE))
+    yield happens("reset")
+    yield from ready()
+    yield from rest_after(user("open", DEVICE))
+    yield from created()
+    yield happens("reset")
+    yield from running()
+    yield from rest_after(user("close", DEVICE))
+    yield happens("reset")
+    yield from connected()
+    yield from rest_after(user("unload"))
+    yield happens("reset")
+    yield from running()
+    yield from rest_after(user("move", DEVICE, 1))
+    yield happens("reset")
+    yield from running()
+    yield from rest_after(user("kexec"))
+    yield happens("reset")
+    yield from connected()
+
+
 CONVERSATIONS: Final = (
     wrong_answers,
     answers_again,
@@ -126,4 +152,5 @@ CONVERSATIONS: Final = (
     busy,
     busy_contact,
     reset,
+    reset_waiting,
 )
