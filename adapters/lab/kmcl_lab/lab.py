@@ -174,7 +174,7 @@ class Lab:
         """The host resets the guest; returns when it has booted again."""
         boot = self._running
         boot.expect_reset()
-        self.ask_host("system_reset")
+        self.ask_host("system_reset", limit=_SAVING_SECONDS)
         boot.wait_until_ready()
 
     def part(self) -> None:

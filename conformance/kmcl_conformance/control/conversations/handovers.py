@@ -17,7 +17,6 @@ from .steps import (
     heartbeat,
     kexec,
     ready,
-    rescind,
     rest_after,
     running,
     unload,
@@ -75,14 +74,21 @@ def handed_over_opening() -> Steps:
 
 
 def handed_over_closing() -> Steps:
-    """Another kernel takes over while the teardown of a ring has no answer, and the channel is
-    rescinded meanwhile."""
+    """Another kernel takes over while the teardown of a ring has no answer; the host takes its time
+    to answer UNLOAD."""
     yield from running()
     yield from rest_after(user("close", DEVICE))
     yield from rest_after(user("kexec", by="u1"))
-    yield from rescind()
     yield SETTLE
     yield from rest_after(post("UNLOAD_RESPONSE"))
+    yield from running()
+
+
+def handed_over_rescinded() -> Steps:
+    """Another kernel takes over right behind the rescind of an open channel."""
+    yield from running()
+    yield post("RESCIND_CHANNELOFFER", 1)
+    yield from kexec()
     yield from connected()
 
 
@@ -116,6 +122,7 @@ CONVERSATIONS: Final = (
     handed_over_binding,
     handed_over_opening,
     handed_over_closing,
+    handed_over_rescinded,
     handed_over_old,
     handed_over_apart,
     handed_over_with_drivers,
