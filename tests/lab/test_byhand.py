@@ -12,7 +12,7 @@ from kmcl_adapters.control import ControlSession, Field, Gone, Returned, Sent, S
 from kmcl_adapters.host.manual import ByHand
 from kmcl_adapters.host.scripted import ScriptedGuest
 from kmcl_lab.byhand import IDLE_RELID, LabPort
-from kmcl_lab.hosting.byhand import ByHandCommands
+from kmcl_lab.hosting.byhand import ByHandCommands, _Looks
 from kmcl_lab.problem import GuestLost
 from kmcl_model.control import version
 from kmcl_model.events import Event, Quiescence
@@ -404,12 +404,14 @@ def test_a_guest_that_halts_while_it_boots_is_not_at_rest(
 
 
 def test_a_guest_that_halts_for_long_on_its_way_waits_for_something() -> None:
-    """A bind that waits for the host keeps a device from being shut down."""
+    """A bind that waits for the host keeps a device from being shut down. Timers wake it now and
+    then."""
     table = Table()
-    clock = iter(range(100))
+    clock = iter(range(1000))
+    woken = iter([True, True, True, True, False] * 200)
     hosting = SimpleNamespace(
         host=table.host,
-        is_at_rest=lambda: True,
+        is_at_rest=lambda: next(woken),
         expect_hello=lambda: None,
         tell=lambda data: None,
     )
@@ -419,6 +421,26 @@ def test_a_guest_that_halts_for_long_on_its_way_waits_for_something() -> None:
     late = commands["hand-settle"](since=0, seconds=60.0, looks=1)
 
     assert (early["rests"], late["rests"]) == (False, True)
+
+
+def test_a_guest_that_works_half_of_the_time_is_on_its_way() -> None:
+    looks = _Looks()
+    seen = []
+    for second in range(40):
+        looks.look(second % 2 == 0, 7, float(second))
+        seen.append(looks.waits)
+
+    assert not any(seen)
+
+
+def test_a_guest_that_says_something_is_on_its_way_again() -> None:
+    looks = _Looks()
+    for second in range(20):
+        looks.look(True, 7, float(second))
+    waited = looks.waits
+    looks.look(True, 8, 20.0)
+
+    assert (waited, looks.waits) == (True, False)
 
 
 @pytest.mark.parametrize("flaw", ["short", "unknown type"])

@@ -21,8 +21,34 @@ _PAUSE: Final = 0.001
 _LONGEST_PAUSE: Final = 0.02
 """While the guest works."""
 _HALTED_SECONDS: Final = 8.0
-"""Processors that are halted for so long are no part of a boot, nor of the way to one."""
+_HALTED_SHARE: Final = 0.8
+"""A guest that is found at rest by so many of the looks of so many seconds neither boots nor is on
+its way to that; it has timers, which wake it all the same."""
 _DULL: Final = frozenset({"user_def", "userdata", "interrupt_page"})
+
+
+class _Looks:
+    """What was seen on the way to another kernel. ``waits``: the guest has halted for long, and has
+    said nothing since."""
+
+    def __init__(self) -> None:
+        self.waits = False
+        self._count = -1
+        self._begin(0.0)
+
+    def _begin(self, now: float) -> None:
+        self._since, self._made, self._resting = now, 0, 0
+
+    def look(self, rests: bool, count: int, now: float) -> None:
+        """Whether it is at rest now; ``count``: of the entries of the trace."""
+        if count != self._count:
+            self._count, self.waits = count, False
+            self._begin(now)
+        self._made += 1
+        self._resting += rests
+        if now - self._since > _HALTED_SECONDS:
+            self.waits = self._resting >= _HALTED_SHARE * self._made
+            self._begin(now)
 
 
 class ByHandCommands:
@@ -36,8 +62,7 @@ class ByHandCommands:
         self._host.control = self._control
         self._leap: int | None = None
         """Where in the trace the guest was told to start another kernel."""
-        self._halted: float | None = None
-        """Since when it has done nothing on the way to it."""
+        self._looks = _Looks()
 
     def table(self) -> dict[str, Callable[..., Any]]:
         """As they are written in a request."""
@@ -106,13 +131,11 @@ class ByHandCommands:
         return not waits
 
     def _is_at_rest(self) -> bool:
-        if not self._hosting.is_at_rest():
-            self._halted = None
-            return False
+        rests = self._hosting.is_at_rest()
         if not self._is_leaping():
-            return True
-        self._halted = self._now() if self._halted is None else self._halted
-        return self._now() - self._halted > _HALTED_SECONDS
+            return rests
+        self._looks.look(rests, self._host.trace.count, self._now())
+        return rests and self._looks.waits
 
     def settle(self, since: int, seconds: float, looks: int) -> dict[str, Any]:
         """The same as soon as the guest is at rest so many looks in a row and nothing has happened
