@@ -41,7 +41,8 @@ class Description(NamedTuple):
     ``spurious`` (environment actions), and the optional parts of the header: ``mmio``, ``vtl``,
     ``save-restore``, ``gpadl``, ``external-data``, ``synchronous-request``, ``irql``.
     ``exact_quiescence``: the implementation can tell when nothing more will happen; otherwise
-    ``idle_seconds`` without an event count as quiescence.
+    ``idle_seconds`` without an event count as quiescence. ``surroundings``: a kernel, a host, in
+    words with their versions, where the implementation runs between such.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Description(NamedTuple):
     capabilities: frozenset[str]
     exact_quiescence: bool
     idle_seconds: float = 0.0
+    surroundings: tuple[str, ...] = ()
 
 
 class Session(Protocol):

@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final
 
-from kmcl_adapters import Adapter, AdapterError
+from kmcl_adapters import Adapter, AdapterError, Description
+from kmcl_model.trace import Origin
 from kmcl_reports.text import inline
 
-__all__ = ["GROUP", "OWN", "find", "known"]
+__all__ = ["GROUP", "OWN", "find", "known", "origin_of"]
 
 GROUP: Final = "kmcl.adapters"
 """The entry point group; each entry is a ``kmcl_adapters.Create``."""
@@ -70,3 +71,8 @@ def find(wanted: str) -> Adapter:
 
 def _said(error: Exception) -> str:
     return inline(f"{type(error).__name__}: {error}")
+
+
+def origin_of(description: Description) -> Origin:
+    """What a trace of this implementation tells of itself."""
+    return Origin(description.name, description.version, description.surroundings)

@@ -24,6 +24,7 @@ from kmcl_model.stimuli import Invoke, Stimulus
 from kmcl_model.trace import TraceError, dump_trace
 from kmcl_reports.results import Certificate
 
+from .adapters import origin_of
 from .coverage import Hits, Seen, Witnesses, chart_coverage, seen
 from .examining import CONFIRMATIONS, Again, examine, rests_on_silence
 from .generate.expected import culprits
@@ -332,7 +333,7 @@ class Campaign:
             (out / "traces").mkdir(exist_ok=True)
             self.case(found).save(out / "cases" / f"{found.file}.json")
             trace = out / "traces" / f"{found.file}.jsonl"
-            trace.write_text(dump_trace(found.outcome.events), encoding="utf-8")
+            trace.write_text(dump_trace(found.outcome.events, origin_of(self.description)), "utf-8")
         except OSError as error:
             raise CampaignError(f"{out}: {error.strerror}; choose a folder you can write") from None
 

@@ -170,6 +170,7 @@ def walk(
     subject = subject_of(specification)
     judge = subject.judge(specification, pairs)
     course = subject.course(judge)
+    course.limit(adapter.describe().capabilities)
     session = adapter.open()
     run = SequenceRun(session, judge, course)
     try:
@@ -247,6 +248,7 @@ def _replay(
     subject = subject_of(specification)
     judge = subject.judge(specification, pairs)
     course = subject.course(judge)
+    course.limit(adapter.describe().capabilities)
     session = adapter.open()
     run = SequenceRun(session, judge, course, slowly=slowly)
     try:

@@ -95,6 +95,7 @@ Capability: TypeAlias = Literal[
     "interface-query",
     "interrupt-latency",
     "irql",
+    "kexec",
     "load",
     "mmio",
     "modify",

@@ -199,11 +199,14 @@ USER_CALLS: Final[dict[str, Function]] = {
         _U("close", ("Device",), role=GUEST, capability="guest", waits=True),
         _U("move", ("Device", "Processor"), role=GUEST, capability="modify", waits=True),
         _U("notify", ("Device",), role=GUEST, capability="guest"),
+        _U("kexec", role=GUEST, capability="kexec", waits=True),
     )
 }
 """What a guest's user can be told to do, by name: load and unload the bus driver, bind a device to
 a driver for user space, open and close it, move its interrupts to another processor, notify the
-host. The status of the return is an errno, 0 for success. A device is named by ``if_instance``."""
+host; hand the machine over to another kernel, without a reset. The status of the return is an
+errno, 0 for success; of ``kexec`` it is the first word of the kernel that took over. A device is
+named by ``if_instance``."""
 
 CALLABLE: Final[dict[str, Function]] = FUNCTIONS | USER_CALLS
 """Everything that a call can name."""

@@ -4,6 +4,10 @@
     {"event":"call","endpoint":"client","by":"t0","function":"VmbChannelEnable","arguments":{}}
     {"event":"return","endpoint":"client","by":"t0","function":"VmbChannelEnable","status":0}
 
+The header may also tell what was recorded, and between which surroundings:
+
+    {"schema":"kmcl-trace/1","implementation":"Linux hv_vmbus","version":"6.12.9","surroundings":[]}
+
 The published schema is ``model/schemas/trace.schema.json``, made from the models below; a
 field that may be absent has its default there. Writing is on the hot path of every harness
 that runs in a process of its own, and written by hand; reading validates everything and
@@ -14,7 +18,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias
 
 from pydantic import Field, TypeAdapter, ValidationError
 
@@ -49,10 +53,12 @@ __all__ = [
     "TRACE_SCHEMA",
     "EventLine",
     "HeaderLine",
+    "Origin",
     "TraceError",
     "dump_trace",
     "event_from_json",
     "event_to_json",
+    "load_origin",
     "load_trace",
 ]
 
@@ -68,10 +74,22 @@ class TraceError(Exception):
     """A trace cannot be read or written: one line that says where and what."""
 
 
+class Origin(NamedTuple):
+    """Whose trace it is: the implementation, and the kernel, the host and whatever else was around
+    it, each in words with its version."""
+
+    implementation: str
+    version: str
+    surroundings: tuple[str, ...] = ()
+
+
 class HeaderLine(Line):
-    """The first line of a trace."""
+    """The first line of a trace; what is not known of its origin is empty."""
 
     schema_: Literal["kmcl-trace/1"] = Field(alias="schema")
+    implementation: str = ""
+    version: str = ""
+    surroundings: tuple[str, ...] = Field(default=(), strict=False)
 
 
 class CallLine(Line):
@@ -228,9 +246,10 @@ def event_from_json(record: Mapping[str, Any]) -> Event:
         raise TraceError(str(error)) from None
 
 
-def dump_trace(events: Iterable[Event]) -> str:
+def dump_trace(events: Iterable[Event], origin: Origin | None = None) -> str:
     """The trace as text: the header line, then one line an event."""
-    lines = [{"schema": TRACE_SCHEMA}, *map(event_to_json, events)]
+    told = {} if origin is None else origin._asdict()
+    lines = [{"schema": TRACE_SCHEMA, **told}, *map(event_to_json, events)]
     return "".join(_ENCODE(line) + "\n" for line in lines)
 
 
@@ -241,9 +260,16 @@ def load_trace(text: str) -> list[Event]:
     return [_load_line(number, line) for number, line in enumerate(lines, start=2) if line.strip()]
 
 
-def _check_header(line: str) -> None:
+def load_origin(text: str) -> Origin | None:
+    """What a trace tells of its origin; None where it tells nothing. Raises TraceError."""
+    header = _check_header(text.partition("\n")[0])
+    told = Origin(header.implementation, header.version, header.surroundings)
+    return told if any(told) else None
+
+
+def _check_header(line: str) -> HeaderLine:
     try:
-        HeaderLine.model_validate(json.loads(line))
+        return HeaderLine.model_validate(json.loads(line))
     except (ValueError, RecursionError):
         expected = _ENCODE({"schema": TRACE_SCHEMA})
         raise TraceError(f"line 1: a trace begins with the line {expected}") from None

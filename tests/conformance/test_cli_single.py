@@ -11,7 +11,7 @@ from kmcl_conformance.cli import main
 from kmcl_model.case import Case
 from kmcl_model.events import Call, Quiescence, Return
 from kmcl_model.stimuli import HOLD, Arm, Environ, Invoke, Reaction, Run, Settle
-from kmcl_model.trace import dump_trace
+from kmcl_model.trace import Origin, dump_trace, load_origin
 
 MUTANT = "mutant:opened-status-ignored"
 
@@ -227,6 +227,25 @@ def test_a_conforming_trace(kmcl: Kmcl) -> None:
     result = kmcl("check", trace(CALL, RETURN, QUIET))
 
     assert (result.code, result.out.splitlines()[-1]) == (0, "CONFORMING")
+
+
+def test_a_trace_of_a_campaign_and_of_a_replay_say_whose_they_are(kmcl: Kmcl, case: Path) -> None:
+    (found,) = case.parents[1].glob("traces/*.jsonl")
+    kmcl("replay", str(case), "--out", "again", "--quiet")
+    origins = [load_origin(p.read_text()) for p in (found, Path("again/trace.jsonl"))]
+    told = json.loads(kmcl("check", str(found), "--json").out)["origin"]
+
+    assert origins[0] == origins[1]
+    assert told["implementation"].startswith("kmcl reference")
+    assert "recorded of kmcl reference" in kmcl("check", str(found)).out
+
+
+def test_where_an_implementation_ran_is_shown_on_one_line(kmcl: Kmcl) -> None:
+    origin = Origin("Linux\nhv_vmbus", "6.12.9", ("Linux 6.12.9", "a host"))
+    Path("trace.jsonl").write_text(dump_trace([CALL, RETURN, QUIET], origin))
+
+    shown = kmcl("check", "trace.jsonl").out
+    assert "recorded of Linux hv_vmbus 6.12.9 on Linux 6.12.9, a host\n" in shown
 
 
 def test_an_open_end_is_pointed_out(kmcl: Kmcl) -> None:

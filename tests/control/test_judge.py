@@ -77,6 +77,12 @@ def closed(*events: Event) -> list[Event]:
     )
 
 
+def handed_over(*events: Event) -> list[Event]:
+    """Another kernel has taken over, with a channel open."""
+    answered = (sent("UNLOAD_RESPONSE"), done("kexec"))
+    return opened(call("kexec"), sent("UNLOAD"), QUIET, *answered, *events)
+
+
 RESCIND = sent("RESCIND_CHANNELOFFER", 1)
 RELEASED = sent("RELID_RELEASED", 1)
 FAILS = 19
@@ -248,6 +254,26 @@ BROKEN: dict[str, tuple[list[Event], str]] = {
         ),
         "V058",
     ),
+    "a handover without UNLOAD": (opened(call("kexec"), done("kexec")), "V061"),
+    "a handover that says nothing": (connected(call("kexec"), QUIET), "V061"),
+    "a handover before the answer": (
+        connected(call("kexec"), sent("UNLOAD"), done("kexec")),
+        "V062",
+    ),
+    "a handover that does not come": (
+        connected(call("kexec"), sent("UNLOAD"), sent("UNLOAD_RESPONSE"), QUIET),
+        "V063",
+    ),
+    "a handover in an old version that does not come": (
+        connected(call("kexec"), QUIET, accepted=version(2, 4)),
+        "V063",
+    ),
+    "a new kernel with an old channel": (handed_over(sent("CLOSECHANNEL", 1)), "V064"),
+    "a new kernel that releases what it never had": (handed_over(RELEASED), "V064"),
+    "a GPADL on the way to another kernel": (
+        connected(call("kexec"), sent("UNLOAD"), gpadl()),
+        "V014",
+    ),
     "bind before the answer": (connected(call("bind", DEVICE), gpadl(), done("bind")), "V060"),
 }
 """By what the guest does wrong at the last event: the trace, and the requirement it breaks."""
@@ -315,6 +341,44 @@ def legal() -> Iterator[tuple[str, list[Event]]]:
         "no UNLOAD in an old version",
         connected(call("unload"), done("unload"), accepted=version(2, 4)),
     )
+
+    yield "a new kernel with the same channels and ids", handed_over(QUIET, *opened())
+    yield (
+        "a handover while calls wait that nobody ends any more",
+        ready(
+            call("open", DEVICE),
+            gpadl(pages=30),
+            call("kexec", by="u1"),
+            sent("UNLOAD"),
+            QUIET,
+            sent("UNLOAD_RESPONSE"),
+            done("kexec", by="u1"),
+            QUIET,
+        ),
+    )
+    yield (
+        "a handover without UNLOAD in an old version",
+        connected(call("kexec"), done("kexec"), *connected(), accepted=version(2, 4)),
+    )
+    yield (
+        "a handover before any contact",
+        [call("kexec"), done("kexec"), QUIET, *connected()],
+    )
+    yield (
+        "channels closed before a handover",
+        opened(
+            call("kexec"),
+            sent("CLOSECHANNEL", 1),
+            sent("GPADL_TEARDOWN", 1, 70),
+            QUIET,
+            sent("GPADL_TORNDOWN", 70),
+            sent("UNLOAD"),
+            sent("UNLOAD_RESPONSE"),
+            done("kexec"),
+            QUIET,
+        ),
+    )
+    yield "a kexec that the guest refuses", opened(call("kexec"), done("kexec", 95), QUIET)
 
 
 @pytest.mark.parametrize("events", [pytest.param(e, id=what) for what, e in legal()])

@@ -12,7 +12,7 @@ from kmcl_adapters.control import ControlSession, Field, Gone, Returned, Sent, S
 from kmcl_adapters.host.manual import ByHand
 from kmcl_adapters.host.scripted import ScriptedGuest
 from kmcl_lab.byhand import IDLE_RELID, LabPort
-from kmcl_lab.hosting.byhand import ByHandCommands
+from kmcl_lab.hosting.byhand import ByHandCommands, _Looks
 from kmcl_lab.problem import UNHEARD, GuestLost
 from kmcl_model.control import version
 from kmcl_model.events import Event, Quiescence
@@ -40,7 +40,9 @@ class Table:
             hear=lambda job: None,
             tell=lambda data: self.orders.append(json.loads(data)),
             is_at_rest=self.is_at_rest,
+            expect_hello=lambda: self.done.append("expects a hello"),
         )
+        self.done: list[str] = []
         self.commands = ByHandCommands(cast(Any, hosting)).table()
         self.lost: GuestLost | None = None
         self.orders: list[dict[str, Any]] = []
@@ -72,8 +74,21 @@ class Table:
         self.beginnings += 1
         return self
 
-    def port(self) -> LabPort:
-        return LabPort(cast(Any, self), self.again)
+    def anew(self) -> Any:
+        self.done.append("the user begins")
+        return self
+
+    def reset(self) -> None:
+        self.done.append("boots")
+
+    def part(self) -> None:
+        self.done.append("parts")
+
+    def meet(self) -> None:
+        self.done.append("meets")
+
+    def port(self, *, resets: bool = False) -> LabPort:
+        return LabPort(cast(Any, self), self.again, self.anew, resets=resets)
 
     def contact(self, wanted: int = version(5, 3)) -> None:
         fields: dict[str, Any] = {"vmbus_version_requested": wanted, "target_vcpu": 0}
@@ -123,7 +138,7 @@ def test_what_the_test_sends_arrives_as_it_was_sent(table: Table) -> None:
 
 
 def test_where_channels_must_be_monitored_every_offer_says_so(table: Table) -> None:
-    port = LabPort(cast(Any, table), table.again, monitored=True)
+    port = LabPort(cast(Any, table), table.again, table.anew, monitored=True)
     table.contact()
     port.post("OFFERCHANNEL", OFFER, "")
     port.post("RESCIND_CHANNELOFFER", {"child_relid": 3}, "")
@@ -383,6 +398,120 @@ def test_a_reset_goes_back_to_the_beginning(table: Table) -> None:
 
     assert table.beginnings == 2
     assert [cast(Sent, s).message for s in port.take()] == ["INITIATE_CONTACT"]
+
+
+def test_where_it_is_wanted_a_reset_boots_the_machine(table: Table) -> None:
+    port = table.port(resets=True)
+    table.contact()
+    port.act("guest", "reset")
+
+    assert (table.beginnings, table.done) == (1, ["boots", "the user begins"])
+    assert [cast(Sent, s).message for s in port.take()] == ["INITIATE_CONTACT"]
+
+
+def test_another_kernel_is_waited_for_and_its_hello_is_the_return(table: Table) -> None:
+    port = table.port()
+    table.contact()
+    port.call("u1", "kexec", ())
+    table.restless = [lambda: None, lambda: table.guest.post("UNLOAD")]
+    port.settle()
+    parting = port.take()
+    port.post("UNLOAD_RESPONSE", {}, "")
+    booting: list[Callable[[], object]] = [lambda: None] * 3
+    table.restless = [*booting, lambda: table.note("HELLO", {"kernel": "6"})]
+    port.settle()
+
+    assert [cast(Sent, seen).message for seen in parting] == ["INITIATE_CONTACT", "UNLOAD"]
+    assert port.take()[1:] == [Returned("u1", "kexec", 0)]
+    assert table.done == ["parts", "expects a hello", "meets", "the user begins"]
+
+
+def test_a_guest_that_halts_while_it_boots_is_not_at_rest(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kmcl_lab.byhand._SLICE", 0.0)
+    port = table.port()
+    port.call("u0", "kexec", ())
+    port.settle()
+
+    assert port.take() == [Gone("hang", "no rest within 0 s")]
+
+
+def test_a_guest_that_halts_for_long_on_its_way_waits_for_something() -> None:
+    """A bind that waits for the host keeps a device from being shut down. Timers wake it now and
+    then."""
+    table = Table()
+    clock = iter(range(1000))
+    woken = iter([True, True, True, True, False] * 200)
+    hosting = SimpleNamespace(
+        host=table.host,
+        is_at_rest=lambda: next(woken),
+        expect_hello=lambda: None,
+        tell=lambda data: None,
+    )
+    commands = ByHandCommands(cast(Any, hosting), lambda: float(next(clock))).table()
+    commands["hand-call"](by="u0", do="kexec", arguments=[])
+    early = commands["hand-settle"](since=0, seconds=0.0, looks=1)
+    late = commands["hand-settle"](since=0, seconds=60.0, looks=1)
+
+    assert (early["rests"], late["rests"]) == (False, True)
+
+
+def test_a_guest_that_works_half_of_the_time_is_on_its_way() -> None:
+    looks = _Looks()
+    seen = []
+    for second in range(40):
+        looks.look(second % 2 == 0, 7, float(second))
+        seen.append(looks.waits)
+
+    assert not any(seen)
+
+
+def test_a_guest_that_says_something_is_on_its_way_again() -> None:
+    looks = _Looks()
+    for second in range(20):
+        looks.look(True, 7, float(second))
+    waited = looks.waits
+    looks.look(True, 8, 20.0)
+
+    assert (waited, looks.waits) == (True, False)
+
+
+@pytest.mark.parametrize("flaw", ["short", "unknown type"])
+def test_an_answer_that_is_none_does_not_let_the_guest_go(table: Table, flaw: str) -> None:
+    """So it rests, where nothing else comes."""
+    port = table.port()
+    table.contact()
+    port.call("u0", "kexec", ())
+    table.restless = [lambda: table.guest.post("UNLOAD")]
+    port.settle()
+    port.post("UNLOAD_RESPONSE", {}, flaw)
+    port.settle()
+
+    assert [cast(Sent, s).message for s in port.take()][1:] == ["UNLOAD", "UNLOAD_RESPONSE"]
+
+
+def test_a_kexec_that_fails_is_told_like_any_call(table: Table) -> None:
+    port = table.port()
+    port.call("u0", "kexec", ())
+    table.restless = [lambda: table.say({"by": "u0", "do": "kexec", "errno": 95})]
+    port.settle()
+
+    assert port.take() == [Returned("u0", "kexec", 95)]
+
+
+def test_a_guest_that_is_lost_between_two_kernels_is_gone(table: Table) -> None:
+    port = table.port()
+    port.call("u0", "kexec", ())
+
+    def lose() -> None:
+        raise GuestLost("not done within 150 s: the inner guest boots", is_hang=True)
+
+    table.meet = lose  # type: ignore[method-assign]
+    table.restless = [lambda: table.note("HELLO", {})]
+    port.settle()
+
+    assert port.take() == [Gone("hang", "not done within 150 s: the inner guest boots")]
 
 
 def test_a_released_relid_does_not_signal_any_more(table: Table) -> None:

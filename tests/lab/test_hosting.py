@@ -34,6 +34,7 @@ class Guest:
             console=SimpleNamespace(feed=self.feed, idle=lambda: True),
             start=lambda: self.note("runs"),
             pause=lambda: self.note("stands still"),
+            unwatch=lambda: self.note("is not watched"),
             changed_pages=lambda: 0,
             log_but=self.unlogged.append,
         )
@@ -113,6 +114,7 @@ def test_frames_wait_while_a_moment_is_kept_or_comes_back(monkeypatch: pytest.Mo
         ("runs", False),
         ("stands still", False),
         ("goes back", True),
+        ("is not watched", False),
         ("runs", False),
         ("is fed", True),
     ]
@@ -228,3 +230,18 @@ def test_what_one_moment_empties_differs_from_the_others(monkeypatch: pytest.Mon
     guest.close()
 
     assert guest.gone_back == [0, (1 << LARGE // 4096) - 1, 0]
+
+
+def test_the_hello_of_another_kernel_is_noted_once_and_only_where_it_is_expected(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    guest = Guest(monkeypatch)
+    hello = frame(Kind.HELLO, 0, b'{"kernel":"6.12"}')
+    guest.hosting._from_guest(hello)
+    guest.hosting.expect_hello()
+    guest.hosting._from_guest(b"the end of a word" + hello[:5])
+    guest.hosting._from_guest(hello[5:] + hello)
+    guest.close()
+
+    assert guest.said == [({"kernel": "6.12"}, "")]
+    assert guest.seen == [("stands still", False), ("is not watched", False), ("runs", False)]

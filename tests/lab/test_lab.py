@@ -100,11 +100,12 @@ def test_a_lab_runs_commands_and_keeps_an_account(make: Make, tmp_path: Path) ->
     told: list[str] = []
     with make("boot", told) as lab:
         done = lab.guest.run(["echo", "here"])
-        account = lab.account()
+        account, surroundings = lab.account(), lab.surroundings()
         path = lab.write_account({"figure": 1})
 
     assert done.output == b"here\n"
     assert (account.starts, account.retries, account.qemu) == (1, (), "9.8.7")
+    assert surroundings == (f"Linux {account.kernel}", "QEMU 9.8.7")
     assert told == [NESTED.why]
     assert json.loads(path.read_text())["figures"] == {"figure": 1}
     assert (tmp_path / "out/boot-1/host.log").read_bytes().startswith(b"kmcl-lab: outer guest")

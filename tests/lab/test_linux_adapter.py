@@ -39,6 +39,9 @@ class FakeLab:
     def account(self) -> Any:
         return SimpleNamespace(kernel=self.kernel)
 
+    def surroundings(self) -> tuple[str, str]:
+        return f"Linux {self.kernel}", "a host"
+
     def save(self, name: str) -> None:
         self.done.append("save")
 
@@ -87,6 +90,14 @@ def test_sessions_begin_at_one_moment_that_is_kept_once() -> None:
     adapter.open()
 
     assert lab.done == ["save", "rewind", "rewind"]
+
+
+def test_it_tells_kernel_and_host_and_that_channels_are_moved_and_kernels_follow() -> None:
+    told = an_adapter(FakeLab("6.12.9")).describe()
+
+    assert (told.version, told.surroundings) == ("6.12.9", ("Linux 6.12.9", "a host"))
+    assert {"kexec", "modify"} <= told.capabilities
+    assert "--processors=2" in linux.OPTIONS
 
 
 def test_a_lost_guest_is_taken_back_and_no_machine_is_started() -> None:

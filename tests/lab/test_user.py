@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from kmcl_lab import kexec
 from kmcl_lab import user as module
 from kmcl_lab.user import User, clear_free_memory
+from kmcl_lab.vmm import shown
 
 GUID = "00000000-0000-0000-0000-0000000000d0"
 
@@ -145,3 +147,21 @@ def test_memory_that_nobody_uses_is_cleared_but_for_some(
     assert clear_free_memory(meminfo) == cleared
     meminfo.write_text("MemTotal: 250000 kB\n")
     assert clear_free_memory(meminfo) == 0
+
+
+def test_another_kernel_is_loaded_and_then_started(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(kexec, "prepare", lambda call: done.append("loaded"))
+    monkeypatch.setattr(kexec, "leap", lambda call: done.append("started"))
+
+    assert (kernel.make("kexec"), done) == (0, ["loaded", "started"])
+
+
+def test_a_machine_that_shows_nothing_has_no_other_kernel(
+    kernel: Kernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(shown.SIZES, raising=False)
+
+    assert (kernel.make("kexec"), kernel.calls) == (errno.ENODEV, [])

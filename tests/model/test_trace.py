@@ -1,5 +1,6 @@
 """Traces go to text and back without loss, and bad text is refused with one useful line."""
 
+import json
 from collections.abc import Iterable
 
 import pytest
@@ -21,10 +22,12 @@ from kmcl_model.events import (
 )
 from kmcl_model.payload import Payload, payload_bytes
 from kmcl_model.trace import (
+    Origin,
     TraceError,
     dump_trace,
     event_from_json,
     event_to_json,
+    load_origin,
     load_trace,
 )
 
@@ -245,3 +248,25 @@ def test_a_text_without_the_header_is_no_trace(text: str) -> None:
 def test_an_event_the_interface_does_not_have_is_not_written(event: Event) -> None:
     with pytest.raises(TraceError, match="cannot be written"):
         event_to_json(event)
+
+
+ORIGIN = Origin("Linux hv_vmbus", "6.12.9", ("Linux 6.12.9", "a host"))
+
+
+def test_a_trace_tells_whose_it_is() -> None:
+    events: list[Event] = [Quiescence("quiescence", True)]
+    text = dump_trace(events, ORIGIN)
+
+    assert text.startswith('{"schema":"kmcl-trace/1","implementation":"Linux hv_vmbus",')
+    assert (load_origin(text), load_trace(text)) == (ORIGIN, events)
+
+
+def test_a_trace_need_not_tell_whose_it_is() -> None:
+    assert load_origin(HEADER) is None
+    assert load_origin(dump_trace([])) is None
+
+
+@pytest.mark.parametrize("more", [{"kernel": "6"}, {"version": 6}, {"surroundings": "Linux"}])
+def test_a_header_that_tells_anything_else_is_refused(more: dict[str, object]) -> None:
+    with pytest.raises(TraceError, match="line 1"):
+        load_origin(json.dumps({"schema": "kmcl-trace/1"} | more))

@@ -12,7 +12,7 @@ from .kernel import LINUX_6_12, SOUND, GuestPort, Habits, Parts
 __all__ = ["CAPABILITIES", "GuestAdapter", "create"]
 
 CAPABILITIES: Final = frozenset(
-    {"guest", "schedulable", "load", "modify", "reset", "busy", "spurious"}
+    {"guest", "schedulable", "kexec", "load", "modify", "reset", "busy", "spurious"}
 )
 
 

@@ -77,6 +77,20 @@ class Connection:
         self.leaving = False
         return 0
 
+    def hand_over(self) -> Thread:
+        """Leave the bus for another kernel, with everything as it is; nobody else goes on."""
+        self.leaving = True
+        if self.kernel.habits.closes_at_handover:
+            for channel in list(self.kernel.channels.known.values()):
+                if channel.primary is None:
+                    yield from self.kernel.links.close_for_handover(channel)
+        yield None
+        self.kernel.machine.freeze()
+        yield from self.disconnect()
+
+    def bequeath(self, successor: Kernel) -> None:
+        """What the kernel that took over gets of this connection: nothing."""
+
     def disconnect(self) -> Thread:
         """Tell the host, and wait until it has let go of everything."""
         if self.version < version(3, 0):

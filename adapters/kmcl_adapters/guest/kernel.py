@@ -34,7 +34,8 @@ class Habits(NamedTuple):
     a write to the device signals the host. ``closes_rescinded``: a channel that was open when
     rescinded is closed before it is released. ``keeps_open_subchannels``: a rescinded subchannel
     that is open is released when its primary is closed. ``releases_after_unload``: channels are
-    released one by one after UNLOAD. ``counts_bodies``: GPADL_BODY has a message number.
+    released one by one after UNLOAD. ``closes_at_handover``: channels are closed before UNLOAD when
+    another kernel takes over. ``counts_bodies``: GPADL_BODY has a message number.
     ``errors``: those of an open whose GPADL or channel was refused, or whose channel was rescinded.
     """
 
@@ -46,6 +47,7 @@ class Habits(NamedTuple):
     closes_rescinded: bool = False
     keeps_open_subchannels: bool = True
     releases_after_unload: bool = True
+    closes_at_handover: bool = False
     counts_bodies: bool = False
     errors: tuple[int, int, int] = (EDQUOT, EAGAIN, ENODEV)
 
@@ -74,10 +76,13 @@ SOUND: Final = Parts()
 
 
 class Kernel:
-    """A guest whose bus driver is not loaded."""
+    """A guest whose bus driver is not loaded. ``succeeded`` is called with the successor when
+    another kernel has taken over."""
 
     def __init__(self, parts: Parts = SOUND, habits: Habits = LINUX_6_12) -> None:
+        self.parts = parts
         self.habits = habits
+        self.succeeded: Callable[[Kernel], object] = lambda _: None
         self.machine = Machine()
         self.machine.handle = self._handle
         self.wire = parts.wire(self.machine)
@@ -106,6 +111,10 @@ class Kernel:
         self.machine.start(self._run(by, function, arguments))
 
     def _run(self, by: str, function: str, arguments: tuple[Field, ...]) -> Thread:
+        if function == "kexec":
+            yield from self.connection.hand_over()
+            self._hand_over(by)
+            return
         if function in ("load", "unload"):
             error = yield from getattr(self.connection, function)()
         else:
@@ -115,6 +124,16 @@ class Kernel:
                 error = yield from getattr(self.driver, function)(channel, *arguments[1:])
         self.machine.returned(by, function, error)
 
+    def _hand_over(self, by: str) -> None:
+        """Another kernel takes over; its first word is that it is there."""
+        self.machine.stop()
+        successor = Kernel(self.parts, self.habits)
+        successor.machine.seen += self.machine.seen
+        self.machine.seen.clear()
+        self.succeeded(successor)
+        successor.machine.returned(by, "kexec", 0)
+        self.connection.bequeath(successor)
+
 
 class GuestPort:
     """A reference guest with its host, in memory."""
@@ -122,8 +141,12 @@ class GuestPort:
     def __init__(self, parts: Parts = SOUND, habits: Habits = LINUX_6_12) -> None:
         self._parts = parts
         self._habits = habits
-        self._kernel = Kernel(parts, habits)
         self._seen: list[Seen] = []
+        self._boot(Kernel(parts, habits))
+
+    def _boot(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        kernel.succeeded = self._boot
 
     def post(self, message: str, fields: Mapping[str, Field], flaw: str) -> None:
         """Send a message to the guest."""
@@ -139,7 +162,7 @@ class GuestPort:
         """Let the world act."""
         if action == "reset":
             self._gather()
-            self._kernel = Kernel(self._parts, self._habits)
+            self._boot(Kernel(self._parts, self._habits))
         elif action == "busy":
             self._kernel.machine.refusals += 1
         elif action == "spurious":

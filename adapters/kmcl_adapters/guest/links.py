@@ -73,6 +73,13 @@ class Links:
         yield from self.close_one(channel)
         channel.closing = False
 
+    def close_for_handover(self, channel: Channel) -> Thread:
+        """Close a channel, whoever has it open."""
+        yield from channel.lock()
+        if channel.is_open and not channel.rescinded:
+            yield from self.close(channel)
+        channel.unlock()
+
     def close_one(self, channel: Channel) -> Thread:
         """Close one channel and give its rings back."""
         self.say_closed(channel)

@@ -35,12 +35,14 @@ class Machine:
         self.refusals = 0
         """So many of the next posts find no room at the host."""
         self._threads: dict[int, tuple[Thread, Condition | None]] = {}
-        self._last = INBOX
+        self._last = self._current = INBOX
+        self._is_frozen = False
 
     def start(self, thread: Thread) -> None:
         """Begin a thread; its first step is taken later."""
-        self._last += 1
-        self._threads[self._last] = (thread, None)
+        if not self._is_frozen:
+            self._last += 1
+            self._threads[self._last] = (thread, None)
 
     def ready(self) -> tuple[int, ...]:
         """The threads that could take a step."""
@@ -58,10 +60,13 @@ class Machine:
             self.handle(*self.inbox.popleft())
             return
         thread, _ = self._threads[number]
+        self._current = number
         try:
-            self._threads[number] = (thread, next(thread))
+            condition = next(thread)
+            if number in self._threads:  # else the machine was stopped by this very step
+                self._threads[number] = (thread, condition)
         except StopIteration:
-            del self._threads[number]
+            self._threads.pop(number, None)
 
     def rest(self) -> bool:
         """Go on until no thread can; False where that never happens."""
@@ -70,6 +75,11 @@ class Machine:
                 return True
             self.step(0)
         return False
+
+    def freeze(self) -> None:
+        """No thread goes on but the one whose step this is, and none begins."""
+        self._is_frozen = True
+        self._threads = {n: thread for n, thread in self._threads.items() if n == self._current}
 
     def stop(self) -> None:
         """All threads and all messages under way are gone."""

@@ -68,6 +68,12 @@ GUEST_VARIANTS: Final[dict[str, Variant]] = {
             {"releases_after_unload": False},
         ),
         _V(
+            "closes-at-handover",
+            ("W11:R2",),
+            "drivers close their channels before another kernel takes over",
+            {"closes_at_handover": True},
+        ),
+        _V(
             "counted-bodies",
             ("W08:R2",),
             "GPADL_BODY has a message number",

@@ -13,6 +13,7 @@ import os
 import select
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Final
 
@@ -45,10 +46,12 @@ class Conversation:
     _HEADER: Final = struct.Struct("<HHI")
     _VERSION: Final = struct.Struct("<HHIHHI")
     _ANSWER: Final = struct.Struct("<HHIQ")
+    _REQUEST: Final = struct.Struct("<HHIII")
 
     def __init__(self) -> None:
         self._versions = ((0, 3), (1, 0), DynamicMemory.NEWEST)
         self._state = "version"
+        self._requests = 0
 
     def answer(self, payload: bytes) -> bytes | None:
         """The answer to a packet; none for what makes no sense now."""
@@ -63,7 +66,18 @@ class Conversation:
         if kind == 3 and self._state == "capabilities":
             self._state = "ready"
             return self._ANSWER.pack(4, self._ANSWER.size, number, 1)
+        if kind == 7 and self._state == "waiting" and number == self._requests:
+            self._state = "ready"
         return None
+
+    def request(self, pages: int) -> bytes | None:
+        """A request for so many pages; none while the guest has not said what it is able to do, or
+        has not answered the last one."""
+        if self._state != "ready":
+            return None
+        self._state = "waiting"
+        self._requests += 1
+        return self._REQUEST.pack(6, self._REQUEST.size, self._requests, pages, 0)
 
 
 class _Link(UioLink):
@@ -74,6 +88,7 @@ class _Link(UioLink):
         super().__init__(id, descriptor, size, parts)
         self._bell = os.eventfd(0, os.EFD_CLOEXEC)
         self._over = False
+        self._wanted: deque[int] = deque()
         view = memoryview(self._memory_of_both)
         theirs = (*ring_views(view, 0, size), *ring_views(view, size, size))
         self._theirs = (*theirs, view)
@@ -82,6 +97,11 @@ class _Link(UioLink):
         self._out.support_pending_send()
         self._thread = threading.Thread(target=self._serve, name="host", daemon=True)
         self._thread.start()
+
+    def want(self, pages: int) -> None:
+        """The host is to ask for so many pages as soon as it may."""
+        self._wanted.append(pages)
+        self.signal()
 
     def map(self, size: int) -> mmap.mmap:
         """The memory of both rings."""
@@ -119,8 +139,15 @@ class _Link(UioLink):
                         wakes |= self._out.publish()
                     if wakes:
                         os.eventfd_write(self.descriptor, 1)
+                self._ask(conversation)
             except RingError:
                 return  # what the guest has written makes no sense: the host is done with it
+
+    def _ask(self, conversation: Conversation) -> None:
+        if self._wanted and (request := conversation.request(self._wanted[0])) is not None:
+            self._wanted.popleft()
+            if self._out.put(encode(Kind.IN_BAND, 0, request)) and self._out.publish():
+                os.eventfd_write(self.descriptor, 1)
 
 
 class _Bus(UioBus):
@@ -137,6 +164,11 @@ class _Bus(UioBus):
         self._epoll = select.epoll()
         self._link: UioLink | None = None
         self._left = None
+
+    def want(self, pages: int) -> None:
+        """See ``_Link``; nobody hears of it while the channel is closed."""
+        if isinstance(link := self._link, _Link) and not link.down:
+            link.want(pages)
 
     def offer(self) -> Offer:
         """The one there is."""
@@ -158,6 +190,7 @@ class HostedAdapter:
     def __init__(self, parts: Parts, defect: str = "") -> None:
         self._parts = parts
         self._defect = defect
+        self._bus: _Bus | None = None
 
     def describe(self) -> Description:
         """A client's end with a known host at the other one."""
@@ -173,7 +206,8 @@ class HostedAdapter:
 
     def open(self, record: Callable[[Event], None] | None = None) -> ThreadedSession:
         """A fresh endpoint."""
-        library = Library(_Bus(self._parts), self._parts)
+        self._bus = _Bus(self._parts)
+        library = Library(self._bus, self._parts)
         return ThreadedSession(
             library,
             on_event=record,
@@ -181,6 +215,11 @@ class HostedAdapter:
             idle_seconds=IDLE_SECONDS,
             limit=LIMIT,
         )
+
+    def balloon(self, pages: int) -> None:
+        """The host of the last session is to ask its guest for so many pages."""
+        if self._bus is not None:
+            self._bus.want(pages)
 
     def close(self) -> None:
         """Sessions share nothing."""

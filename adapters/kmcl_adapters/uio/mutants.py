@@ -256,6 +256,18 @@ class DeliversWhileHalting(Receiver):
         return not self.failed and not self.quota_reached and not self.channel.starting()
 
 
+class HearsAnswersOnly(Receiver):
+    """What comes without anything having been sent since the last packet is dropped."""
+
+    heard = 0
+
+    def deliver(self, frame: Frame) -> None:
+        sent = self.channel.sender.transactions
+        if sent != self.heard:
+            self.heard = sent
+            super().deliver(frame)
+
+
 class CompletesDuringStarted(Receiver):
     def has_work(self) -> bool:
         frame = self.head()
@@ -357,6 +369,9 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "delivers-while-halting": Mutant(
         SOUND._replace(receiver=DeliversWhileHalting), "packets after Suspend"
+    ),
+    "hears-answers-only": Mutant(
+        SOUND._replace(receiver=HearsAnswersOnly), "a packet that nobody asked for is dropped"
     ),
     "completes-during-started": Mutant(
         SOUND._replace(receiver=CompletesDuringStarted), "a completion arrives inside Started"

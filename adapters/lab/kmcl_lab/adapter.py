@@ -140,7 +140,9 @@ class LabAdapter:
         self._revive()
         described = self._process.describe()
         more = {"crash"} if self._resets else set()
-        return described._replace(capabilities=described.capabilities | more)
+        return described._replace(
+            capabilities=described.capabilities | more, surroundings=self.lab.surroundings()
+        )
 
     def open(self) -> Session:
         """A session with a fresh implementation. Raises AdapterError."""

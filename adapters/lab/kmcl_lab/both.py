@@ -251,7 +251,8 @@ class BothAdapter:
     def describe(self) -> Description:
         """Both ends; the guest's kernel tells no rest."""
         name = "kmcl endpoint over uio_hv_generic, and kmcl server on a VMBus host"
-        return Description(name, VERSION, "host", CAPABILITIES, False, _IDLE_SECONDS)
+        around = self.lab.surroundings()
+        return Description(name, VERSION, "host", CAPABILITIES, False, _IDLE_SECONDS, around)
 
     def open(self) -> Session:
         """Fresh ends, neither allocated. Raises AdapterError."""

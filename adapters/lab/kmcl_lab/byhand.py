@@ -61,23 +61,48 @@ def seen_of(sender: str, name: str, fields: Mapping[str, Any], note: str) -> See
 class LabPort:
     """A host with one guest whose bus driver is not loaded, from the moment ``again`` goes back to.
 
-    ``job`` makes the calls of the guest's user. The lab's errors show as ``Gone``. ``monitored``:
-    every offer says that the channel has a monitor page, whatever the test says.
+    The job that it gives makes the calls of the guest's user; ``anew`` starts such a one in a guest
+    that has just booted. The lab's errors show as ``Gone``. ``resets``: where the guest is to be
+    reset the machine is, and it boots; else the guest is taken back, which is far faster.
+    ``monitored``: every offer says that the channel has a monitor page, whatever the test says.
     """
 
-    def __init__(self, lab: Lab, again: Callable[[], Job], *, monitored: bool = False) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        again: Callable[[], Job],
+        anew: Callable[[], Job],
+        *,
+        resets: bool = False,
+        monitored: bool = False,
+    ) -> None:
         self._monitored = monitored
+        self._resets = resets
         self._lab = lab
         self._again = again
+        self._anew = anew
         self._moving = True
         """Something was done since the guest was at rest."""
         self._gone = False
         self._kept: list[Seen] = []
-        self._begin()
+        self._leaping = ""
+        """The thread of the user that has told the guest to start another kernel."""
+        self._beginnings = 0
+        self._begin(again)
 
-    def _begin(self) -> None:
-        job = self._again()
+    def _begin(self, start: Callable[[], Job]) -> None:
+        self._leaping = ""
+        self._beginnings += 1
+        job = start()
         self._since = int(self._lab.ask_host("hand-begin", job=job.number))
+
+    def _boot(self) -> Job:
+        self._lab.reset()
+        return self._anew()
+
+    def _successor(self) -> Job:
+        self._lab.meet()
+        return self._anew()
 
     # What a test does -----------------------------------------------------------------------
 
@@ -90,15 +115,17 @@ class LabPort:
     def call(self, by: str, function: str, arguments: tuple[Field, ...]) -> None:
         """See ``HostPort``."""
         self._moving = True
+        if function == "kexec":
+            self._leaping = by
+            self._attempt(self._lab.part)
         self._ask("hand-call", by=by, do=function, arguments=arguments)
 
     def act(self, endpoint: str, action: str) -> None:
-        """See ``HostPort``. A reset takes the guest back to where it was before the session: what
-        one that boots comes to."""
+        """See ``HostPort``."""
         self._moving = True
         if action == "reset":
             self._kept += self._told()
-            self._attempt(self._begin)
+            self._attempt(lambda: self._begin(self._boot if self._resets else self._again))
         elif action == "busy":
             self._ask("hand-busy")
         elif action == "spurious":
@@ -119,8 +146,9 @@ class LabPort:
             told = self._attempt(self._settled)
             if not told:
                 return
+            beginnings = self._beginnings
             self._kept += self._taken(told)
-            if self._gone or told["rests"]:
+            if self._gone or (told["rests"] and beginnings == self._beginnings):
                 self._moving = False
                 return
             if self._lab.lost is not None:
@@ -155,6 +183,8 @@ class LabPort:
         while True:
             for number, sender, name, fields, note in told["entries"]:
                 self._since = number + 1
+                if name == "HELLO" and self._leaping:
+                    return [*found, *self._succeeded()]
                 seen = seen_of(sender, name, fields, note)
                 if seen is not None:
                     found.append(seen)
@@ -167,6 +197,12 @@ class LabPort:
             if not further:
                 return found
             told = further
+
+    def _succeeded(self) -> list[Seen]:
+        """Another kernel has booted: who makes the user's calls is started there as well."""
+        by, self._moving = self._leaping, True
+        self._attempt(lambda: self._begin(self._successor))
+        return [] if self._gone else [Returned(by, "kexec", 0)]
 
     def close(self) -> None:
         """The next session goes back to the beginning."""

@@ -53,6 +53,8 @@ def archive() -> bytes:
         for package in _needed():
             for file in package.files or ():
                 place = Path(str(package.locate_file(file)))
+                if file.parts[0] in OURS:  # of an installed copy: what is at hand was added above
+                    continue
                 if file.parts[0].startswith("..") or place.suffix == ".pth" or not place.is_file():
                     continue
                 tar.add(place, str(file), filter=_clean)

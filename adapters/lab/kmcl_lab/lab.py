@@ -183,8 +183,16 @@ class Lab:
         """The host resets the guest; returns when it has booted again."""
         boot = self._running
         boot.expect_reset(marked=self.host == HostKind.PROGRAMMABLE)
-        self.ask_host("system_reset")
+        self.ask_host("system_reset", limit=_SAVING_SECONDS)
         boot.wait_until_ready()
+
+    def part(self) -> None:
+        """The guest is about to start another kernel by itself: its jobs are lost."""
+        self._running.expect_reset()
+
+    def meet(self) -> None:
+        """Return when that kernel has booted, and commands can be run again."""
+        self._running.wait_until_ready()
 
     def save(self, name: str) -> None:
         """The programmable host keeps this moment, of itself and of its guest: a quiet one, with
@@ -252,6 +260,12 @@ class Lab:
             tuple(self.retries),
             logs,
         )
+
+    def surroundings(self) -> tuple[str, str]:
+        """The guest's kernel and its VMBus host, in words. Raises LabProblem as ``account``."""
+        account = self.account()
+        name = "QEMU " * (self.host == HostKind.QEMU)
+        return f"Linux {account.kernel}", f"{name}{account.qemu}"
 
     def _ask_version(self) -> str:
         return _version_of(self.ask_host("query-version"))

@@ -37,9 +37,10 @@ __all__ = [
     "create",
 ]
 
-CAPABILITIES: Final = frozenset({"guest", "load", "reset", "busy", "spurious"})
-OPTIONS: Final = ("--by-hand", "--memory=256")
-"""Of the programmable host."""
+CAPABILITIES: Final = frozenset({"guest", "kexec", "load", "modify", "reset", "busy", "spurious"})
+OPTIONS: Final = ("--by-hand", "--memory=384", "--processors=2")
+"""Of the programmable host: memory for two devices that are bound and another kernel besides, and
+a second processor, to which channels can be moved."""
 _OLDEST: Final = (6, 1)
 _MOMENT: Final = "before-contact"
 _IDLE_SECONDS: Final = 0.006
@@ -72,14 +73,15 @@ class LinuxSession:
 class LinuxAdapter:
     """Of a lab that is running, with ``OPTIONS``; both end with ``close``. A guest that was lost is
     taken back to where sessions begin, also from a panic; where its host is lost as well, both are
-    replaced.
+    replaced. ``resets``: see ``LabPort``.
 
     A guest that hangs while its host answers is one that is lost; where the host is silent as well,
     or has ended, that is no result. See ``Doubt``.
     """
 
-    def __init__(self, lab: Lab) -> None:
+    def __init__(self, lab: Lab, *, resets: bool = False) -> None:
         self.lab = lab
+        self._resets = resets
         self._job: int | None = None
         self._doubt = Doubt(lab.choice.nested)
         self._monitored = kernel_number(lab.account().kernel) < OLDEST_KERNEL
@@ -87,7 +89,10 @@ class LinuxAdapter:
     def describe(self) -> Description:
         """The kernel of the guest."""
         kernel = self.lab.account().kernel
-        return Description("Linux hv_vmbus", kernel, "linux", CAPABILITIES, False, _IDLE_SECONDS)
+        around = self.lab.surroundings()
+        return Description(
+            "Linux hv_vmbus", kernel, "linux", CAPABILITIES, False, _IDLE_SECONDS, around
+        )
 
     def open(self) -> Session:
         """A guest that has never spoken to the host. Raises AdapterError."""
@@ -112,7 +117,9 @@ class LinuxAdapter:
     def _begin(self) -> LabPort:
         if self._job is None:
             self._save()
-        return LabPort(self.lab, self._again, monitored=self._monitored)
+        return LabPort(
+            self.lab, self._again, self._start, resets=self._resets, monitored=self._monitored
+        )
 
     def _why_doubted(self, event: Lost) -> str:
         """Why a loss is no verdict on the guest; empty where it is one. A doubt is counted as a
@@ -131,14 +138,17 @@ class LinuxAdapter:
 
     def _save(self) -> None:
         """Keep the moment at which sessions begin."""
+        job = self._start()
+        self.lab.save(_MOMENT)
+        self._job = job.number
+
+    def _start(self) -> Job:
+        """The program that makes the user's calls, when it is ready for them."""
         job = self.lab.guest.start(["python3", "-m", "kmcl_lab.user"])
         for _, body in job.parts(_READY_SECONDS):
             if b"ready" in body:
-                break
-        else:
-            raise LabProblem("the program that makes the user's calls has ended")
-        self.lab.save(_MOMENT)
-        self._job = job.number
+                return job
+        raise LabProblem("the program that makes the user's calls has ended")
 
     def _again(self) -> Job:
         assert self._job is not None

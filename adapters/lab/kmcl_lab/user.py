@@ -21,6 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from . import kexec
+
 __all__ = ["User", "clear_free_memory", "main"]
 
 _MODULES: Final = ("hv_vmbus", "hv_utils", "uio_hv_generic")
@@ -63,19 +65,14 @@ class User:
         for name in _MODULES:
             descriptor = os.open(_FOLDER / f"{name}.ko", os.O_RDONLY)
             try:
-                self._checked(_FINIT_MODULE, descriptor, b"", 0)
+                kexec.checked(self._call, _FINIT_MODULE, descriptor, b"", 0)
             finally:
                 os.close(descriptor)
 
     def unload(self) -> None:
         """Remove all of them."""
         for name in reversed(_MODULES):
-            self._checked(_DELETE_MODULE, name.encode(), os.O_NONBLOCK)
-
-    def _checked(self, *arguments: Any) -> None:
-        if self._call(*arguments):
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
+            kexec.checked(self._call, _DELETE_MODULE, name.encode(), os.O_NONBLOCK)
 
     def bind(self, device: str) -> None:
         """Give the device to the driver for programs."""
@@ -108,6 +105,11 @@ class User:
         folder = _device(device)
         relid = (folder / "id").read_text().strip()
         _write(folder / "channels" / relid / "cpu", str(processor))
+
+    def kexec(self) -> None:
+        """Start the kernel anew, without a reset of the machine; returns only where that fails."""
+        kexec.prepare(self._call)
+        kexec.leap(self._call)
 
     def _taken(self, device: str, *, keep: bool) -> int:
         with self._lock:

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from kmcl_adapters import Adapter
+from kmcl_adapters import Adapter, AdapterError
 from kmcl_conformance.campaign import CampaignError, Options, Progress
 from kmcl_conformance.figure import table
 from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
@@ -36,6 +36,8 @@ from .campaigns import conclude, profile_of, run_for
 from .lab_bench import LINUX, Pace, bench, bench_driver, leak_line, rows_of
 from .lab_check import check_defects, in_the_lab
 from .lab_provoke import code_of, provoke, words_of
+from .lab_requests import MINUTES, requests_of, unheard_requests, words_of_requests
+from .lab_requests import PROFILE as REQUESTS
 from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
 from .surroundings import with_surroundings
@@ -45,6 +47,8 @@ __all__ = ["lab"]
 DEFAULT_OUT: Final = Path("kmcl-lab-out")
 _BY_HAND: Final[dict[str, Any]] = {"options": OPTIONS, "make": build_for_linux}
 """Of a lab whose host is led by hand."""
+LOOK_SECONDS: Final = 0.25
+"""Between two looks for a request of the host."""
 HANGS: Final = 5
 """A campaign that the machines' hanging has interrupted so often is given up."""
 
@@ -141,7 +145,10 @@ def _certify(
     ] = None,
     resets: Annotated[
         bool,
-        typer.Option("--resets", help="Where an end is to die, the host resets the guest: slow."),
+        typer.Option(
+            "--resets",
+            help="Where an end is to die, or a guest to be reset, the machine is: slow.",
+        ),
     ] = False,
     monitored: Annotated[
         bool,
@@ -195,7 +202,7 @@ def _certify(
         running.start()
     adapter: LabAdapter | BothAdapter | LinuxAdapter
     if profile == LINUX:
-        adapter, name = LinuxAdapter(running), f"linux:{kernel or ''}"
+        adapter, name = LinuxAdapter(running, resets=resets), f"linux:{kernel or ''}"
     elif host == HostKind.PROGRAMMABLE:
         adapter = BothAdapter(running, monitored=monitored)
         name = f"host:{MONITORED}" if monitored else "host:"
@@ -221,6 +228,8 @@ def _certify(
                 figures["host"] = running.ask_host("figures")
                 growth.look()
                 figures |= growth.figures()
+            requested = _requests(running, argv, options.profile, minutes)
+            figures |= {"host_requests": requested} if requested else {}
             provoked = provoke(running) if provocations else []
             figures |= {"provocations": provoked} if provoked else {}
             path = running.write_account(figures)
@@ -229,10 +238,11 @@ def _certify(
             f"lab      {running.choice.why}",
             f"         first sequence judged after {first:g} s, then {speed:g} a second",
             *(f"         {line}" for line in (growth.lines() if growth else ())),
+            *(f"         {words_of_requests(told)}" for told in requested),
             *(f"         {words_of(told)}" for told in provoked),
             f"         {path}",
         )
-        return code_of(Code(code), provoked)
+        return code_of(Code(code), (*requested, *provoked))
     except CampaignError as error:
         raise Problem(str(error)) from error
     finally:
@@ -257,6 +267,25 @@ def _judge(
                 raise
             options = options._replace(resume=True)
     raise AssertionError("the last attempt returns or raises")
+
+
+def _requests(
+    running: Lab, argv: tuple[str, ...], profile: str, minutes: float | None
+) -> list[dict[str, Any]]:
+    """The session of the host's own requests, where the host makes some and there is time."""
+    if profile != REQUESTS.name or (minutes is not None and minutes < MINUTES):
+        return []
+    end = LabAdapter(running, argv, is_guest=True)
+    try:
+        told = requests_of(
+            end, running.balloon, pause=lambda: time.sleep(LOOK_SECONDS), now=time.monotonic
+        )
+    except (AdapterError, LabProblem) as problem:
+        return [unheard_requests(str(running.lost or problem))]
+    else:
+        return [unheard_requests(str(running.lost))] if running.lost else [told]
+    finally:
+        end.close()
 
 
 def _both(pace: Pace, growth: Growth | None) -> Callable[[Progress], None]:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 
 from kmcl_adapters import Adapter, AdapterError
-from kmcl_conformance.adapters import find
+from kmcl_conformance.adapters import find, origin_of
 from kmcl_conformance.coverage import seen
 from kmcl_conformance.profiles import FULL, PROFILES, profile_for
 from kmcl_conformance.sequence import Outcome
@@ -19,7 +19,15 @@ from kmcl_model.case import Case
 from kmcl_model.control import GUEST, HOST
 from kmcl_model.events import Call, Event
 from kmcl_model.stimuli import Arm, Environ, Hold, Invoke, Post, Run, Settle, Stimulus
-from kmcl_model.trace import TraceError, dump_trace, event_to_json, load_trace
+from kmcl_model.trace import (
+    Origin,
+    TraceError,
+    dump_trace,
+    event_to_json,
+    load_origin,
+    load_trace,
+)
+from kmcl_reports.text import inline
 
 from .options import Json, OutFolder, Quiet
 from .output import Code, Problem, Screen, save
@@ -77,7 +85,8 @@ def replay(
         raise Problem(reason, Code.UNJUDGED) from error
     finally:
         implementation.close()
-    profile = profile_for(implementation.describe())
+    described = implementation.describe()
+    profile = profile_for(described)
     finding = finding_of(outcome.events, outcome.failure, profile)
     word = "FIXED" if finding is None else "FAILED"
     data = {
@@ -87,7 +96,7 @@ def replay(
         **_as_data(outcome.events, finding),
     }
     if out is not None:
-        save(out, "trace.jsonl", dump_trace(outcome.events))
+        save(out, "trace.jsonl", dump_trace(outcome.events, origin_of(described)))
     screen.give(data, out, "replay.json")
     show_chart(screen, outcome.events, finding, whole=whole)
     if finding is not None:
@@ -110,7 +119,7 @@ def check(
 ) -> int:
     """Judge a trace that was recorded elsewhere."""
     screen = Screen(quiet=quiet, as_json=as_json)
-    events = _read_trace(trace_file)
+    events, origin = _read_trace(trace_file)
     if profile not in PROFILES:
         raise Problem(f"--profile {profile}: choose {', '.join(PROFILES)}")
     specification = PROFILES[profile].specification()
@@ -127,6 +136,7 @@ def check(
     screen.give(
         {
             "trace": str(trace_file),
+            "origin": None if origin is None else origin._asdict(),
             "verdict": "conforming" if finding is None else "violations",
             "exercised": exercised,
             **_as_data(events, finding),
@@ -138,6 +148,9 @@ def check(
         show_chart(screen, events, finding, whole=whole, last=LAST)
     if finding is not None:
         show_finding(screen, finding)
+    if origin is not None:
+        around = f" on {', '.join(origin.surroundings)}" if origin.surroundings else ""
+        screen.show(f"recorded of {inline(f'{origin.implementation} {origin.version}{around}')}")
     screen.show(f"{len(events)} events, {len(exercised)} requirements exercised")
     if finding is None and events[-1].kind != "quiescence":
         screen.show("the trace does not end with quiescence: what is missing was not judged")
@@ -221,7 +234,7 @@ def _compare(screen: Screen, case: Case, outcome: Outcome, finding: Finding | No
             screen.show(f"not as it was saved: then it broke {', '.join(sorted(saved))}")
 
 
-def _read_trace(path: Path) -> list[Event]:
+def _read_trace(path: Path) -> tuple[list[Event], Origin | None]:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -229,7 +242,7 @@ def _read_trace(path: Path) -> list[Event]:
     except UnicodeDecodeError:
         raise Problem(f"{path}: not UTF-8 text; name a trace file") from None
     try:
-        return load_trace(text)
+        return load_trace(text), load_origin(text)
     except TraceError as error:
         raise Problem(f"{path}: {error}") from None
 

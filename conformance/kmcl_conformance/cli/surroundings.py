@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from kmcl_adapters import Adapter
 from kmcl_lab.lab import Lab
-from kmcl_lab.machine import HostKind
 from kmcl_reports.results import Certificate, Log, Surroundings
 
 __all__ = ["surroundings_of", "with_surroundings"]
@@ -16,10 +15,11 @@ def surroundings_of(adapter: Adapter) -> Surroundings | None:
     if not isinstance(lab, Lab):
         return None
     account = lab.account()
+    kernel, host = lab.surroundings()
     return Surroundings(
         way=account.way,
-        kernel=f"Linux {account.kernel}",
-        host=f"QEMU {account.qemu}" if lab.host == HostKind.QEMU else account.qemu,
+        kernel=kernel,
+        host=host,
         starts=account.starts,
         retries=account.retries,
         logs=tuple(Log.of(name, data) for name, data in lab.logs()),

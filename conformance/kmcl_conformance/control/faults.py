@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from kmcl_model.control import GUEST, MESSAGES
+from kmcl_model.spec.control import WITHOUT_CONSEQUENCE
 
 if TYPE_CHECKING:
     from .judge import ControlJudge
 
-__all__ = ["fault_of_message"]
+__all__ = ["fault_of_message", "may_not_matter"]
 
 _FLAWS: Final = {
     "short": "short-message",
@@ -33,6 +34,11 @@ def fault_of_message(judge: ControlJudge, event: Any) -> str:
     if MESSAGES[event.message].answers:
         return _answer(judge, event)
     return ""
+
+
+def may_not_matter(fault: str) -> tuple[str, ...]:
+    """The requirements by which a fault has no consequence."""
+    return tuple(dict(WITHOUT_CONSEQUENCE).get(fault, "").split())
 
 
 def _rescind(judge: ControlJudge, relid: int) -> str:

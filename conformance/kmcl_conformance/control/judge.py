@@ -7,7 +7,7 @@ guest has chosen.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from kmcl_conformance.failure import AFTER_FAULT, Failure
@@ -15,13 +15,13 @@ from kmcl_conformance.track import Follower, Pair, RefusedError, Track, shadow_o
 from kmcl_model.control import GUEST, MESSAGES, PAGE
 from kmcl_model.events import Event, Message
 from kmcl_model.spec import Broken, Quiet, Shadow
-from kmcl_model.spec.control import WITHOUT_CONSEQUENCE, ControlSpecification, Link
+from kmcl_model.spec.control import ControlSpecification, Link
 
-from .faults import fault_of_message
+from .faults import fault_of_message, may_not_matter
 
 __all__ = ["ControlJudge"]
 
-_BUS: Final = ("load", "unload")
+_BUS: Final = ("load", "unload", "kexec")
 _BROKEN: Final = ("short", "unknown type")
 """The flaws that make a message one that must be ignored whatever it says."""
 
@@ -51,9 +51,10 @@ class ControlJudge(Follower):
             "GPADL_CREATED": self._created,
             "GPADL_TORNDOWN": self._torndown,
             "OPENCHANNEL_RESULT": self._result,
-            "MODIFYCHANNEL_RESPONSE": self._modified,
+            "MODIFYCHANNEL_RESPONSE": self._about,
             "RELID_RELEASED": self._about,
             "MODIFYCHANNEL": self._about,
+            "UNLOAD": self._unload,
         }
         self._messages = message
 
@@ -92,7 +93,7 @@ class ControlJudge(Follower):
             elif kind == "quiescence":
                 self._quiescence()
             elif kind == "lost":
-                return self._lost(seen, _may_not_matter(self._cause))
+                return self._lost(seen, may_not_matter(self._cause))
             else:
                 return self._unknown(event, f"a {kind} on the bus", ())
         except RefusedError as refused:
@@ -195,7 +196,7 @@ class ControlJudge(Follower):
     def _blamed(self, failure: Failure) -> Failure:
         """What comes right after a thing without consequence may be a consequence of it."""
         cause = "busy" if self.busy else self._cause
-        ids = _may_not_matter(cause)
+        ids = may_not_matter(cause)
         if not ids or (failure.event[0] == "quiescence" and not self.busy):
             return failure
         broken = Broken(f"{AFTER_FAULT}{cause}", f"nothing may come of it: {cause}", ids)
@@ -219,11 +220,18 @@ class ControlJudge(Follower):
         self._bus(event)
         self._forget()
 
+    def _unload(self, event: Any) -> None:
+        """The connection hears whether a channel is open."""
+        self._bus(event._replace(fields=(self._any_open(self.channels),)))
+
+    def _any_open(self, relids: Iterable[int]) -> bool:
+        return any(link.alive and link.link == "open" for link in map(self.link, relids))
+
     def _about(self, event: Any) -> None:
-        """A message that says no more than which channel it is about."""
-        relid = event.fields[0]
+        """A message that says which channel it is about, and then no more than concerns that."""
+        relid, *rest = event.fields
         if event.endpoint == GUEST or relid in self.channels:
-            self._take(self.channel(relid), self._own(event))
+            self._take(self.channel(relid), self._own(event, 0, *rest))
 
     def _offer(self, event: Any) -> None:
         relid, _, instance, index, _ = event.fields
@@ -309,18 +317,11 @@ class ControlJudge(Follower):
     def _close(self, event: Any) -> None:
         relid = event.fields[0]
         subs = self.subchannels(relid)
-        links = [self.link(sub) for sub in subs]
-        open_ = any(link.alive and link.link == "open" for link in links)
-        self._take(self.channel(relid), self._own(event, 0, open_, bool(subs)))
+        self._take(self.channel(relid), self._own(event, 0, self._any_open(subs), bool(subs)))
 
     def _result(self, event: Any) -> None:
         relid, openid, status = event.fields
         if relid in self.channels and self.openid.get(relid) == openid:
-            self._take(self.channel(relid), self._own(event, 0, status))
-
-    def _modified(self, event: Any) -> None:
-        relid, status = event.fields
-        if relid in self.channels:
             self._take(self.channel(relid), self._own(event, 0, status))
 
     # Everything else ----------------------------------------------------------------------
@@ -352,25 +353,30 @@ class ControlJudge(Follower):
             return
         kept = any(self.link(relid).alive for relid in self.channels)
         self._bus(event._replace(outputs=(kept,)))
+        if event.function == "kexec" and not event.status:
+            self._begin_anew()
+
+    def _begin_anew(self) -> None:
+        """Another kernel: nothing is left of the calls, nor of the connection."""
+        self.calls.clear()
+        self._called.clear()
+        self._forget()
 
     def _environment(self, event: Any) -> None:
         self.faults[event.action] += 1
         self._cause = ""
         if event.action == "reset":
-            self.calls.clear()
-            self._called.clear()
             self._bus(event)
-            self._forget()
-        elif event.action == "busy":
-            self.busy = True
-            self._strange(event.action)
-        elif event.action == "spurious":
+            self._begin_anew()
+        elif event.action in ("busy", "spurious"):
+            self.busy = self.busy or event.action == "busy"
             self._strange(event.action)
 
     def _quiescence(self) -> None:
         links = [self.link(relid) for relid in self.channels]
-        leaves = any(call.function == "unload" for call in self.calls.values())
-        facts = ("unloading",) if leaves else ()
+        functions = {call.function for call in self.calls.values()}
+        facts: tuple[str, ...] = ("unloading",) if functions & {"unload", "kexec"} else ()
+        facts += ("handover",) if "kexec" in functions else ()
         quiet, held = Quiet("quiescence", facts), Quiet("quiescence", (*facts, "owing"))
         waiting = {id(track) for sub, track in self.primaries.items() if self.link(sub).owes}
         for track in dict.fromkeys((*self.channels.values(), *self._called.values())):
@@ -387,11 +393,6 @@ def _link(track: Track) -> Link:
     summary: Any = track.node.summary
     found: Link = summary[0]
     return found
-
-
-def _may_not_matter(fault: str) -> tuple[str, ...]:
-    """The requirements by which a fault has no consequence."""
-    return tuple(dict(WITHOUT_CONSEQUENCE).get(fault, "").split())
 
 
 def _may_have_subchannels(primary: Link) -> bool:

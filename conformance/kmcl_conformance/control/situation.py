@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from kmcl_model.control import CLASS_OF_HEARTBEAT, GUEST, MESSAGES
+from kmcl_model.control import CLASS_OF_HEARTBEAT, GUEST, MESSAGES, USER_CALLS
 from kmcl_model.stimuli import Environ, Invoke, Post, Run, Settle, Stimulus
 
 from .judge import ControlJudge
@@ -31,6 +31,8 @@ class Situation:
 
     def __init__(self, judge: ControlJudge) -> None:
         self.judge = judge
+        self.capabilities: frozenset[str] | None = None
+        """What the guest and its host can do; None: everything."""
         self.offers: dict[int, tuple[Any, ...]] = {}
         """What was offered last, by relid."""
         self.calm = False
@@ -78,8 +80,8 @@ class Situation:
             found.append(Waiting("VERSION_RESPONSE"))
         if c.phase == "requested" and not c.offered:
             found.append(Waiting("ALLOFFERS_DELIVERED"))
-        if c.phase == "unloading":
-            found.append(Waiting("UNLOAD_RESPONSE"))
+        if c.phase == "unloading":  # for the host everything else is over
+            return [Waiting("UNLOAD_RESPONSE")]
         for relid in self.relids():
             s = self.state(relid)
             phases = [phase for _, phase in s.gpadls]
@@ -121,7 +123,12 @@ class Situation:
             return self._may_happen(stimulus.action)
         return False
 
+    def _can(self, capability: str) -> bool:
+        return self.capabilities is None or capability in self.capabilities
+
     def _may_happen(self, action: str) -> bool:
+        if not self._can(action):
+            return False
         if action == "spurious":
             return self.phase == "requested"
         return action in ("reset", "busy") and self.phase not in ("down", "gone")
@@ -168,13 +175,17 @@ class Situation:
         return all(self.state(sub).life != "offered" for sub in self.subchannels(relid))
 
     def _may_call(self, invoke: Invoke) -> bool:
+        if not self._can(USER_CALLS[invoke.function].capability):
+            return False
         c = self.connection
         functions = [call.function for call in self.judge.calls.values()]
         if invoke.function == "load":
             return not functions and c.phase in ("down", "gone", "refused")
         if invoke.function == "unload":
             return not functions and self._loaded() and not self._is_used()
-        if "load" in functions or "unload" in functions or not self._loaded():
+        if invoke.function == "kexec":
+            return (c.phase in ("down", "gone") and not functions) or self._loaded()
+        if not self._loaded():
             return False
         device = str(invoke.arguments[0])
         s = self.channel_of(device)

@@ -21,6 +21,10 @@ __all__ = ["ControlCourse", "HostChooser"]
 FAULT_RATE: Final = 0.2
 """How often the host does wrong, per step of a walk with faults."""
 
+HANDOVERS: Final = 0.15
+"""How often a handover to another kernel is made when it comes up: a real one boots for it, for as
+long as a whole walk takes."""
+
 MOST_REFUSALS: Final = 5
 """Versions that a walk refuses at most before it accepts one."""
 
@@ -32,6 +36,10 @@ class ControlCourse:
 
     def __init__(self, judge: ControlJudge) -> None:
         self.situation = Situation(judge)
+
+    def limit(self, capabilities: frozenset[str]) -> None:
+        """What is not among them is not asked for."""
+        self.situation.capabilities = capabilities
 
     def prelude(self, rng: Random) -> Iterable[Stimulus]:
         """A guest in contact, with one or two devices. Some walks begin with nothing at all."""
@@ -164,6 +172,8 @@ class HostChooser:
         if function in ("load", "unload"):
             wanted = rng.random() < 0.15 or self.situation.connection.phase in ("down", "gone")
             return user(function, by=by) if wanted else None
+        if function == "kexec":
+            return user(function, by=by) if rng.random() < HANDOVERS else None
         arguments = (rng.choice(DEVICES), *((rng.randrange(2),) if function == "move" else ()))
         return user(function, *arguments, by=by)
 
@@ -247,7 +257,7 @@ class HostChooser:
 
 _USES: Final = (
     *("bind", "bind", "open", "open", "open", "close", "close", "unbind"),
-    *("move", "notify", "load", "unload"),
+    *("move", "notify", "load", "unload", "kexec"),
 )
 """What the user does, each as often as it stands here."""
 

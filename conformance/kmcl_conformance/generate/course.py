@@ -32,6 +32,9 @@ class Choosing(Protocol):
 class Course(Protocol):
     """Where one sequence can go."""
 
+    def limit(self, capabilities: frozenset[str]) -> None:
+        """The implementation declares no others."""
+
     def prelude(self, rng: Random) -> Iterable[Stimulus]:
         """The stimuli that every walk begins with; asked one by one, as the walk goes on."""
 
@@ -68,6 +71,9 @@ class DriverCourse:
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
         self.names = Names()
+
+    def limit(self, capabilities: frozenset[str]) -> None:
+        """What a library does not declare is asked for all the same: it must be refused."""
 
     def prelude(self, rng: Random) -> Iterable[Stimulus]:
         """Both channels configured, as far as their ends are driven."""

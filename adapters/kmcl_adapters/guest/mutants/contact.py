@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from kmcl_adapters.control import Field
 from kmcl_adapters.guest.connection import Connection
@@ -11,6 +11,9 @@ from kmcl_adapters.guest.requests import Wire
 from kmcl_model.control import version
 
 from .mutant import GuestMutant
+
+if TYPE_CHECKING:
+    from kmcl_adapters.guest.kernel import Kernel
 
 __all__ = ["MUTANTS"]
 
@@ -126,6 +129,33 @@ class UnloadHangs(Connection):
         yield lambda: False
 
 
+class HandsOverWithoutUnload(Connection):
+    def hand_over(self) -> Thread:
+        yield None
+
+
+class HandoverDoesNotWait(Connection):
+    def hand_over(self) -> Thread:
+        yield None
+        self.kernel.machine.freeze()
+        if self.version:
+            self.kernel.wire.post("UNLOAD")
+
+
+class HandoverHangs(Connection):
+    """The thread that would start the other kernel waits for one that is stopped."""
+
+    def hand_over(self) -> Thread:
+        yield from super().hand_over()
+        yield lambda: not any(c.busy for c in self.kernel.channels.known.values())
+
+
+class SuccessorReleasesChannels(Connection):
+    def bequeath(self, successor: Kernel) -> None:
+        for relid in self.kernel.channels.known:
+            successor.wire.post("RELID_RELEASED", child_relid=relid)
+
+
 class UnloadsBeforeTeardown(Connection):
     def unload(self) -> Thread:
         yield from self.disconnect()
@@ -208,5 +238,29 @@ MUTANTS: Final = (
         "the bus is left before its devices",
         "V014",
         UnloadsBeforeTeardown,
+    ),
+    _M(
+        "hands-over-without-unload",
+        "the handler for kexec is registered for kdump alone",
+        "V061",
+        HandsOverWithoutUnload,
+    ),
+    _M(
+        "handover-does-not-wait",
+        "the answer is awaited by an interrupt, and interrupts are off",
+        "V062",
+        HandoverDoesNotWait,
+    ),
+    _M(
+        "handover-hangs",
+        "processors are stopped with a lock held that the last one needs",
+        "V063",
+        HandoverHangs,
+    ),
+    _M(
+        "successor-releases-channels",
+        "what the crash kernel found in memory is taken for its own",
+        "V064",
+        SuccessorReleasesChannels,
     ),
 )

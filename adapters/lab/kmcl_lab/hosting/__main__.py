@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import mmap
 import os
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Final
 from kmcl_adapters.host.channel import HostOffer
 from kmcl_lab.problem import LabProblem
 from kmcl_lab.vmm.machine import Program
+from kmcl_lab.vmm.shown import Sizes
 
 from .byhand import ByHandCommands
 from .commands import HostCommands
@@ -26,6 +28,12 @@ _WITHOUT_BUS: Final = "kmcl_without=hv_vmbus,hv_utils,uio_hv_generic"
 def _stream(text: str) -> int:
     """A number is a descriptor that we have inherited, all else a device."""
     return int(text) if text.isdigit() else os.open(text, os.O_RDWR | os.O_NOCTTY)
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    """The machine may show it to its guest, which cannot change it."""
+    with path.open("rb") as file:
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
 
 
 def main(arguments: list[str]) -> int:
@@ -46,11 +54,16 @@ def main(arguments: list[str]) -> int:
     chosen = parser.parse_args(arguments)
     sys.setswitchinterval(0.0005)  # the processor's thread and ours take turns
     try:
-        program = Program(chosen.kernel.read_bytes(), chosen.initrd.read_bytes())
+        shown = [_mapped(chosen.kernel), _mapped(chosen.initrd)]
+        program = Program(bytes(shown[0]), bytes(shown[1]))
+        sizes = Sizes(chosen.memory << 20, len(shown[0]), len(shown[1]))
+        program = program._replace(command=f"{program.command} {sizes.word()}")
         if chosen.by_hand:
             program = program._replace(command=f"{program.command} {_WITHOUT_BUS}")
         streams = Descriptors(_stream(chosen.guest), _stream(chosen.console))
-        hosting = Hosting(program, streams, memory=chosen.memory, processors=chosen.processors)
+        hosting = Hosting(
+            program, streams, memory=chosen.memory, processors=chosen.processors, shown=shown
+        )
     except (LabProblem, OSError) as problem:
         print(f"kmcl: {problem}", file=sys.stderr)
         return 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import mmap
 import os
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from kmcl_adapters.host.host import HostState, VmbusHost
@@ -87,15 +89,22 @@ class _Lines:
 
 
 class Hosting:
-    """Both, connected; ``start`` runs them. ``memory``: of the guest, in MiB."""
+    """Both, connected; ``start`` runs them. ``memory``: of the guest, in MiB; ``shown``: see
+    ``Machine``."""
 
     def __init__(
-        self, program: Program, descriptors: Descriptors, *, memory: int, processors: int
+        self,
+        program: Program,
+        descriptors: Descriptors,
+        *,
+        memory: int,
+        processors: int,
+        shown: Sequence[mmap.mmap] = (),
     ) -> None:
         self._descriptors = descriptors
         self._console = _Lines(descriptors.console)
         streams = Streams(self._console, self._from_guest)
-        self.machine = Machine(program, streams, memory=memory, processors=processors)
+        self.machine = Machine(program, streams, memory=memory, processors=processors, shown=shown)
         self.host = VmbusHost(self.machine)
         self.machine.owner = self.host
         self.moments: dict[str, Moment] = {}
@@ -111,6 +120,24 @@ class Hosting:
         self._job = 0
         self._said = FrameReader()
         self._line = self._errors = b""
+        self._greeting: FrameReader | None = None
+
+    def expect_hello(self) -> None:
+        """Another kernel will take over without a reset; the hello of its agent is an entry of the
+        trace."""
+        self._greeting = FrameReader()
+        self.stop()
+        self.machine.unwatch()
+        self.go_on()
+
+    def _greet(self, data: bytes) -> None:
+        with contextlib.suppress(FrameError, ValueError):
+            for kind, _, body in self._greeting.feed(data) if self._greeting else ():
+                if kind == Kind.HELLO:
+                    self._greeting = None
+                    with self.host.changed:
+                        self.host.note("guest", "HELLO", json.loads(body))
+                    return
 
     def hear(self, job: int) -> None:
         """Each line of JSON that this job of the agent says is an entry of the trace, in the exact
@@ -120,6 +147,7 @@ class Hosting:
 
     def _from_guest(self, data: bytes) -> None:
         _write(self._descriptors.guest, data)
+        self._greet(data)
         if not self._job:
             return
         try:
@@ -201,6 +229,7 @@ class Hosting:
         with self.feeding:
             go_back(self.machine, self._power_on)
         self._console.mark()
+        self.machine.unwatch()
         self.go_on()
 
     def save(self, name: str) -> None:

@@ -3,22 +3,36 @@
 from __future__ import annotations
 
 import struct
+from mmap import mmap
 from typing import Final, NamedTuple
 
 from kmcl_lab.problem import LabProblem
 
-__all__ = ["ACPI_BASE", "GDT", "PAGE_TABLES", "ZERO_PAGE", "Start", "boot_state", "layout"]
+__all__ = [
+    "ACPI_BASE",
+    "COMMAND_LINE",
+    "GDT",
+    "PAGE_TABLES",
+    "ZERO_PAGE",
+    "Load",
+    "Start",
+    "boot_state",
+    "layout",
+    "loads",
+    "zero_page",
+]
 
 ZERO_PAGE: Final = 0x7000
 PAGE_TABLES: Final = 0x9000
 GDT: Final = 0x500
 ACPI_BASE: Final = 0xE0000
-_COMMAND_LINE: Final = 0x20000
+COMMAND_LINE: Final = 0x20000
 _LONGEST_COMMAND_LINE: Final = 0x10000
 _HIGH: Final = 0x100000
 _LOW_END: Final = 0x9FC00
 _RAM, _RESERVED = 1, 2
 _ELF: Final = b"\x7fELF"
+_LOADED: Final = 1
 _HEADER: Final = 0x1F1
 _CODE, _DATA = 0x10, 0x18
 
@@ -30,16 +44,63 @@ class Start(NamedTuple):
     entry: int
 
 
+class Load(NamedTuple):
+    """A piece of a plain ELF kernel: where it goes, where it lies in the file, the bytes it has
+    there, and those it takes."""
+
+    address: int
+    offset: int
+    length: int
+    memory: int
+
+
+def loads(kernel: bytes | mmap) -> tuple[list[Load], int]:
+    """The pieces of a plain ELF kernel, and the address of its first instruction. Raises
+    LabProblem."""
+    if kernel[: len(_ELF)] != _ELF:
+        raise LabProblem("the kernel is no plain ELF file: build the images anew")
+    entry, table = struct.unpack_from("<QQ", kernel, 24)
+    size, count = struct.unpack_from("<HH", kernel, 54)
+    found = []
+    for number in range(count):
+        kind, _, offset, _, address, length, memory = struct.unpack_from(
+            "<IIQQQQQ", kernel, table + number * size
+        )
+        if kind == _LOADED:
+            found.append(Load(address, offset, length, memory))
+    return found, entry
+
+
+def zero_page(initrd: tuple[int, int], memory: int) -> bytearray:
+    """What a kernel is told of its machine of ``memory`` bytes, with its command line at
+    ``COMMAND_LINE``; ``initrd``: address and length."""
+    page = bytearray(4096)
+    page[0x202:0x208] = b"HdrS\x0c\x02"
+    page[0x210] = 0xFF  # a boot loader without a number
+    struct.pack_into("<II", page, 0x218, *initrd)
+    struct.pack_into("<I", page, 0x228, COMMAND_LINE)
+    struct.pack_into("<Q", page, 0x70, ACPI_BASE)
+    zones = [
+        (0, _LOW_END, _RAM),
+        (ACPI_BASE, _HIGH - ACPI_BASE, _RESERVED),
+        (_HIGH, memory - _HIGH, _RAM),
+    ]
+    page[0x1E8] = len(zones)
+    for number, zone in enumerate(zones):
+        struct.pack_into("<QQI", page, 0x2D0 + 20 * number, *zone)
+    return page
+
+
 def layout(kernel: bytes, initrd: bytes, command: str, memory: int) -> Start:
     """Of a kernel (plain ELF or bzImage), its first file system and its command line, in
     ``memory`` bytes. Raises LabProblem for what cannot be booted."""
-    zero_page = bytearray(4096)
+    header = b""
     if kernel.startswith(_ELF):
-        pieces, entry = _elf(kernel)
-        zero_page[0x202:0x208] = b"HdrS\x0c\x02"
+        found, entry = loads(kernel)
+        pieces = [(load.address, kernel[load.offset : load.offset + load.length]) for load in found]
     elif kernel[0x202:0x206] == b"HdrS":
         setup = ((kernel[_HEADER] or 4) + 1) * 512
-        zero_page[_HEADER : 0x202 + kernel[0x201]] = kernel[_HEADER : 0x202 + kernel[0x201]]
+        header = kernel[_HEADER : 0x202 + kernel[0x201]]
         pieces, entry = [(_HIGH, kernel[setup:])], _HIGH + 0x200
     else:
         raise LabProblem("the kernel is neither an ELF file nor a bzImage: build the images anew")
@@ -48,33 +109,12 @@ def layout(kernel: bytes, initrd: bytes, command: str, memory: int) -> Start:
     line = command.encode() + b"\0"
     if initrd_at < kernel_end + (64 << 20) or len(line) > _LONGEST_COMMAND_LINE:
         raise LabProblem(f"{memory >> 20} MiB of memory are too few for this kernel and its files")
-    zero_page[0x210] = 0xFF  # a boot loader without a number
-    struct.pack_into("<II", zero_page, 0x218, initrd_at, len(initrd))
-    struct.pack_into("<I", zero_page, 0x228, _COMMAND_LINE)
-    struct.pack_into("<Q", zero_page, 0x70, ACPI_BASE)
-    zones = [
-        (0, _LOW_END, _RAM),
-        (ACPI_BASE, _HIGH - ACPI_BASE, _RESERVED),
-        (_HIGH, memory - _HIGH, _RAM),
-    ]
-    zero_page[0x1E8] = len(zones)
-    for number, zone in enumerate(zones):
-        struct.pack_into("<QQI", zero_page, 0x2D0 + 20 * number, *zone)
-    pieces += [(ZERO_PAGE, bytes(zero_page)), (_COMMAND_LINE, line), (initrd_at, initrd)]
+    page = zero_page((initrd_at, len(initrd)), memory)
+    for place, byte in enumerate(header, start=_HEADER):
+        if not page[place]:
+            page[place] = byte
+    pieces += [(ZERO_PAGE, bytes(page)), (COMMAND_LINE, line), (initrd_at, initrd)]
     return Start(pieces + _processor_tables(), entry)
-
-
-def _elf(kernel: bytes) -> tuple[list[tuple[int, bytes]], int]:
-    entry, table = struct.unpack_from("<QQ", kernel, 24)
-    size, count = struct.unpack_from("<HH", kernel, 54)
-    pieces = []
-    for number in range(count):
-        kind, _, offset, _, address, length = struct.unpack_from(
-            "<IIQQQQ", kernel, table + number * size
-        )
-        if kind == 1:  # to be loaded
-            pieces.append((address, kernel[offset : offset + length]))
-    return pieces, entry
 
 
 def _processor_tables() -> list[tuple[int, bytes]]:

@@ -10,7 +10,7 @@ import select
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from kmcl_adapters.uio.atomics import Atomics
@@ -19,8 +19,9 @@ from . import kvm
 from .acpi import LENGTH as ACPI_BYTES
 from .acpi import tables
 from .linux import ACPI_BASE, layout
-from .memory import Part, Slots
+from .memory import PAGE, SHOWN, Part, Slots
 from .serial import Serial
+from .shown import places
 from .vcpu import Vcpu, let_signals_interrupt
 from .virtio import BYTES as VIRTIO_BYTES
 from .virtio import Console
@@ -38,6 +39,7 @@ _ROUTE_TO_CHIP, _ROUTE_TO_SINT, _IO_APIC = 1, 4, 2
 _BEHIND_MEMORY: Final = 0x7FFBD000  # for Intel processors: three pages of KVM's own
 _MSR_BLOCK: Final = 1000
 _SYNIC_MSRS: Final = (0x40000082, 0x40000083, *range(0x40000090, 0x400000A0))
+_READ_ONLY: Final = 2
 _CRASH_MSRS: Final = range(0x40000100, 0x40000106)
 _BCD: Final = {0: "%S", 2: "%M", 4: "%H", 7: "%d", 8: "%m", 9: "%y"}
 
@@ -75,7 +77,8 @@ class VmbusOwner(Protocol):
 
 class Machine:
     """``memory`` in MiB. Starts with ``start``; ``ended`` is set when the guest has reset itself,
-    and ``why`` says so. From the main thread. Raises LabProblem where this KVM cannot do it."""
+    and ``why`` says so. ``shown``: files, mapped with ACCESS_COPY, that the guest can read behind
+    its memory. From the main thread. Raises LabProblem where this KVM cannot do it."""
 
     def __init__(
         self,
@@ -85,6 +88,7 @@ class Machine:
         memory: int = 512,
         processors: int = 1,
         port_name: str = "kmcl.guest",
+        shown: Sequence[mmap.mmap] = (),
     ) -> None:
         let_signals_interrupt()
         self.owner: VmbusOwner | None = None
@@ -103,6 +107,7 @@ class Machine:
         self._watched = False
         self._loaded = False
         self._slots = Slots(self._descriptor, self.base, len(self._map))
+        self._show(shown)
         self._atomics = Atomics()
         both = (self._system, self._descriptor)
         self.vcpus = [Vcpu(self, both, n, processors) for n in range(processors)]
@@ -114,6 +119,14 @@ class Machine:
         self._clock_register = 0
         self.vcpus[0].start_at(self.load())
         threading.Thread(target=self._acknowledgements, name="messages taken", daemon=True).start()
+
+    def _show(self, files: Sequence[mmap.mmap]) -> None:
+        for slot, place in enumerate(places([*map(len, files)]), start=SHOWN):
+            file = files[slot - SHOWN]
+            ours = ctypes.addressof(ctypes.c_char.from_buffer(file))
+            size = -(-len(file) // PAGE) * PAGE  # a mapping has whole pages
+            region = struct.pack("<IIQQQ", slot, _READ_ONLY, place, size, ours)
+            kvm.call(self._descriptor, kvm.SET_MEMORY, region)
 
     def _route(self) -> None:
         """The I/O APIC's pins, and behind them one line for each processor's SINT."""
@@ -294,6 +307,12 @@ class Machine:
         """Fill these parts of the memory with zeros. While paused."""
         for part in parts:
             self._map.madvise(mmap.MADV_DONTNEED, part.start, part.length)
+
+    def unwatch(self) -> None:
+        """The guest, paused now, is about to write nearly every page: that is far faster if nobody
+        notes which."""
+        self._slots.forget()
+        self._watched = False
 
     def saved_msrs(self) -> list[int]:
         """Those that make up a processor's state. Not the crash registers: writing them would tell

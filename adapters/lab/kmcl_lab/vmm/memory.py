@@ -14,11 +14,13 @@ from typing import Final, NamedTuple
 
 from . import kvm
 
-__all__ = ["LARGE", "PAGE", "Part", "Slots", "bits_of", "common", "parts_of"]
+__all__ = ["LARGE", "PAGE", "SHOWN", "Part", "Slots", "bits_of", "common", "parts_of"]
 
 PAGE: Final = 1 << 12
 LARGE: Final = 1 << 21
 """Bytes of a large page: what is not logged comes in such pieces."""
+SHOWN: Final = 480
+"""The first slot of what is shown behind the memory, which has fewer; KVM has 509 at least."""
 _LOG: Final = 1
 
 
@@ -82,7 +84,10 @@ class Slots:
         self._divide([(Part(0, length), 0)])
 
     def log(self, unlogged: tuple[Part, ...]) -> None:
-        """Log from now on what the guest writes, but for these parts, which do not overlap."""
+        """Log from now on what the guest writes, but for these parts, which do not overlap. Of too
+        many all are logged."""
+        if 2 * len(unlogged) >= SHOWN:
+            unlogged = ()
         if unlogged == self._unlogged:
             return
         self._unlogged = unlogged
@@ -92,6 +97,12 @@ class Slots:
             at = part.end
         slots.append((Part(at, self._length - at), _LOG))
         self._divide([(part, flags) for part, flags in slots if part.length])
+
+    def forget(self) -> None:
+        """Log nothing any more."""
+        if self._unlogged is not None:
+            self._unlogged = None
+            self._divide([(Part(0, self._length), 0)])
 
     def _divide(self, slots: list[tuple[Part, int]]) -> None:
         for number in range(self._count):

@@ -10,14 +10,14 @@ from typing import Final
 
 from kmcl_conformance.generate.tours import Tour
 
-from . import ordinary, rescinds, wrongs
+from . import handovers, ordinary, rescinds, wrongs
 from .steps import connected
 
 __all__ = ["CONVERSATIONS", "connected"]
 
 CONVERSATIONS: Final = tuple(
     Tour(make.__name__.replace("_", " "), " ".join((make.__doc__ or "").split()), tuple(make()))
-    for module in (ordinary, rescinds, wrongs)
+    for module in (ordinary, rescinds, wrongs, handovers)
     for make in module.CONVERSATIONS
 )
 """Every directed sequence."""

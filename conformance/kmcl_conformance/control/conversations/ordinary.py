@@ -168,8 +168,8 @@ def reused() -> Steps:
 def moved() -> Steps:
     """A channel is moved, the host refuses once, and a third move is cut off by a rescind."""
     yield from running()
-    for status in (0, FAILURE):
-        yield from rest_after(user("move", DEVICE, 1))
+    for processor, status in ((1, 0), (0, FAILURE)):
+        yield from rest_after(user("move", DEVICE, processor))
         yield from rest_after(post("MODIFYCHANNEL_RESPONSE", 1, status))
     yield from rest_after(user("move", DEVICE, 0))
     yield from rescind()

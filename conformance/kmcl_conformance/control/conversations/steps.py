@@ -18,6 +18,7 @@ __all__ = [
     "connected",
     "created",
     "heartbeat",
+    "kexec",
     "opened",
     "ready",
     "rescind",
@@ -116,6 +117,12 @@ def running(refusals: int = 0) -> Steps:
 def rescind(relid: int = 1) -> Steps:
     """The host takes a channel back."""
     yield from rest_after(post("RESCIND_CHANNELOFFER", relid))
+
+
+def kexec(by: str = "u0") -> Steps:
+    """Another kernel takes over, as soon as the host has heard of it and answered."""
+    yield from rest_after(user("kexec", by=by))
+    yield from rest_after(post("UNLOAD_RESPONSE"))
 
 
 def unload() -> Steps:

@@ -62,6 +62,15 @@ def unasked() -> Steps:
     yield from rescind()
 
 
+def torn_early() -> Steps:
+    """The first of two closes asks for nothing, and is answered all the same."""
+    yield from ready()
+    yield from opened()
+    yield from rest_after(user("open", DEVICE))
+    yield from closed()
+    yield from closed()
+
+
 def malformed() -> Steps:
     """Messages that are cut short or of a type that nobody knows."""
     yield from running()
@@ -108,12 +117,40 @@ def reset() -> Steps:
     yield from connected()
 
 
+def reset_waiting() -> Steps:
+    """The guest is reset at every point at which it waits for the host."""
+    yield from rest_after(user("load"))
+    yield happens("reset")
+    yield from connected()
+    yield from rest_after(user("bind", DEVICE))
+    yield happens("reset")
+    yield from ready()
+    yield from rest_after(user("open", DEVICE))
+    yield from created()
+    yield happens("reset")
+    yield from running()
+    yield from rest_after(user("close", DEVICE))
+    yield happens("reset")
+    yield from connected()
+    yield from rest_after(user("unload"))
+    yield happens("reset")
+    yield from running()
+    yield from rest_after(user("move", DEVICE, 1))
+    yield happens("reset")
+    yield from running()
+    yield from rest_after(user("kexec"))
+    yield happens("reset")
+    yield from connected()
+
+
 CONVERSATIONS: Final = (
     wrong_answers,
     answers_again,
     unasked,
+    torn_early,
     malformed,
     busy,
     busy_contact,
     reset,
+    reset_waiting,
 )

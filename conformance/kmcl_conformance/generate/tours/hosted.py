@@ -16,7 +16,7 @@ from kmcl_model.stimuli import Act, Invoke, Stimulus
 
 from .steps import DONE, answered, call, close, complete, configured, control, packet, quota, react
 
-__all__ = ["CONVERSATIONS", "asked_instead"]
+__all__ = ["CONVERSATIONS", "asked_instead", "introduced"]
 
 ASKER: Final = "t4"
 """The thread that asks, so that a call that waits is in nobody's way."""
@@ -194,6 +194,16 @@ def _whole_conversation(me: str, host: Host) -> Iterator[Stimulus]:
     yield from _ask(me, host, 1)
     yield SETTLE
     yield from close(me)
+
+
+def introduced(me: str, host: Host, messages: int) -> Iterator[Stimulus]:
+    """The first of the host's messages, each with its answer; packets are completed at once."""
+    yield from _running(me)
+    yield react(me, PROCESS_PACKET, DONE, sticky=True)
+    yield from packet(me, "p0")
+    for message in host.messages()[:messages]:
+        yield call(me, "VmbPacketSend", "p0", message, 0)
+        yield SETTLE
 
 
 def _asked_from_handlers(me: str, host: Host) -> Iterator[Stimulus]:

@@ -14,9 +14,10 @@ from kmcl_model.control import GUEST
 from kmcl_model.spec.charts import Chart
 from kmcl_model.spec.observer import Automaton, Rules
 
-from . import connection, gpadl
+from . import bus, gpadl
+from .bus import Bus
 from .channel import CHANNEL
-from .connection import CONNECTION, WITHOUT_CONSEQUENCE, Bus
+from .connection import CONNECTION, WITHOUT_CONSEQUENCE
 from .gpadl import GPADL
 from .state import ChannelState, Link, owes
 from .state import initial as channel_initial
@@ -50,7 +51,7 @@ class ControlSpecification:
 
     def __init__(self, ends: tuple[str, ...] = (GUEST,)) -> None:
         self.ends = ends
-        self.connection: Automaton[Any] = Automaton(CONNECTION, connection.initial())
+        self.connection: Automaton[Any] = Automaton(CONNECTION, bus.initial())
         self.channel: Automaton[Any] = Automaton(CHANNEL, channel_initial())
         self.gpadl: Automaton[Any] = Automaton(GPADL, gpadl.initial())
 

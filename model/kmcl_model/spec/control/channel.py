@@ -189,7 +189,13 @@ def _alive(s: ChannelState) -> bool:
 def _stuck(s: ChannelState, q: Quiet) -> bool:
     """A call may wait for the subchannels of its channel as well."""
     begun = any(phase == "partial" for _, phase in s.gpadls)
-    return _alive(s) and bool(s.calls) and not (owes(s) or begun or "owing" in q.facts)
+    excused = owes(s) or begun or "owing" in q.facts or _is_stopped(s)
+    return _alive(s) and bool(s.calls) and not excused
+
+
+def _is_stopped(s: ChannelState) -> bool:
+    """Another kernel is to take over: nobody goes on with anything."""
+    return bool(s.bus.handover)
 
 
 def _rescinded(s: ChannelState, q: Quiet) -> bool:
@@ -210,13 +216,21 @@ _DUES = (
         "CH-due-return",
         "the return of a call whose channel was rescinded",
         ("V021",),
-        lambda s, q: (_rescinded(s, q) or s.life == "released") and bool(s.calls),
+        lambda s, q: (
+            (_rescinded(s, q) or s.life == "released") and bool(s.calls) and not _is_stopped(s)
+        ),
     ),
     Due(
         "CH-due-ring",
         "the teardown of a ring that is not used any more",
         ("V028",),
-        lambda s, q: s.sub and _alive(s) and s.link in ("ending", "refused") and not owes(s),
+        lambda s, q: (
+            s.sub
+            and _alive(s)
+            and s.link in ("ending", "refused")
+            and not owes(s)
+            and not _is_stopped(s)
+        ),
     ),
 )
 

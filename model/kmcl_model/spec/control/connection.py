@@ -1,103 +1,55 @@
-"""The connection of a guest to its bus: contact, version, the request for offers, the unload."""
+"""The connection of a guest to its bus: contact, version, the request for offers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from kmcl_model.control import VERSIONS, version
-from kmcl_model.events import Call, Message, Return
-from kmcl_model.spec.observer import Due, Move, Need, Quiet, Rule, Rules, Silence, need, witness
+from kmcl_model.control import VERSIONS
+from kmcl_model.events import Message, Return
+from kmcl_model.spec.observer import Due, Need, Quiet, Rule, Rules, Silence, need, witness
 
-__all__ = ["CONNECTION", "WITHOUT_CONSEQUENCE", "Bus", "ConnectionState", "initial"]
+from . import farewell
+from .bus import (
+    ANSWERS_MODIFY,
+    HIGHEST_OF_LINUX,
+    KNOWS_MODIFY,
+    KNOWS_UNLOAD,
+    Bus,
+    ConnectionState,
+    begin,
+    calling,
+    end,
+    initial,
+    leaves,
+    moves,
+)
 
-ANSWERS_MODIFY = version(5, 3)
-KNOWS_MODIFY = version(4, 1)
-KNOWS_UNLOAD = version(3, 0)
-HIGHEST_OF_LINUX = version(5, 3)
-
-
-class Bus(NamedTuple):
-    """What channels hear of the connection.
-
-    It is ``up``, ``parting`` (the guest is told to leave, and has not said so yet), ``ending`` (the
-    same in a version that has no UNLOAD), ``leaving`` (UNLOAD was sent) or ``down``. Besides:
-    whether MODIFYCHANNEL exists in its version, and whether it is answered.
-    """
-
-    state: str
-    modify: bool = False
-    answered: bool = False
-
-    def __str__(self) -> str:
-        return self.state
-
-
-class ConnectionState(NamedTuple):
-    """``phase``: down, contacting, refused, accepted, requested, unloading or gone.
-
-    ``version``: the one asked for last. ``calls``: loads and unloads in progress, by caller.
-    ``offered``: all offers were delivered. ``strange``: the host has sent what must be ignored, and
-    the guest has not fallen silent since.
-    """
-
-    phase: str = "down"
-    version: int = 0
-    calls: tuple[tuple[str, str], ...] = ()
-    offered: bool = False
-    strange: frozenset[str] = frozenset()
-    assumed: tuple[str, ...] = ()
-
-
-def initial() -> ConnectionState:
-    """The driver of the bus is not loaded."""
-    return ConnectionState()
-
-
-def _moves(*pairs: str) -> tuple[Move, ...]:
-    return tuple(Move("connection", *pair.split(">")) for pair in pairs)
-
-
-def _calling(s: ConnectionState, function: str) -> bool:
-    return any(name == function for _, name in s.calls)
-
-
-def _begin(s: ConnectionState, e: Call) -> ConnectionState:
-    return s._replace(calls=(*s.calls, (e.by, e.function)))
-
-
-def _end(s: ConnectionState, e: Return) -> ConnectionState:
-    return s._replace(calls=tuple(c for c in s.calls if c[0] != e.by))
+__all__ = ["CONNECTION", "WITHOUT_CONSEQUENCE"]
 
 
 def _contacted(s: ConnectionState, e: Message) -> ConnectionState:
     wanted = e.fields[0]
     assert isinstance(wanted, int)
-    after = s._replace(phase="contacting", version=wanted, offered=False)
+    after = s._replace(phase="contacting", version=wanted, offered=False, succeeded=False)
     if s.phase != "down" and s.phase != "gone":
         return after
     return after._replace(assumed=("W01:R1" if wanted == HIGHEST_OF_LINUX else "W01:R2",))
 
 
 def _loaded(s: ConnectionState, e: Return) -> ConnectionState:
-    after = _end(s, e)
+    after = end(s, e)
     if e.status != 0:
         return after._replace(phase="down")
     return after if s.offered else after._replace(assumed=("W05:R1",))
 
 
-def _unloaded(s: ConnectionState, e: Return) -> ConnectionState:
-    """``e.outputs`` tells whether channels are left that were not released."""
-    after = _end(s, e)._replace(phase="gone")
-    return after._replace(assumed=("W06:R1",)) if e.outputs[0] else after
-
-
 def _host(message: str, on: str, then: Callable[[ConnectionState, Any], str]) -> tuple[Rule, ...]:
     """An answer counts while it is awaited, and only if it is whole."""
-    moves = {
-        "VERSION_RESPONSE": _moves("contacting>accepted", "contacting>refused"),
-        "UNLOAD_RESPONSE": _moves("unloading>gone"),
+    steps = {
+        "VERSION_RESPONSE": moves("contacting>accepted", "contacting>refused"),
+        "UNLOAD_RESPONSE": moves("unloading>gone"),
     }
     return (
         Rule(
@@ -106,7 +58,7 @@ def _host(message: str, on: str, then: Callable[[ConnectionState, Any], str]) ->
             (),
             lambda s, e: s._replace(phase=then(s, e)),
             when=lambda s, e: s.phase == on and not e.flaw,
-            moves=moves[message],
+            moves=steps[message],
         ),
         Rule(
             f"CN-{message.lower().replace('_', '-')}-ignored",
@@ -126,8 +78,7 @@ _CONNECTED: Need = need(
 )
 
 _RULES = (
-    Rule("CN-load", ("call", "load"), (), _begin),
-    Rule("CN-unload-call", ("call", "unload"), (), _begin),
+    Rule("CN-load", ("call", "load"), (), begin),
     Rule(
         "CN-contact",
         ("message", "INITIATE_CONTACT"),
@@ -155,10 +106,11 @@ _RULES = (
                 lambda s, _e: s.phase == "refused",
             ),
             witness("V006", lambda s, _e: s.phase == "refused"),
+            witness("V064", lambda s, _e: s.succeeded),
         ),
         _contacted,
         shows=("V001",),
-        moves=_moves("down>contacting", "refused>contacting", "gone>contacting"),
+        moves=moves("down>contacting", "refused>contacting", "gone>contacting"),
     ),
     *_host(
         "VERSION_RESPONSE",
@@ -174,31 +126,13 @@ _RULES = (
             need("offers are requested once", "V008", lambda s, _e: s.phase == "accepted"),
         ),
         lambda s, _e: s._replace(phase="requested"),
-        moves=_moves("accepted>requested"),
+        moves=moves("accepted>requested"),
     ),
     Rule(
         "CN-all-offers",
         ("message", "ALLOFFERS_DELIVERED"),
         (),
         lambda s, e: s._replace(offered=s.offered or (s.phase == "requested" and not e.flaw)),
-    ),
-    Rule(
-        "CN-unload",
-        ("message", "UNLOAD"),
-        (
-            need(
-                "a guest that is not connected, or has said so before, does not send UNLOAD",
-                "V012",
-                lambda s, _e: s.phase in ("accepted", "requested"),
-            ),
-            need(
-                "a guest unloads when it is told to",
-                "V012",
-                lambda s, _e: _calling(s, "unload"),
-            ),
-        ),
-        lambda s, _e: s._replace(phase="unloading"),
-        moves=_moves("requested>unloading"),
     ),
     *_host("UNLOAD_RESPONSE", "unloading", lambda _s, _e: "gone"),
     Rule(
@@ -223,40 +157,18 @@ _RULES = (
             witness("V010", lambda s, e: e.status == 0),
         ),
         _loaded,
-        moves=_moves("refused>down"),
+        moves=moves("refused>down"),
     ),
-    Rule(
-        "CN-unloaded",
-        ("return", "unload"),
-        (
-            need(
-                "the host has been told",
-                "V011",
-                lambda s, e: s.phase in ("unloading", "gone") or s.version < KNOWS_UNLOAD,
-            ),
-            need(
-                "the host has answered UNLOAD",
-                "V013",
-                lambda s, e: s.phase == "gone" or s.version < KNOWS_UNLOAD,
-            ),
-        ),
-        _unloaded,
-        # Below 3.0 there is no UNLOAD.
-        moves=_moves("requested>gone"),
-    ),
+    *farewell.RULES,
     Rule("CN-strange", ("strange", ""), (), lambda s, e: s._replace(strange=s.strange | {e.about})),
     Rule(
         "CN-reset",
         ("environment", "reset"),
         (),
         lambda s, _e: initial(),
-        moves=_moves("requested>down", "accepted>down", "contacting>down", "unloading>down"),
+        moves=moves("requested>down", "accepted>down", "contacting>down", "unloading>down"),
     ),
 )
-
-
-def _excused(q: Quiet) -> bool:
-    return "owing" in q.facts
 
 
 _DUES = (
@@ -264,47 +176,30 @@ _DUES = (
         "CN-due-contact",
         "the first contact",
         ("V001", "V033"),
-        lambda s, q: s.phase in ("down", "gone") and _calling(s, "load"),
+        lambda s, q: s.phase in ("down", "gone") and calling(s, "load"),
         ("message", "INITIATE_CONTACT"),
     ),
     Due(
         "CN-due-next",
         "a contact with a lower version, or the failure of the load,",
         ("V006",),
-        lambda s, q: s.phase == "refused" and _calling(s, "load"),
+        lambda s, q: s.phase == "refused" and calling(s, "load"),
     ),
     Due(
         "CN-due-request",
         "REQUESTOFFERS",
         ("V007",),
-        lambda s, q: s.phase == "accepted" and not _calling(s, "unload"),
+        lambda s, q: s.phase == "accepted" and not calling(s, "unload"),
         ("message", "REQUESTOFFERS"),
     ),
     Due(
         "CN-due-loaded",
         "the return of the load",
         ("V010",),
-        lambda s, q: s.phase == "requested" and s.offered and _calling(s, "load"),
+        lambda s, q: s.phase == "requested" and s.offered and calling(s, "load"),
         ("return", "load"),
     ),
-    Due(
-        "CN-due-unload",
-        "UNLOAD",
-        ("V011",),
-        lambda s, q: (
-            s.phase == "requested"
-            and _calling(s, "unload")
-            and not _excused(q)
-            and s.version >= KNOWS_UNLOAD
-        ),
-    ),
-    Due(
-        "CN-due-unloaded",
-        "the return of the unload",
-        ("V015",),
-        lambda s, q: s.phase == "gone" and _calling(s, "unload"),
-        ("return", "unload"),
-    ),
+    *farewell.DUES,
 )
 
 
@@ -329,7 +224,7 @@ WITHOUT_CONSEQUENCE: Final = (
 
 
 def _settle(s: ConnectionState, _q: Quiet) -> ConnectionState:
-    waits = s.phase == "requested" and not s.offered and _calling(s, "load")
+    waits = s.phase == "requested" and not s.offered and calling(s, "load")
     return s._replace(strange=frozenset(), assumed=("W05:R2",) if waits else ())
 
 
@@ -339,8 +234,9 @@ def _bus(s: ConnectionState) -> Bus:
         state = "leaving"
     elif s.phase in ("requested", "accepted"):
         silent = s.version < KNOWS_UNLOAD
-        state = ("ending" if silent else "parting") if _calling(s, "unload") else "up"
-    return Bus(state, s.version >= KNOWS_MODIFY, s.version >= ANSWERS_MODIFY)
+        state = ("ending" if silent else "parting") if leaves(s) else "up"
+    handover = "begun" if calling(s, "kexec") else "over" * s.succeeded
+    return Bus(state, s.version >= KNOWS_MODIFY, s.version >= ANSWERS_MODIFY, handover)
 
 
 CONNECTION = Rules(

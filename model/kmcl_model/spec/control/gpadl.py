@@ -167,7 +167,7 @@ GPADL = Rules(
             "GP-due-body",
             "the rest of the pages",
             ("V042",),
-            _partial,
+            lambda s, q: _partial(s, q) and "handover" not in q.facts,
             ("message", "GPADL_BODY"),
         ),
     ),

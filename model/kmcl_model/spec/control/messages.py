@@ -24,6 +24,12 @@ def _with(s: ChannelState, gpadl: int, phase: str) -> ChannelState:
 _CONNECTED: Need = need(
     "the guest is connected", "V001", lambda s, _e: s.bus.state != "down", never
 )
+_FRESH: Need = need(
+    "a kernel that took over makes contact before it says anything else",
+    "V064",
+    lambda s, _e: s.bus.handover != "over",
+    never,
+)
 _NOT_UNLOADED: Need = need(
     "nothing but releases is sent after UNLOAD",
     "V014",
@@ -37,7 +43,7 @@ _KEPT: Need = need(
     lambda s, _e: s.life != "released",
     never,
 )
-_ABOUT: tuple[Need, ...] = (_CONNECTED, _NOT_UNLOADED, _KNOWN, _KEPT)
+_ABOUT: tuple[Need, ...] = (_FRESH, _CONNECTED, _NOT_UNLOADED, _KNOWN, _KEPT)
 """What holds for every message about a channel but its release."""
 
 
@@ -49,6 +55,8 @@ def _open(s: ChannelState, e: Any) -> ChannelState:
 
 def _closed(s: ChannelState, _e: Any) -> ChannelState:
     after = s._replace(link="ending")
+    if s.bus.handover and all(name != "close" for _, name in s.calls):
+        return after._replace(assumed=("W11:R2",))
     return after._replace(assumed=("W04:R2",)) if s.sub and s.life == "rescinded" else after
 
 
@@ -165,6 +173,7 @@ _GUEST = (
         "CH-release",
         ("message", "RELID_RELEASED"),
         (
+            _FRESH,
             _CONNECTED,
             need("the channel was offered", "V016", lambda s, _e: s.life != "none"),
             need(

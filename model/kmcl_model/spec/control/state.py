@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from kmcl_model.spec.observer import Move
 
-from .connection import Bus
+from .bus import Bus
 
 __all__ = [
     "ChannelState",
