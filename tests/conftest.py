@@ -14,7 +14,7 @@ settings.register_profile(
 settings.load_profile("repeatable")
 
 
-# A shell makes what it starts in the background deaf to Ctrl-C, and the tests of that wait for ever.
+# A shell makes what it starts in the background deaf to Ctrl-C, of which some tests are.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 

@@ -173,7 +173,8 @@ def test_a_guest_that_resets_itself_boots_again_and_the_trace_tells(
     guest.close()
 
     assert guest.said == [({}, "the guest has reset itself")]
-    assert [what for what, _ in guest.seen] == ["runs", "stands still", "goes back", "runs"]
+    seen = ["runs", "stands still", "goes back", "is not watched", "runs"]
+    assert [what for what, _ in guest.seen] == seen
 
 
 class Ended(BaseException):

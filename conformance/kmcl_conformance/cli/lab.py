@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from kmcl_adapters import Adapter, AdapterError
+from kmcl_adapters import Adapter
 from kmcl_conformance.campaign import CampaignError, Options, Progress
 from kmcl_conformance.figure import table
 from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
@@ -36,8 +36,7 @@ from .campaigns import conclude, profile_of, run_for
 from .lab_bench import LINUX, Pace, bench, bench_driver, leak_line, rows_of
 from .lab_check import check_defects, in_the_lab
 from .lab_provoke import code_of, provoke, words_of
-from .lab_requests import MINUTES, requests_of, unheard_requests, words_of_requests
-from .lab_requests import PROFILE as REQUESTS
+from .lab_requests import requests_in, words_of_requests
 from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
 from .surroundings import with_surroundings
@@ -47,8 +46,6 @@ __all__ = ["lab"]
 DEFAULT_OUT: Final = Path("kmcl-lab-out")
 _BY_HAND: Final[dict[str, Any]] = {"options": OPTIONS, "make": build_for_linux}
 """Of a lab whose host is led by hand."""
-LOOK_SECONDS: Final = 0.25
-"""Between two looks for a request of the host."""
 HANGS: Final = 5
 """A campaign that the machines' hanging has interrupted so often is given up."""
 
@@ -228,7 +225,7 @@ def _certify(
                 figures["host"] = running.ask_host("figures")
                 growth.look()
                 figures |= growth.figures()
-            requested = _requests(running, argv, options.profile, minutes)
+            requested = requests_in(running, argv, options.profile, minutes)
             figures |= {"host_requests": requested} if requested else {}
             provoked = provoke(running) if provocations else []
             figures |= {"provocations": provoked} if provoked else {}
@@ -267,25 +264,6 @@ def _judge(
                 raise
             options = options._replace(resume=True)
     raise AssertionError("the last attempt returns or raises")
-
-
-def _requests(
-    running: Lab, argv: tuple[str, ...], profile: str, minutes: float | None
-) -> list[dict[str, Any]]:
-    """The session of the host's own requests, where the host makes some and there is time."""
-    if profile != REQUESTS.name or (minutes is not None and minutes < MINUTES):
-        return []
-    end = LabAdapter(running, argv, is_guest=True)
-    try:
-        told = requests_of(
-            end, running.balloon, pause=lambda: time.sleep(LOOK_SECONDS), now=time.monotonic
-        )
-    except (AdapterError, LabProblem) as problem:
-        return [unheard_requests(str(running.lost or problem))]
-    else:
-        return [unheard_requests(str(running.lost))] if running.lost else [told]
-    finally:
-        end.close()
 
 
 def _both(pace: Pace, growth: Growth | None) -> Callable[[Progress], None]:

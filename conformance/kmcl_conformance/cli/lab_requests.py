@@ -9,10 +9,11 @@ come in.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-from kmcl_adapters import Adapter
+from kmcl_adapters import Adapter, AdapterError
 from kmcl_adapters.uio.peers import DynamicMemory
 from kmcl_conformance.generate.setup import SETTLE
 from kmcl_conformance.generate.tours.hosted import introduced
@@ -20,6 +21,9 @@ from kmcl_conformance.generate.tours.steps import call, control
 from kmcl_conformance.hosts import HOSTS
 from kmcl_conformance.profiles import PROFILES
 from kmcl_conformance.sequence import SequenceRun
+from kmcl_lab.adapter import LabAdapter
+from kmcl_lab.lab import Lab
+from kmcl_lab.problem import LabProblem
 from kmcl_model.api import PROCESS_PACKET
 from kmcl_model.events import Enter
 from kmcl_model.stimuli import Stimulus
@@ -48,6 +52,8 @@ _AGREED: Final = 3
 like an answer to it."""
 _TARGETS: Final = (400, 380, 360, 340)
 """MiB, of a guest that has more."""
+LOOK_SECONDS: Final = 0.25
+"""Between two looks for a request on a real guest."""
 _LOOKS: Final = 20
 """Looks while a request must not be indicated."""
 
@@ -166,6 +172,25 @@ def requests_of(
 def unheard_requests(why: str) -> dict[str, Any]:
     """What came of the session where the guest was lost: nothing can be said of the endpoint."""
     return {"requests": [], "steps": 0, "failure": [], "inconclusive": why}
+
+
+def requests_in(
+    running: Lab, argv: tuple[str, ...], profile: str, minutes: float | None
+) -> list[dict[str, Any]]:
+    """The session on a real guest, where its host makes requests and there is time."""
+    if profile != PROFILE.name or (minutes is not None and minutes < MINUTES):
+        return []
+    end = LabAdapter(running, argv, is_guest=True)
+    try:
+        told = requests_of(
+            end, running.balloon, pause=lambda: time.sleep(LOOK_SECONDS), now=time.monotonic
+        )
+    except (AdapterError, LabProblem) as problem:
+        return [unheard_requests(str(running.lost or problem))]
+    else:
+        return [unheard_requests(str(running.lost))] if running.lost else [told]
+    finally:
+        end.close()
 
 
 def words_of_requests(told: dict[str, Any]) -> str:
