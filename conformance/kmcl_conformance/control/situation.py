@@ -194,8 +194,8 @@ class Situation:
         return self._may_use(invoke.function, s, self.calls_on(device))
 
     def _may_hand_over(self, functions: list[str]) -> bool:
-        """While a driver takes a device or gives it up, Linux does not shut its devices down; that
-        it only waits cannot be told from a guest that hangs on its way to the other kernel."""
+        """While a driver takes a device or gives it up, Linux waits for that before it shuts its
+        devices down, and a guest that waits there is not told from one that hangs."""
         stock = [relid for relid in self.relids() if self.is_stock(relid)]
         probing = {"bind", "unbind"} & {*functions} or any(self.judge.link(r).owes for r in stock)
         return self._loaded() and not probing
