@@ -184,7 +184,7 @@ class Situation:
         if invoke.function == "unload":
             return not functions and self._loaded() and not self._is_used()
         if invoke.function == "kexec":
-            return (c.phase in ("down", "gone") and not functions) or self._loaded()
+            return (c.phase in ("down", "gone") and not functions) or self._may_hand_over(functions)
         if not self._loaded():
             return False
         device = str(invoke.arguments[0])
@@ -192,6 +192,13 @@ class Situation:
         if s is None or device in self.unseen:
             return False
         return self._may_use(invoke.function, s, self.calls_on(device))
+
+    def _may_hand_over(self, functions: list[str]) -> bool:
+        """While a driver takes a device or gives it up, Linux waits for that before it shuts its
+        devices down, and a guest that waits there is not told from one that hangs."""
+        stock = [relid for relid in self.relids() if self.is_stock(relid)]
+        probing = {"bind", "unbind"} & {*functions} or any(self.judge.link(r).owes for r in stock)
+        return self._loaded() and not probing
 
     def _is_used(self) -> bool:
         """Whether a device is open, or being opened: its driver cannot leave then. Those of the

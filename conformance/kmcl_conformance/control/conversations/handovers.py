@@ -54,16 +54,6 @@ def handed_over_waiting() -> Steps:
     yield from ready()
 
 
-def handed_over_binding() -> Steps:
-    """Another kernel is to take over while a bind waits; a guest may wait for the bind first."""
-    yield from connected()
-    yield from rest_after(user("bind", DEVICE))
-    yield from rest_after(user("kexec", by="u1"))
-    yield from created(times=2)
-    yield from rest_after(post("UNLOAD_RESPONSE"))
-    yield from ready()
-
-
 def handed_over_opening() -> Steps:
     """Another kernel takes over while an open waits for the host, after its ring was created."""
     yield from ready()
@@ -119,7 +109,6 @@ CONVERSATIONS: Final = (
     handed_over,
     handed_over_bound,
     handed_over_waiting,
-    handed_over_binding,
     handed_over_opening,
     handed_over_closing,
     handed_over_rescinded,
