@@ -249,7 +249,7 @@ def test_what_becomes_of_a_process_that_misbehaves(
         f"    if do == 'apply' and not os.path.exists({str(mark)!r}):\n"
         f"        open({str(mark)!r}, 'w').close()\n"
         f"        {body}",
-        limit=0.5,
+        limit=0.5 if reason == "hang" else 60.0,
         flood=10,
     )
     adapter.describe()

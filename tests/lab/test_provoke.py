@@ -70,7 +70,7 @@ class Driver:
 def played(driver: Driver, name: str, defect: str = "") -> Outcome:
     """A conversation with that endpoint, unbound in the middle."""
     adapter = Provoking(HostedAdapter(parts_of(defect), defect), driver.unbind)
-    return replay(adapter, PROFILE.specification(), conversations()[name])
+    return replay(adapter, PROFILE.specification(), conversations()[name], slowly=True)
 
 
 @pytest.mark.parametrize("name", PROVOCATIONS)
