@@ -44,7 +44,7 @@ def power_on_state(machine: Machine) -> MachineState:
 def save(machine: Machine) -> MachineState:
     """Of a machine that is paused."""
     memory = mmap.mmap(-1, len(machine.memory), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    touched = _copy_differences(_address(memory), machine.base, len(memory), fresh=True)
+    touched = _copy_differences(_address(memory), machine.base, len(memory))
     blank = parts_of(set(range(len(memory) // LARGE)) - touched)
     return _state(machine, memory, blank)
 
@@ -98,17 +98,16 @@ def copy_pages(target: int, source: int, pages: int) -> None:
         ctypes.memmove(target + place, source + place, length)
 
 
-def _copy_differences(target: int, source: int, length: int, *, fresh: bool = False) -> set[int]:
-    """The numbers of the large pages with differences. ``fresh``: the target is a mapping that
-    nobody has touched, and that is only touched where there is something to copy."""
+def _copy_differences(target: int, source: int, length: int) -> set[int]:
+    """The numbers of the large pages with differences. An untouched page of a fresh mapping stays
+    untouched."""
     touched: set[int] = set()
-    nothing = bytes(_BLOCK)
     compare = ctypes.CDLL(None).memcmp
     compare.argtypes = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t
     for block in range(0, length, _BLOCK):
-        if compare(nothing if fresh else target + block, source + block, _BLOCK):
+        if compare(target + block, source + block, _BLOCK):
             touched.add(block // LARGE)
             for page in range(block, block + _BLOCK, PAGE):
-                if compare(nothing if fresh else target + page, source + page, PAGE):
+                if compare(target + page, source + page, PAGE):
                     ctypes.memmove(target + page, source + page, PAGE)
     return touched
