@@ -10,7 +10,6 @@ import pytest
 from kmcl_lab.frames import FrameReader, Kind, frame
 from kmcl_lab.hosting import program
 from kmcl_lab.hosting.program import Descriptors, Hosting
-from kmcl_lab.vmm.memory import LARGE, Part
 
 
 class Guest:
@@ -19,10 +18,6 @@ class Guest:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seen: list[tuple[str, bool]] = []
-        self.unlogged: list[tuple[Part, ...]] = []
-        self.blank: tuple[Part, ...] = ()
-        self.gone_back: list[int | None] = []
-        """The pages that may differ, each time."""
         self.lab, self._theirs = socket.socketpair()
         self.hosting: Hosting
         machine = SimpleNamespace(
@@ -30,7 +25,6 @@ class Guest:
             start=lambda: self.note("runs"),
             pause=lambda: self.note("stands still"),
             changed_pages=lambda: 0,
-            log_but=self.unlogged.append,
         )
         host = SimpleNamespace(
             save=lambda: None,
@@ -41,22 +35,14 @@ class Guest:
         monkeypatch.setattr(program, "Machine", lambda *_, **__: machine)
         monkeypatch.setattr(program, "VmbusHost", lambda _: host)
         monkeypatch.setattr(program, "power_on_state", lambda _: None)
-        monkeypatch.setattr(program, "save", self.save)
-        monkeypatch.setattr(program, "go_back", self.go_back)
+        monkeypatch.setattr(program, "save", lambda _: self.note("is copied"))
+        monkeypatch.setattr(program, "go_back", lambda *_: self.note("goes back"))
         nothing: Any = None
         descriptors = Descriptors(self._theirs.fileno(), self._theirs.fileno())
         self.hosting = Hosting(nothing, descriptors, memory=1, processors=1)
 
     def note(self, what: str) -> None:
         self.seen.append((what, self.hosting.feeding.locked()))
-
-    def save(self, _machine: object) -> object:
-        self.note("is copied")
-        return SimpleNamespace(blank=self.blank)
-
-    def go_back(self, _machine: object, _state: object, pages: int | None = None) -> None:
-        self.gone_back.append(pages)
-        self.note("goes back")
 
     def feed(self, data: bytes) -> None:
         self.note("is fed")
@@ -92,28 +78,3 @@ def test_frames_wait_while_a_moment_is_kept_or_comes_back(monkeypatch: pytest.Mo
     assert [(kind, json.loads(body)) for kind, _, body in said] == [
         (Kind.HELLO, {"moment": "here"})
     ]
-
-
-def test_what_was_empty_at_all_moments_is_not_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    guest = Guest(monkeypatch)
-    low, high = Part(0, LARGE), Part(4 * LARGE, 2 * LARGE)
-    guest.blank = (low, high)
-    guest.hosting.save("booted")
-    guest.blank = (Part(5 * LARGE, 3 * LARGE),)
-    guest.hosting.save("bound")
-    guest.close()
-
-    assert guest.unlogged == [(low, high), (Part(5 * LARGE, LARGE),)]
-
-
-def test_what_one_moment_empties_differs_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    guest = Guest(monkeypatch)
-    guest.blank = (Part(0, LARGE),)
-    guest.hosting.save("booted")
-    guest.blank = ()
-    guest.hosting.save("bound")
-    for name in ("booted", "bound", "bound"):
-        guest.hosting.rewind(name)
-    guest.close()
-
-    assert guest.gone_back == [0, (1 << LARGE // 4096) - 1, 0]
