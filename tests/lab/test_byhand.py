@@ -552,3 +552,40 @@ def test_a_slot_is_empty_when_the_guest_has_taken_all_there_was(table: Table) ->
     table.guest.read_all()
 
     assert [*empty, slot.is_empty] == [True, False, False, True]
+
+
+def test_what_the_guest_said_at_the_last_moment_comes_before_its_reset(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It speaks after the session has listened, and before the host resets it."""
+    port = table.port()
+    session = ControlSession(port, exact=False)
+    reset = port.act
+
+    def act(endpoint: str, action: str) -> None:
+        table.contact()
+        reset(endpoint, action)
+
+    monkeypatch.setattr(port, "act", act)
+    session.apply(Environ("environment", "guest", "reset"))
+    said, happened = session.take()
+
+    assert list(said)[:3] == ["message", "guest", "INITIATE_CONTACT"]
+    assert happened == ("environment", "guest", "reset")
+
+
+def test_a_guest_that_panics_just_before_its_reset_is_lost(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = table.port()
+    session = ControlSession(port, exact=False)
+    reset = port.act
+
+    def act(endpoint: str, action: str) -> None:
+        table.host.crashed()
+        reset(endpoint, action)
+
+    monkeypatch.setattr(port, "act", act)
+    session.apply(Environ("environment", "guest", "reset"))
+
+    assert [event[0] for event in session.take()] == ["lost"]

@@ -13,7 +13,6 @@ from kmcl_lab.hosting import program
 from kmcl_lab.hosting.program import Descriptors, Hosting
 from kmcl_lab.problem import UNHEARD
 from kmcl_lab.vmm.machine import Streams
-from kmcl_lab.vmm.memory import LARGE, Part
 from kmcl_lab.watch import AGAIN
 
 
@@ -24,10 +23,6 @@ class Guest:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.seen: list[tuple[str, bool]] = []
         self.said: list[tuple[dict[str, Any], str]] = []
-        self.unlogged: list[tuple[Part, ...]] = []
-        self.blank: tuple[Part, ...] = ()
-        self.gone_back: list[int | None] = []
-        """The pages that may differ, each time."""
         self.lab, self._theirs = socket.socketpair()
         self.hosting: Hosting
         machine = SimpleNamespace(
@@ -36,7 +31,6 @@ class Guest:
             pause=lambda: self.note("stands still"),
             unwatch=lambda: self.note("is not watched"),
             changed_pages=lambda: 0,
-            log_but=self.unlogged.append,
         )
         host = SimpleNamespace(
             save=lambda: None,
@@ -54,8 +48,8 @@ class Guest:
         monkeypatch.setattr(program, "Machine", make)
         monkeypatch.setattr(program, "VmbusHost", lambda _: host)
         monkeypatch.setattr(program, "power_on_state", lambda _: None)
-        monkeypatch.setattr(program, "save", self.save)
-        monkeypatch.setattr(program, "go_back", self.go_back)
+        monkeypatch.setattr(program, "save", lambda _: self.note("is copied"))
+        monkeypatch.setattr(program, "go_back", lambda *_: self.note("goes back"))
         nothing: Any = None
         self.terminal, console = socket.socketpair()
         self._sockets = (self.lab, self._theirs, self.terminal, console)
@@ -77,14 +71,6 @@ class Guest:
 
     def note(self, what: str) -> None:
         self.seen.append((what, self.hosting.feeding.locked()))
-
-    def save(self, _machine: object) -> object:
-        self.note("is copied")
-        return SimpleNamespace(blank=self.blank)
-
-    def go_back(self, _machine: object, _state: object, pages: int | None = None) -> None:
-        self.gone_back.append(pages)
-        self.note("goes back")
 
     def feed(self, data: bytes) -> None:
         self.note("is fed")
@@ -206,31 +192,6 @@ def test_the_console_is_marked_where_the_guest_begins_again(
     guest.close()
 
     assert said.decode().splitlines() == ["Oops: 0002", "half a li", AGAIN, "a line", "", AGAIN]
-
-
-def test_what_was_empty_at_all_moments_is_not_logged(monkeypatch: pytest.MonkeyPatch) -> None:
-    guest = Guest(monkeypatch)
-    low, high = Part(0, LARGE), Part(4 * LARGE, 2 * LARGE)
-    guest.blank = (low, high)
-    guest.hosting.save("booted")
-    guest.blank = (Part(5 * LARGE, 3 * LARGE),)
-    guest.hosting.save("bound")
-    guest.close()
-
-    assert guest.unlogged == [(low, high), (Part(5 * LARGE, LARGE),)]
-
-
-def test_what_one_moment_empties_differs_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    guest = Guest(monkeypatch)
-    guest.blank = (Part(0, LARGE),)
-    guest.hosting.save("booted")
-    guest.blank = ()
-    guest.hosting.save("bound")
-    for name in ("booted", "bound", "bound"):
-        guest.hosting.rewind(name)
-    guest.close()
-
-    assert guest.gone_back == [0, (1 << LARGE // 4096) - 1, 0]
 
 
 def test_the_hello_of_another_kernel_is_noted_once_and_only_where_it_is_expected(

@@ -11,7 +11,7 @@ import pytest
 
 from kmcl_lab import kexec
 from kmcl_lab import user as module
-from kmcl_lab.user import User, clear_free_memory
+from kmcl_lab.user import User
 from kmcl_lab.vmm import shown
 
 GUID = "00000000-0000-0000-0000-0000000000d0"
@@ -135,18 +135,6 @@ def test_interrupts_of_the_primary_channel_are_moved(kernel: Kernel) -> None:
 
     assert kernel.make("move", GUID, 1) == 0
     assert (folder / "channels/7/cpu").read_text() == "1"
-
-
-@pytest.mark.parametrize(("free", "cleared"), [(40 << 10, 24 << 20), (20 << 10, 0)])
-def test_memory_that_nobody_uses_is_cleared_but_for_some(
-    free: int, cleared: int, tmp_path: Path
-) -> None:
-    meminfo = tmp_path / "meminfo"
-    meminfo.write_text(f"MemTotal: 250000 kB\nMemFree: {free} kB\n")
-
-    assert clear_free_memory(meminfo) == cleared
-    meminfo.write_text("MemTotal: 250000 kB\n")
-    assert clear_free_memory(meminfo) == 0
 
 
 def test_another_kernel_is_loaded_and_then_started(

@@ -6,17 +6,14 @@ import struct
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
 from kmcl_lab.probe import Facts
 from kmcl_lab.problem import LabProblem
 from kmcl_lab.vmm import acpi, cpuid, kvm, linux
-from kmcl_lab.vmm.memory import LARGE, Part, Slots, bits_of, common, parts_of
 from kmcl_lab.vmm.serial import Serial
-from kmcl_lab.vmm.state import copy_pages, go_back, save
+from kmcl_lab.vmm.state import copy_pages
 from kmcl_lab.vmm.virtio import Console
 
 ALL = Facts("", True, (), "AMD with svm")
@@ -360,89 +357,3 @@ def test_only_the_pages_that_were_written_are_copied_back() -> None:
     copy_pages(base, saved, written)
 
     assert [p for p in range(40) if now[p * 4096] == 1] == [0, 7, 8, 9, 39]
-
-
-class Memory:
-    """What KVM knows of a guest's memory: slots, and the pages that were written in them."""
-
-    def __init__(self, length: int = 8 * LARGE) -> None:
-        self.slots: dict[int, tuple[int, int, int]] = {}
-        self.written: set[int] = set()
-        self.slots_of = Slots(9, 0x10000000, length, self.call)
-
-    def call(self, _descriptor: int, request: int, data: bytes) -> None:
-        if request == kvm.SET_MEMORY:
-            number, flags, start, length, place = struct.unpack("<IIQQQ", data)
-            assert place == 0x10000000 + start
-            self.slots[number] = (flags, start, length)
-            if not length:
-                del self.slots[number]
-            return
-        assert request == kvm.GET_DIRTY_LOG
-        number, _, place = struct.unpack("<IIQ", data)
-        flags, start, length = self.slots[number]
-        assert flags == 1
-        pages = {n - start // 4096 for n in self.written if start <= n * 4096 < start + length}
-        self.written -= {n + start // 4096 for n in pages}
-        size = -(-length // 4096 // 64) * 8
-        ctypes.memmove(place, sum(1 << n for n in pages).to_bytes(size, "little"), size)
-
-
-def test_large_pages_that_are_neighbours_make_a_part() -> None:
-    parts = parts_of({7, 1, 2, 0})
-
-    assert parts == (Part(0, 3 * LARGE), Part(7 * LARGE, LARGE))
-    assert bits_of((Part(2 * 4096, 3 * 4096), Part(0, 4096))) == 0b11101
-    assert common([parts, parts_of({2, 3, 7})]) == parts_of({2, 7})
-    assert common([]) == ()
-
-
-def test_only_what_is_logged_is_known_to_be_written() -> None:
-    memory = Memory()
-    assert [*memory.slots.values()] == [(0, 0, 8 * LARGE)]
-    memory.slots_of.log((Part(2 * LARGE, LARGE), Part(6 * LARGE, 2 * LARGE)))
-    each = LARGE // 4096
-    memory.written = {0, 2 * each, 3 * each, 6 * each - 1, 6 * each}
-
-    assert sorted(memory.slots.values(), key=lambda s: s[1]) == [
-        (1, 0, 2 * LARGE),
-        (0, 2 * LARGE, LARGE),
-        (1, 3 * LARGE, 3 * LARGE),
-        (0, 6 * LARGE, 2 * LARGE),
-    ]
-    assert memory.slots_of.written() == 1 | 1 << 3 * each | 1 << 6 * each - 1
-    assert memory.slots_of.written() == 0
-    memory.slots_of.log(())
-    assert [*memory.slots.values()] == [(1, 0, 8 * LARGE)]
-
-
-def test_what_was_empty_is_emptied_whoever_wrote_it() -> None:
-    now = mmap.mmap(-1, 4 * LARGE)
-    now[0], now[3 * LARGE] = 1, 1
-
-    def empty(parts: tuple[Part, ...]) -> None:
-        for part in parts:
-            now[part.start : part.end] = bytes(part.length)
-
-    nothing = SimpleNamespace(save=lambda: None, restore=lambda _: None)
-    machine: Any = SimpleNamespace(
-        memory=now,
-        base=ctypes.addressof(ctypes.c_char.from_buffer(now)),
-        saved_msrs=list,
-        vcpus=[],
-        clock=bytes,
-        chips=list,
-        set_chips=lambda _: None,
-        set_clock=lambda _: None,
-        serial=nothing,
-        console=nothing,
-        empty=empty,
-    )
-    state = save(machine)
-    assert state.blank == (Part(LARGE, 2 * LARGE),)
-    for pages in (0b10, None):
-        now[1], now[4096], now[LARGE], now[3 * LARGE - 1] = 2, 2, 2, 2
-        go_back(machine, state, pages)
-
-        assert (now[4096], now[LARGE], now[3 * LARGE - 1], now[3 * LARGE]) == (0, 0, 0, 1)
-        assert now[1] == (2 if pages else 0)  # nobody has said that this page was written

@@ -51,11 +51,15 @@ class ControlSession:
                 self._events.append(Call("call", endpoint, by, function, arguments))
                 given = tuple(a for a in arguments if isinstance(a, int | str))
                 self._port.call(by, function, given)
+            case Environ(endpoint=endpoint, action="reset"):
+                self._port.act(endpoint, "reset")
+                self._drain()  # what the guest said up to then comes before it
+                if not self._lost:
+                    self._events.append(Environment("environment", endpoint, "reset"))
+                self._requests.clear()
+                self._answered.clear()
             case Environ(endpoint=endpoint, action=action):
                 self._events.append(Environment("environment", endpoint, action))
-                if action == "reset":
-                    self._requests.clear()
-                    self._answered.clear()
                 self._port.act(endpoint, action)
             case Run(choice=choice):
                 self._port.step(choice)

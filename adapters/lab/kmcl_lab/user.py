@@ -6,11 +6,9 @@ A call is a line of JSON, ``{"by":"u0","do":"open","arguments":["GUID"]}``, and 
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import errno
 import json
-import mmap
 import os
 import struct
 import sys
@@ -23,13 +21,12 @@ from typing import Any, Final
 
 from . import kexec
 
-__all__ = ["User", "clear_free_memory", "main"]
+__all__ = ["User", "main"]
 
 _MODULES: Final = ("hv_vmbus", "hv_utils", "uio_hv_generic")
 _FOLDER: Final = Path("/mod")
 _BUS: Final = Path("/sys/bus/vmbus")
 _DRIVER: Final = _BUS / "drivers/uio_hv_generic"
-_SPARE_BYTES: Final = 16 << 20
 _FINIT_MODULE, _DELETE_MODULE = 313, 176
 """System calls of x86-64."""
 
@@ -135,24 +132,6 @@ def _write(path: Path, text: str) -> None:
         os.close(descriptor)
 
 
-def clear_free_memory(meminfo: Path = Path("/proc/meminfo")) -> int:
-    """Have the kernel fill with zeros what it does not use, but for some; so many bytes. What is
-    empty at a saved moment needs no copying, nor anybody who looks whether it was written."""
-    for line in meminfo.read_text().splitlines():
-        if line.startswith("MemFree:"):
-            length = (int(line.split()[1]) << 10) - _SPARE_BYTES
-            break
-    else:
-        return 0
-    if length < _SPARE_BYTES:
-        return 0
-    with mmap.mmap(-1, length, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as memory:
-        with contextlib.suppress(OSError):  # a kernel without large pages
-            memory.madvise(mmap.MADV_HUGEPAGE)
-        memory[:: mmap.PAGESIZE] = bytes(-(-length // mmap.PAGESIZE))
-    return length
-
-
 def main() -> None:
     """Carry out the orders of standard input."""
     saying = threading.Lock()
@@ -162,7 +141,6 @@ def main() -> None:
             os.write(1, json.dumps(what, separators=(",", ":")).encode() + b"\n")
 
     user = User(say, ctypes.CDLL(None, use_errno=True).syscall)
-    clear_free_memory()
     say({"ready": True})
     for line in sys.stdin:
         user.order(json.loads(line))

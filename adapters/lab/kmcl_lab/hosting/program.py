@@ -16,7 +16,6 @@ from kmcl_adapters.host.host import HostState, VmbusHost
 from kmcl_lab.frames import FrameError, FrameReader, Kind, frame
 from kmcl_lab.problem import UNHEARD
 from kmcl_lab.vmm.machine import Machine, Program, Streams
-from kmcl_lab.vmm.memory import bits_of, common
 from kmcl_lab.vmm.state import MachineState, go_back, power_on_state, save
 from kmcl_lab.watch import AGAIN
 
@@ -254,7 +253,6 @@ class Hosting:
             raise ValueError("the guest has not taken what it was sent")
         self._note_changes()
         self.moments[name] = Moment(save(self.machine), self.host.save())
-        self.machine.log_but(common(moment.machine.blank for moment in self.moments.values()))
 
     def rewind(self, name: str) -> None:
         """Go back to a moment that was kept, also from a panic or after a reset.
@@ -269,9 +267,8 @@ class Hosting:
         with self.feeding:
             self._note_changes()
             changed = moment.changed
-            differs = _both(changed, bits_of(moment.machine.blank))
             for other in self.moments.values():
-                other.changed = _both(other.changed, differs) if other is not moment else 0
+                other.changed = _both(other.changed, changed) if other is not moment else 0
             self._job = 0
             self.host.restore(moment.host)
             go_back(self.machine, moment.machine, changed)

@@ -19,7 +19,6 @@ from . import kvm
 from .acpi import LENGTH as ACPI_BYTES
 from .acpi import tables
 from .linux import ACPI_BASE, layout
-from .memory import PAGE, SHOWN, Part, Slots
 from .serial import Serial
 from .shown import places
 from .vcpu import Vcpu, let_signals_interrupt
@@ -39,6 +38,8 @@ _ROUTE_TO_CHIP, _ROUTE_TO_SINT, _IO_APIC = 1, 4, 2
 _BEHIND_MEMORY: Final = 0x7FFBD000  # for Intel processors: three pages of KVM's own
 _MSR_BLOCK: Final = 1000
 _SYNIC_MSRS: Final = (0x40000082, 0x40000083, *range(0x40000090, 0x400000A0))
+_PAGE: Final = 4096
+_LOG_DIRTY_PAGES: Final = 1
 _READ_ONLY: Final = 2
 _CRASH_MSRS: Final = range(0x40000100, 0x40000106)
 _BCD: Final = {0: "%S", 2: "%M", 4: "%H", 7: "%d", 8: "%m", 9: "%y"}
@@ -106,7 +107,7 @@ class Machine:
         self.words = self.memory.cast("I")  # an element is one aligned access
         self._watched = False
         self._loaded = False
-        self._slots = Slots(self._descriptor, self.base, len(self._map))
+        self._set_memory(0)
         self._show(shown)
         self._atomics = Atomics()
         both = (self._system, self._descriptor)
@@ -120,11 +121,15 @@ class Machine:
         self.vcpus[0].start_at(self.load())
         threading.Thread(target=self._acknowledgements, name="messages taken", daemon=True).start()
 
+    def _set_memory(self, flags: int) -> None:
+        region = struct.pack("<IIQQQ", 0, flags, 0, len(self._map), self.base)
+        kvm.call(self._descriptor, kvm.SET_MEMORY, region)
+
     def _show(self, files: Sequence[mmap.mmap]) -> None:
-        for slot, place in enumerate(places([*map(len, files)]), start=SHOWN):
-            file = files[slot - SHOWN]
+        for slot, place in enumerate(places([*map(len, files)]), start=1):
+            file = files[slot - 1]
             ours = ctypes.addressof(ctypes.c_char.from_buffer(file))
-            size = -(-len(file) // PAGE) * PAGE  # a mapping has whole pages
+            size = -(-len(file) // _PAGE) * _PAGE  # a mapping has whole pages
             region = struct.pack("<IIQQQ", slot, _READ_ONLY, place, size, ours)
             kvm.call(self._descriptor, kvm.SET_MEMORY, region)
 
@@ -294,24 +299,18 @@ class Machine:
         from the first call on, so nobody asks who saves nothing."""
         known = self._watched and not self._loaded
         if not self._watched:
-            self._slots.log(())
+            self._set_memory(_LOG_DIRTY_PAGES)
         self._watched, self._loaded = True, False
-        written = self._slots.written()
-        return written | self.console.written if known else None
-
-    def log_but(self, parts: tuple[Part, ...]) -> None:
-        """From now on ``changed_pages`` need not know of these parts. While paused."""
-        self._slots.log(parts)
-
-    def empty(self, parts: tuple[Part, ...]) -> None:
-        """Fill these parts of the memory with zeros. While paused."""
-        for part in parts:
-            self._map.madvise(mmap.MADV_DONTNEED, part.start, part.length)
+        log = bytearray(len(self._map) // _PAGE // 8)
+        place = ctypes.addressof(ctypes.c_char.from_buffer(log))
+        kvm.call(self._descriptor, kvm.GET_DIRTY_LOG, struct.pack("<IIQ", 0, 0, place))
+        return int.from_bytes(log, "little") | self.console.written if known else None
 
     def unwatch(self) -> None:
         """The guest, paused now, is about to write nearly every page: that is far faster if nobody
         notes which."""
-        self._slots.forget()
+        if self._watched:
+            self._set_memory(0)
         self._watched = False
 
     def saved_msrs(self) -> list[int]:

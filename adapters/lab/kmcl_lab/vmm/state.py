@@ -1,8 +1,7 @@
 """Saving a machine and taking it back, also out of a panic or a reset.
 
 The guest's clocks go back with it. Only pages that differ are written: an outer machine that
-emulates would translate rewritten code again, which takes longer than anything else here. What was
-empty is emptied, see ``memory``.
+emulates would translate rewritten code again, which takes longer than anything else here.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import re
 from typing import Final, NamedTuple
 
 from .machine import Machine
-from .memory import LARGE, PAGE, Part, bits_of, parts_of
 from .serial import SerialState
 from .vcpu import VcpuState
 from .virtio import ConsoleState
@@ -21,11 +19,11 @@ from .virtio import ConsoleState
 __all__ = ["MachineState", "copy_pages", "go_back", "power_on_state", "save"]
 
 _BLOCK: Final = 1 << 16
+_PAGE: Final = 1 << 12
 
 
 class MachineState(NamedTuple):
-    """Everything, with a copy of the memory; None: what is loaded before the first instruction.
-    ``blank``: the parts of it in which there is nothing."""
+    """Everything, with a copy of the memory; None: what is loaded before the first instruction."""
 
     vcpus: list[VcpuState]
     clock: bytes
@@ -33,7 +31,6 @@ class MachineState(NamedTuple):
     serial: SerialState
     console: ConsoleState
     memory: mmap.mmap | None
-    blank: tuple[Part, ...] = ()
 
 
 def power_on_state(machine: Machine) -> MachineState:
@@ -44,14 +41,11 @@ def power_on_state(machine: Machine) -> MachineState:
 def save(machine: Machine) -> MachineState:
     """Of a machine that is paused."""
     memory = mmap.mmap(-1, len(machine.memory), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    touched = _copy_differences(_address(memory), machine.base, len(memory), fresh=True)
-    blank = parts_of(set(range(len(memory) // LARGE)) - touched)
-    return _state(machine, memory, blank)
+    _copy_differences(_address(memory), machine.base, len(memory))
+    return _state(machine, memory)
 
 
-def _state(
-    machine: Machine, memory: mmap.mmap | None, blank: tuple[Part, ...] = ()
-) -> MachineState:
+def _state(machine: Machine, memory: mmap.mmap | None) -> MachineState:
     msrs = machine.saved_msrs()
     return MachineState(
         [vcpu.save(msrs) for vcpu in machine.vcpus],
@@ -60,14 +54,13 @@ def _state(
         machine.serial.save(),
         machine.console.save(),
         memory,
-        blank,
     )
 
 
 def go_back(machine: Machine, state: MachineState, pages: int | None = None) -> None:
     """Of a machine that is paused or has ended. ``pages``: one bit for each that may differ, all
-    where it is None; those that were blank always may. Memory comes last: KVM clears a page when
-    the MSR that names it is written."""
+    where it is None. Memory comes last: KVM clears a page when the MSR that names it is
+    written."""
     machine.set_chips(state.chips)
     machine.set_clock(state.clock)
     for vcpu, saved in zip(machine.vcpus, state.vcpus, strict=True):
@@ -75,11 +68,10 @@ def go_back(machine: Machine, state: MachineState, pages: int | None = None) -> 
     if state.memory is None:
         machine.load()
     else:
-        machine.empty(state.blank)
         if pages is None:
             _copy_differences(machine.base, _address(state.memory), len(state.memory))
         else:
-            copy_pages(machine.base, _address(state.memory), pages & ~bits_of(state.blank))
+            copy_pages(machine.base, _address(state.memory), pages)
         machine.set_clock(state.clock)  # memory takes seconds of the guest's time, which runs
         for vcpu, saved in zip(machine.vcpus, state.vcpus, strict=True):
             vcpu.set_time(saved)
@@ -94,21 +86,16 @@ def _address(memory: mmap.mmap) -> int:
 def copy_pages(target: int, source: int, pages: int) -> None:
     """Copy the pages, one bit of ``pages`` for each, from one address to another."""
     for run in re.finditer("1+", f"{pages:b}"[::-1]):
-        place, length = run.start() * PAGE, len(run[0]) * PAGE
+        place, length = run.start() * _PAGE, len(run[0]) * _PAGE
         ctypes.memmove(target + place, source + place, length)
 
 
-def _copy_differences(target: int, source: int, length: int, *, fresh: bool = False) -> set[int]:
-    """The numbers of the large pages with differences. ``fresh``: the target is a mapping that
-    nobody has touched, and that is only touched where there is something to copy."""
-    touched: set[int] = set()
-    nothing = bytes(_BLOCK)
+def _copy_differences(target: int, source: int, length: int) -> None:
+    """An untouched page of a fresh mapping stays untouched."""
     compare = ctypes.CDLL(None).memcmp
     compare.argtypes = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t
     for block in range(0, length, _BLOCK):
-        if compare(nothing if fresh else target + block, source + block, _BLOCK):
-            touched.add(block // LARGE)
-            for page in range(block, block + _BLOCK, PAGE):
-                if compare(nothing if fresh else target + page, source + page, PAGE):
-                    ctypes.memmove(target + page, source + page, PAGE)
-    return touched
+        if compare(target + block, source + block, _BLOCK):
+            for page in range(block, block + _BLOCK, _PAGE):
+                if compare(target + page, source + page, _PAGE):
+                    ctypes.memmove(target + page, source + page, _PAGE)
