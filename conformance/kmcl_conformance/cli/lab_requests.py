@@ -33,6 +33,7 @@ __all__ = [
     "MINUTES",
     "PROFILE",
     "SECONDS",
+    "requests_in",
     "requests_of",
     "unheard_requests",
     "words_of_requests",
