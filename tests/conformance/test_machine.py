@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 
-from kmcl_adapters import Adapter
+from kmcl_adapters import Adapter, Description, Session
 from kmcl_adapters.mutants import create as mutant
 from kmcl_adapters.reference import create as reference
 from kmcl_adapters.uio.pair import create as ring
+from kmcl_adapters.variants import create as variant
 from kmcl_conformance.generate.machine import (
     RUNNING,
     STAGES,
@@ -141,6 +143,27 @@ def test_one_end_alone_is_driven_where_one_is_observed() -> None:
     client = machine(lambda: ring("dynmem"), one_end())
     run(client, 15, phases=[Phase.generate])
     assert client.specification.ends == ("client",)
+
+
+class AtItsOwnPace:
+    """An implementation that answers the same calls differently in every other session, each time
+    as it may, and cannot tell when it is at rest."""
+
+    def __init__(self) -> None:
+        self._kinds = cycle([reference(""), variant("allocation-needs-enable")])
+
+    def describe(self) -> Description:
+        return reference("").describe()._replace(exact_quiescence=False)
+
+    def open(self) -> Session:
+        return next(self._kinds).open()
+
+    def close(self) -> None:
+        pass
+
+
+def test_what_is_drawn_does_not_depend_on_the_pace_of_the_implementation() -> None:
+    run(machine(AtItsOwnPace), 100, 12, phases=[Phase.generate])
 
 
 def closed_with_work_in_flight(name: str) -> None:

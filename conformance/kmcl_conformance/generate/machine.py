@@ -10,6 +10,7 @@ and Hypothesis shrinks it, keeps it in its example database and runs it again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import wraps
 from itertools import product
 from typing import Any, ClassVar, Final
 
@@ -42,7 +43,7 @@ from kmcl_reports.sequence import describe_event
 
 from .course import DriverCourse
 from .driver import is_enabled, tags_in_use
-from .menu import Choice, menu_of, preludes, thread
+from .menu import NOTHING, Choice, Options, menu_of, preludes, thread
 from .setup import ANSWERS, PACKETS, SETTLE
 
 __all__ = ["ConformanceError", "ConformanceMachine", "machine"]
@@ -96,14 +97,20 @@ def _explained(failure: Failure, events: Sequence[Event]) -> str:
 
 
 def _choosing(item: str) -> Callable[[TestFunc], TestFunc]:
-    """A rule that draws ``what`` from an item of the menu, and applies while there is one."""
+    """A rule that draws ``what`` from an item of the menu, and applies while there is one; of an
+    implementation with a pace of its own it always applies, and then may do nothing."""
 
     def there_is_one(it: Any) -> bool:  # not a lambda: Hypothesis describes it at every step
-        return getattr(it.menu, item) is not None
+        return it.own_pace or getattr(it.menu, item) is not None
 
     def decorate(function: Any) -> Any:
-        what = st.runner().flatmap(lambda it: getattr(it.menu, item))
-        return precondition(there_is_one)(rule(what=what)(function))
+        @wraps(function)
+        def choose(it: Any, what: Any) -> None:
+            if what is not None:
+                function(it, what)
+
+        what = st.runner().flatmap(lambda it: it.options(item))
+        return precondition(there_is_one)(rule(what=what)(choose))
 
     return decorate
 
@@ -123,8 +130,9 @@ class ConformanceMachine(RuleBasedStateMachine):
         if cls.adapter is None:
             cls.adapter = cls.adapter_maker()
         self.session = cls.adapter.open()
-        # What is enabled must not hang on who was faster, or Hypothesis cannot play it again.
-        self._rests = not cls.adapter.describe().exact_quiescence
+        # What is enabled may hang on who was faster. Hypothesis gives up an example in which other
+        # things can be drawn than the first time; so what is drawn then depends on nothing.
+        self.own_pace = not cls.adapter.describe().exact_quiescence
         self.judge = Judge(cls.specification)
         self.drivers = DriverCourse(self.judge)
         self.course = SequenceRun(self.session, self.judge, self.drivers)
@@ -134,6 +142,13 @@ class ConformanceMachine(RuleBasedStateMachine):
         """Give the implementation back."""
         self.session.close()
 
+    def options(self, item: str) -> st.SearchStrategy[Any]:
+        """What an item of the menu can be drawn from now."""
+        found: Options | None = getattr(self.menu, item)
+        if found is None:
+            return NOTHING
+        return found.numbered if self.own_pace else found.drawn
+
     def look(self) -> None:
         """Find out what is enabled now."""
         self.menu = menu_of(self.judge, self.drivers.names, self.session.runnable())
@@ -142,7 +157,7 @@ class ConformanceMachine(RuleBasedStateMachine):
         """Apply stimuli and judge what they show, then look; raises ConformanceError."""
         for stimulus in stimuli:
             self._apply(stimulus)
-        if self._rests:
+        if self.own_pace:
             self._apply(SETTLE)
         self.look()
 
@@ -332,7 +347,8 @@ def machine(
 
     Its examples share one adapter and one specification, whose automata grow. Where that observes
     one end (``PROFILES["client-uio"].specification()``), one is driven. An implementation that
-    cannot tell when it is at rest is given time to come to rest after every step. ``faults`` are
+    cannot tell when it is at rest is given time to come to rest after every step, and some
+    steps do nothing, because what can be drawn must not depend on its pace. ``faults`` are
     environment actions that the adapter declares; ``base`` may be a class of one's own with more
     rules. Raises nothing before it is run; then ConformanceError for a violation, AdapterError
     where no implementation can be had.

@@ -32,10 +32,32 @@ from .driver import control_calls, is_enabled, may_send, packet_calls, surely_en
 from .names import Names
 from .setup import ANSWERS, ENABLED_ONLY, HARMLESS, MAXIMUM, PACKETS, prelude
 
-__all__ = ["HANDLERS", "REACTIONS", "Choice", "Menu", "menu_of", "preludes", "thread"]
+__all__ = [
+    "HANDLERS",
+    "NOTHING",
+    "REACTIONS",
+    "Choice",
+    "Menu",
+    "Options",
+    "menu_of",
+    "preludes",
+    "thread",
+]
 
 Choice: TypeAlias = tuple[Any, ...]
-Options: TypeAlias = st.SearchStrategy[Any] | None
+ANY_NUMBER: Final = st.integers(0, (1 << 16) - 1)
+
+
+class Options(NamedTuple):
+    """What can be chosen from, at least one thing: ``drawn`` by itself, or ``numbered``: by a
+    number from a range that depends on nothing."""
+
+    drawn: st.SearchStrategy[Any]
+    numbered: st.SearchStrategy[Any]
+
+
+NOTHING: Final = ANY_NUMBER.map(lambda _: None)
+"""A number is drawn, and there is nothing to choose from."""
 
 SHAPES: Final = tuple(product((8, 13, 1, 64, MAXIMUM, 0, MAXIMUM + 8), (True, False)))
 """Length in bytes of a message, and whether to wait for its completion."""
@@ -95,23 +117,23 @@ class Menu(NamedTuple):
     ``ready`` and ``held`` are the packets that can be sent and the contexts that can be completed.
     """
 
-    enable: Options
-    disable: Options
-    pause: Options
-    start: Options
-    clean_up: Options
-    configure: Options
-    limit: Options
-    allocate: Options
-    initialise: Options
-    set_routine: Options
-    free: Options
-    send: Options
-    complete: Options
-    look_up: Options
-    react: Options
-    release: Options
-    run: Options
+    enable: Options | None
+    disable: Options | None
+    pause: Options | None
+    start: Options | None
+    clean_up: Options | None
+    configure: Options | None
+    limit: Options | None
+    allocate: Options | None
+    initialise: Options | None
+    set_routine: Options | None
+    free: Options | None
+    send: Options | None
+    complete: Options | None
+    look_up: Options | None
+    react: Options | None
+    release: Options | None
+    run: Options | None
     ready: tuple[Choice, ...]
     held: tuple[Choice, ...]
 
@@ -190,13 +212,17 @@ def preludes() -> tuple[tuple[Stimulus, ...], ...]:
 
 
 @lru_cache(maxsize=4096)
-def _one_of(choices: tuple[Any, ...]) -> Options:
-    return st.sampled_from(choices) if choices else None
+def _one_of(choices: tuple[Any, ...]) -> Options | None:
+    if not choices:
+        return None
+    return Options(st.sampled_from(choices), ANY_NUMBER.map(lambda n: choices[n % len(choices)]))
 
 
 @cache
-def _numbers(count: int) -> Options:
-    return st.integers(0, count - 1) if count else None
+def _numbers(count: int) -> Options | None:
+    if not count:
+        return None
+    return Options(st.integers(0, count - 1), ANY_NUMBER.map(lambda n: n % count))
 
 
 def _product(choices: Iterable[Choice], more: Iterable[Choice]) -> tuple[Choice, ...]:
@@ -205,7 +231,7 @@ def _product(choices: Iterable[Choice], more: Iterable[Choice]) -> tuple[Choice,
 
 
 @lru_cache(maxsize=4096)
-def _joined(choices: tuple[Choice, ...], more: tuple[Choice, ...]) -> Options:
+def _joined(choices: tuple[Choice, ...], more: tuple[Choice, ...]) -> Options | None:
     """Every choice with every other."""
     return _one_of(_product(choices, more))
 
@@ -214,11 +240,11 @@ class _Channels(NamedTuple):
     """The part of a menu that follows from what the driven endpoints are doing."""
 
     alive: tuple[str, ...]
-    enable: Options
-    disable: Options
-    pause: Options
-    start: Options
-    configure: Options
+    enable: Options | None
+    disable: Options | None
+    pause: Options | None
+    start: Options | None
+    configure: Options | None
 
 
 @lru_cache(maxsize=4096)
@@ -226,7 +252,7 @@ def _channels(ends: tuple[str, ...], *nodes: Node) -> _Channels:
     calls = {end: control_calls(node, end) for end, node in zip(ends, nodes, strict=True)}
     alive = {end: node for end, node in zip(ends, nodes, strict=True) if _is_alive(node)}
 
-    def may(function: str) -> Options:
+    def may(function: str) -> Options | None:
         return _one_of(tuple(end for end, mine in calls.items() if function in mine))
 
     return _Channels(
@@ -240,14 +266,14 @@ def _channels(ends: tuple[str, ...], *nodes: Node) -> _Channels:
 
 
 @cache
-def _settings(alive: tuple[str, ...], enabled: tuple[str, ...]) -> Options:
+def _settings(alive: tuple[str, ...], enabled: tuple[str, ...]) -> Options | None:
     """Settings to try; an enabled channel must refuse some that would else change it."""
     harmless = _product(((end,) for end in alive), HARMLESS)
     return _one_of(harmless + _product(((end,) for end in enabled), ENABLED_ONLY))
 
 
 @lru_cache(maxsize=4096)
-def _looks(alive: tuple[str, ...], idle: tuple[Choice, ...]) -> Options:
+def _looks(alive: tuple[str, ...], idle: tuple[Choice, ...]) -> Options | None:
     """Questions that must never be in the way."""
     channels = _product(((end,) for end in alive), _CHANNEL_LOOKS)
     return _one_of(channels + _product(idle, _PACKET_LOOKS))
@@ -259,7 +285,7 @@ def _reactions(
     armed: frozenset[Choice],
     sending: frozenset[str],
     holding: frozenset[str],
-) -> Options:
+) -> Options | None:
     """What can be armed: end, callback, and what the handler does.
 
     ``ends`` are those that are driven, ``armed`` the ends and handlers for which a reaction waits
