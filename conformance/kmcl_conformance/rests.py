@@ -57,7 +57,12 @@ class Rests:
         return True
 
     def keep(self, told: Iterable[tuple[Track, Quiet]]) -> None:
-        """What each track was told has changed nothing."""
-        edges = tuple(track.node.edges[quiet] for track, quiet in told)
-        if not any(edge.moves for edge in edges):  # those would have to be noted every time
-            self._known[self.situation()] = edges
+        """All tracks stand where they did before each was told this. Kept where none of it leads
+        anywhere, and where no move of a chart has to be noted every time."""
+        edges = []
+        for track, quiet in told:
+            edge = track.node.edges.get(quiet)
+            if edge is None or edge.target is not track.node or edge.moves:
+                return
+            edges.append(edge)
+        self._known[self.situation()] = tuple(edges)

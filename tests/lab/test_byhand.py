@@ -500,14 +500,16 @@ def test_a_kexec_that_fails_is_told_like_any_call(table: Table) -> None:
     assert port.take() == [Returned("u0", "kexec", 95)]
 
 
-def test_a_guest_that_is_lost_between_two_kernels_is_gone(table: Table) -> None:
+def test_a_guest_that_is_lost_between_two_kernels_is_gone(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = table.port()
     port.call("u0", "kexec", ())
 
     def lose() -> None:
         raise GuestLost("not done within 150 s: the inner guest boots", is_hang=True)
 
-    table.meet = lose  # type: ignore[method-assign]
+    monkeypatch.setattr(table, "meet", lose)
     table.restless = [lambda: table.note("HELLO", {})]
     port.settle()
 

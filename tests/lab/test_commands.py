@@ -180,7 +180,9 @@ def test_a_rest_is_waited_for_while_the_guest_does_something(desk: Desk) -> None
     assert desk.looks == 2 + 3
 
 
-def test_what_happens_between_two_looks_belies_a_rest(desk: Desk) -> None:
+def test_what_happens_between_two_looks_belies_a_rest(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     host = serving(desk).guest.host
 
     def look() -> bool:
@@ -189,7 +191,7 @@ def test_what_happens_between_two_looks_belies_a_rest(desk: Desk) -> None:
             host.trace.add("guest", "SIGNAL", {})
         return True
 
-    desk.is_at_rest = look  # type: ignore[method-assign]
+    monkeypatch.setattr(desk, "is_at_rest", look)
 
     assert desk.ask("rest", looks=3, seconds=60.0)["rests"]
     assert desk.looks == 2 + 3

@@ -143,10 +143,7 @@ class Rule(NamedTuple):
         """Whether the rule speaks of this situation and all its needs hold."""
         if self.when is not None and not self.when(state, event):
             return False
-        for n in self.needs:  # noqa: SIM110 - this runs for every state and event that is met
-            if not n.holds(state, event):
-                return False
-        return True
+        return all(n.holds(state, event) for n in self.needs)
 
 
 class Hidden(NamedTuple):
