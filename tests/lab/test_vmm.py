@@ -149,6 +149,16 @@ def test_an_elf_kernel_is_laid_out_with_what_it_needs() -> None:
     assert zones[-1] == (MIB, 255 * MIB, 1)
 
 
+def test_of_what_is_booted_nothing_is_copied() -> None:
+    files = [mmap.mmap(-1, 8192) for _ in range(2)]
+    files[0][:200] = elf(0x1000000, b"code").ljust(200, b"\0")
+    start = linux.layout(*files, "quiet", 256 * MIB)
+    views = [piece for _, piece in start.pieces if isinstance(piece, memoryview)]
+
+    assert [view.obj for view in views] == files
+    assert [len(view) for view in views] == [4, 8192]
+
+
 def test_a_compressed_kernel_starts_behind_its_set_up() -> None:
     image = bytearray(1024 * 3)
     image[0x1F1], image[0x201] = 2, 0x60
