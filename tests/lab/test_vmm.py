@@ -152,7 +152,7 @@ def test_an_elf_kernel_is_laid_out_with_what_it_needs() -> None:
 def test_of_what_is_booted_nothing_is_copied() -> None:
     files = [mmap.mmap(-1, 8192) for _ in range(2)]
     files[0][:200] = elf(0x1000000, b"code").ljust(200, b"\0")
-    start = linux.layout(*files, "quiet", 256 * MIB)
+    start = linux.layout(files[0], files[1], "quiet", 256 * MIB)
     views = [piece for _, piece in start.pieces if isinstance(piece, memoryview)]
 
     assert [view.obj for view in views] == files
