@@ -13,7 +13,7 @@ from kmcl_lab.probe import Facts
 from kmcl_lab.problem import LabProblem
 from kmcl_lab.vmm import acpi, cpuid, kvm, linux
 from kmcl_lab.vmm.serial import Serial
-from kmcl_lab.vmm.state import copy_pages
+from kmcl_lab.vmm.state import copy_differences, copy_pages
 from kmcl_lab.vmm.virtio import Console
 
 ALL = Facts("", True, (), "AMD with svm")
@@ -367,3 +367,14 @@ def test_only_the_pages_that_were_written_are_copied_back() -> None:
     copy_pages(base, saved, written)
 
     assert [p for p in range(40) if now[p * 4096] == 1] == [0, 7, 8, 9, 39]
+
+
+@pytest.mark.parametrize("page", [0, 15, 16, 511, 512, 1023, 1024, 1043])
+def test_a_page_that_differs_is_found_in_blocks_of_every_size(page: int) -> None:
+    pages = 2 * 512 + 20  # two of the largest blocks, and a piece of one
+    then, now = mmap.mmap(-1, pages * 4096), mmap.mmap(-1, pages * 4096)
+    then[page * 4096 + 4095] = 1
+    base, saved = (ctypes.addressof(ctypes.c_char.from_buffer(m)) for m in (now, then))
+    copy_differences(base, saved, len(now))
+
+    assert now[:] == then[:]
