@@ -109,7 +109,7 @@ class Machine:
         self._keep_dirty_log()
         self._map = mmap.mmap(-1, memory * _MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._map.madvise(mmap.MADV_HUGEPAGE)  # far fewer nested page faults
-        self.base = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+        self.base = _address(self._map)
         self.memory = memoryview(self._map)
         self.words = self.memory.cast("I")  # an element is one aligned access
         self._watched = False
@@ -145,9 +145,8 @@ class Machine:
     def _show(self, files: Sequence[mmap.mmap]) -> None:
         for slot, place in enumerate(places([*map(len, files)]), start=1):
             file = files[slot - 1]
-            ours = ctypes.addressof(ctypes.c_char.from_buffer(file))
-            size = -(-len(file) // _PAGE) * _PAGE  # a mapping has whole pages
-            region = struct.pack("<IIQQQ", slot, _READ_ONLY, place, size, ours)
+            size = _whole(len(file))  # a mapping has whole pages
+            region = struct.pack("<IIQQQ", slot, _READ_ONLY, place, size, _address(file))
             kvm.call(self._descriptor, kvm.SET_MEMORY, region)
 
     def _route(self) -> None:
@@ -310,6 +309,12 @@ class Machine:
                     if self.owner is not None:
                         self.owner.message_taken(processor[descriptor])
 
+    def seen_by_guest(self) -> list[range]:
+        """Where in this process its memory lies, and the files that it can read behind it."""
+        places = [(self.base, len(self._map))]
+        places += [(_address(file), _whole(len(file))) for file in self._shown]
+        return [range(place, place + size) for place, size in places]
+
     # State, for ``state``
 
     def changed_pages(self) -> int | None:
@@ -359,3 +364,12 @@ class Machine:
     def set_clock(self, clock: bytes) -> None:
         """The opposite."""
         kvm.call(self._descriptor, kvm.SET_CLOCK, clock)
+
+
+def _address(area: mmap.mmap) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(area))
+
+
+def _whole(length: int) -> int:
+    """In whole pages."""
+    return -(-length // _PAGE) * _PAGE
