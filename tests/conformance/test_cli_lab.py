@@ -59,6 +59,11 @@ def test_what_is_wrong_with_the_lab_is_one_line_and_no_verdict(
     [
         (["run"], "Missing argument 'CMD...'"),
         (["certify", "--command", "'"], "--command ': No closing quotation"),
+        (
+            ["certify", "--processors", "2"],
+            "--processors is for the guest of --profile linux-vmbus",
+        ),
+        (["certify", "--processors", "9"], "less than or equal to 8"),
         (["bench", "--cycles", "0"], "greater than or equal to 1"),
         (["bench", "--host", "hyper-v"], "'hyper-v' is not one of 'qemu', 'programmable'"),
         (["no-such"], "No such command 'no-such'"),

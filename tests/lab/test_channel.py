@@ -1,5 +1,6 @@
 """The channel into the guest, with the real agent at the other end as a process of this machine."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -7,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -193,6 +194,25 @@ def test_a_closed_door_is_told_in_one_line(door: Door) -> None:
 
     assert done.returncode == 125
     assert done.stderr.startswith(b"kmcl: the lab is gone: ")
+
+
+def test_a_door_that_cannot_be_kept_open_says_so_and_nobody_waits_before_it(
+    agent: AgentHere, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Crowded(socket.socket):
+        def accept(self) -> NoReturn:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr("kmcl_lab.door.socket.socket", Crowded)
+    door = Door(lambda: agent.channel)
+    for thread in threading.enumerate():
+        if thread.name == "lab-door":
+            thread.join()
+    done = through(door, "cat")
+    door.close()
+
+    assert "nobody gets into the guest any more: [Errno 24]" in capsys.readouterr().err
+    assert done.returncode == 125
 
 
 def test_a_closed_door_raises(door: Door) -> None:

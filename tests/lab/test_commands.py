@@ -26,7 +26,9 @@ class Desk:
         note = self.done.append
         hosting = SimpleNamespace(
             host=self.guest.host,
-            machine=SimpleNamespace(vcpus=[SimpleNamespace(exits={2: 3})], base=0, memory=b""),
+            machine=SimpleNamespace(
+                vcpus=[SimpleNamespace(exits={2: 3})], seen_by_guest=lambda: [range(0)]
+            ),
             running=True,
             resets=0,
             stalls=[],

@@ -28,6 +28,7 @@ GUEST = range(0x7F0000000000, 0x7F0020000000)
 def test_the_guests_memory_is_none_of_the_hosts() -> None:
     assert own_kib(SMAPS, GUEST) == 964
     assert own_kib(SMAPS, range(0)) == 300964
+    assert own_kib(SMAPS, GUEST, range(0x7F0020000000, 0x7F0020100000)) == 900
 
 
 class Host:

@@ -13,10 +13,10 @@ from kmcl_conformance.sequence import replay
 from kmcl_lab.hostcheck import Conversation
 from kmcl_lab.images import Images
 from kmcl_lab.lab import Lab
-from kmcl_lab.linux import OPTIONS, LinuxAdapter
+from kmcl_lab.linux import LinuxAdapter, options_for
 from kmcl_lab.machine import HostKind
 from kmcl_model.control import VERSIONS, version
-from kmcl_model.events import Return
+from kmcl_model.events import Message, Return
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
 
@@ -107,19 +107,19 @@ def test_a_guest_that_is_reset_with_its_channel_open_begins_anew(lab: Lab) -> No
     assert names[:2] == ["RESET", "INITIATE_CONTACT"]
 
 
-def test_resets_and_other_kernels_at_waiting_points_are_judged(
+def test_resets_other_kernels_and_moves_are_judged_on_two_processors(
     images: Images, tmp_path: Path
 ) -> None:
     judged = PROFILES["linux-vmbus"].specification()
-    with Lab(images, tmp_path, host=HostKind.PROGRAMMABLE, options=OPTIONS) as lab:
-        adapter = LinuxAdapter(lab, resets=True)
-        outcomes = [
-            replay(adapter, judged, TOURS[name].stimuli)
-            for name in ("reset", "handed over waiting", "handed over closing")
-        ]
+    names = ("reset", "handed over waiting", "handed over closing", "moved", "moved unanswered")
+    with Lab(images, tmp_path, host=HostKind.PROGRAMMABLE, options=options_for(2)) as lab:
+        adapter = LinuxAdapter(lab, processors=2, resets=True)
+        outcomes = [replay(adapter, judged, TOURS[name].stimuli) for name in names]
         resets = lab.ask_host("figures")["resets"]
 
-    assert [outcome.failure for outcome in outcomes] == [None, None, None]
+    assert [outcome.failure for outcome in outcomes] == [None] * len(names)
     assert resets == 2
-    returns = [e for o in outcomes[1:] for e in o.events if isinstance(e, Return)]
+    returns = [e for o in outcomes for e in o.events if isinstance(e, Return)]
     assert [e.status for e in returns if e.function == "kexec"] == [0, 0]
+    for outcome in outcomes[3:]:
+        assert "MODIFYCHANNEL" in {e.message for e in outcome.events if isinstance(e, Message)}

@@ -4,13 +4,14 @@ import io
 import json
 import lzma
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from kmcl_lab import images
 from kmcl_lab.images import default_cache, load
-from kmcl_lab.modules import closure, dependencies, plain_kernel
+from kmcl_lab.modules import closure, decompressed, dependencies, plain_kernel
 from kmcl_lab.newc import pack
 from kmcl_lab.packages import kernel_for_kvm, kernel_packages
 from kmcl_lab.problem import LabProblem
@@ -309,8 +310,8 @@ def test_a_file_that_names_no_dependencies_has_none() -> None:
     assert dependencies(b"\x7fELF") == []
 
 
-def a_boot_image(kernel: bytes) -> bytes:
-    packed = lzma.compress(kernel)
+def a_boot_image(kernel: bytes, pack: Callable[[bytes], bytes] = lzma.compress) -> bytes:
+    packed = pack(kernel) + len(kernel).to_bytes(4, "little")
     head = bytearray(1024)
     head[0x1F1] = 1
     head[0x248:0x24C] = (16).to_bytes(4, "little")
@@ -326,6 +327,37 @@ def test_a_boot_image_with_something_else_inside_stays_as_it_is() -> None:
     image = a_boot_image(b"no kernel")
 
     assert plain_kernel(image) == image
+
+
+def a_zstd(monkeypatch: pytest.MonkeyPatch, folder: Path, *lines: str) -> None:
+    """The only program there is."""
+    program = folder / "zstd"
+    program.write_text("\n".join(["#!/bin/sh", "PATH=/usr/bin:/bin", *lines, ""]))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder))
+
+
+def test_zstd_gets_the_kernel_without_the_size_behind_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    a_zstd(monkeypatch, tmp_path, "tail -c +5")
+    image = a_boot_image(b"\x7fELF kernel", lambda data: b"\x28\xb5\x2f\xfd" + data)
+
+    assert plain_kernel(image) == b"\x7fELF kernel"
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [("echo damaged >&2; echo twice >&2", "damaged"), ("true", "it ended with 3")],
+    ids=["words", "none"],
+)
+def test_what_zstd_cannot_unpack_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, said: str, words: str
+) -> None:
+    a_zstd(monkeypatch, tmp_path, "cat >/dev/null; echo half", said, "exit 3")
+
+    with pytest.raises(LabProblem, match=f"^zstd cannot unpack .*: {words}$"):
+        decompressed(b"\x28\xb5\x2f\xfd" + b"half a module")
 
 
 def test_a_manifest_says_the_checksum_of_every_file(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from kmcl_conformance.sequence import replay
 from kmcl_lab.adapter import Hang
 from kmcl_lab.images import Images
 from kmcl_lab.lab import Lab
-from kmcl_lab.linux import OPTIONS, LinuxAdapter
+from kmcl_lab.linux import LinuxAdapter, options_for
 from kmcl_lab.machine import HostKind
 from kmcl_model.events import Call, Lost, Message, Return
 
@@ -23,7 +23,7 @@ TOURS = {tour.name: tour for tour in CONVERSATIONS}
 @pytest.fixture(scope="module")
 def linux(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Iterator[LinuxAdapter]:
     folder = tmp_path_factory.mktemp("lab")
-    with Lab(images, folder, host=HostKind.PROGRAMMABLE, options=OPTIONS) as lab:
+    with Lab(images, folder, host=HostKind.PROGRAMMABLE, options=options_for(1)) as lab:
         yield LinuxAdapter(lab)
 
 

@@ -1,5 +1,7 @@
 """What becomes of a guest that is lost, with a lab that boots nothing."""
 
+import re
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,7 +11,15 @@ from kmcl_adapters import AdapterError
 from kmcl_lab import linux
 from kmcl_lab.adapter import Hang
 from kmcl_lab.images import Images
-from kmcl_lab.linux import LinuxAdapter, build_for_linux
+from kmcl_lab.linux import (
+    CAPABILITIES,
+    MOVING,
+    LinuxAdapter,
+    build_for_linux,
+    create,
+    name_of,
+    options_for,
+)
 from kmcl_lab.problem import UNHEARD, GuestLost, LabProblem
 from kmcl_model.stimuli import Settle
 
@@ -92,12 +102,74 @@ def test_sessions_begin_at_one_moment_that_is_kept_once() -> None:
     assert lab.done == ["save", "rewind", "rewind"]
 
 
-def test_it_tells_kernel_and_host_and_that_channels_are_moved_and_kernels_follow() -> None:
+def test_it_tells_kernel_and_host_and_that_kernels_follow() -> None:
     told = an_adapter(FakeLab("6.12.9")).describe()
 
     assert (told.version, told.surroundings) == ("6.12.9", ("Linux 6.12.9", "a host"))
-    assert {"kexec", "modify"} <= told.capabilities
-    assert "--processors=2" in linux.OPTIONS
+    assert told.capabilities == CAPABILITIES
+    assert "kexec" in CAPABILITIES
+
+
+class Started:
+    """Labs that were to be started: the kernel, and the host's options."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.of: list[tuple[str | None, tuple[str, ...]]] = []
+        monkeypatch.setattr(linux, "build_for_linux", lambda cache, kernel, tell: kernel)
+        monkeypatch.setattr(linux, "Lab", self)
+
+    def __call__(self, kernel: str | None, folder: Path, **how: Any) -> Any:
+        self.of.append((kernel, how["options"]))
+        lab = FakeLab()
+        return SimpleNamespace(
+            **vars(lab), start=lambda: None, account=lab.account, surroundings=lab.surroundings
+        )
+
+
+@pytest.mark.parametrize(
+    ("argument", "kernel", "processors"),
+    [
+        ("", None, 1),
+        ("6.12.9-cloud", "6.12.9-cloud", 1),
+        ("processors=1", None, 1),
+        ("processors=2", None, 2),
+        ("6.12.9-cloud,processors=2", "6.12.9-cloud", 2),
+    ],
+)
+def test_its_argument_is_a_kernel_and_processors_to_which_channels_are_moved(
+    monkeypatch: pytest.MonkeyPatch, argument: str, kernel: str | None, processors: int
+) -> None:
+    started = Started(monkeypatch)
+    told = create(argument).describe()
+
+    assert started.of == [(kernel, options_for(processors))]
+    assert f"--processors={processors}" in options_for(processors)
+    assert told.capabilities == CAPABILITIES | ({MOVING} if processors > 1 else set())
+    assert create(name_of(kernel, processors).removeprefix("linux:")).describe() == told
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        ("processors=0", "processors=0: a number from 1 to 8 is wanted"),
+        ("processors=two", "processors=two: a number from 1 to 8 is wanted"),
+        ("processors=", "processors=: a number from 1 to 8 is wanted"),
+        ("a,b", "a,b: a kernel, processors=N, or both with a comma are wanted"),
+        ("a,", "a,: a kernel, processors=N, or both with a comma are wanted"),
+        (
+            "processors=1,processors=2",
+            "processors=1,processors=2: a kernel, processors=N, or both with a comma are wanted",
+        ),
+    ],
+)
+def test_an_argument_that_says_something_else_is_refused_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, argument: str, words: str
+) -> None:
+    started = Started(monkeypatch)
+    with pytest.raises(AdapterError, match=f"^linux: {re.escape(words)}$"):
+        create(argument)
+
+    assert started.of == []
 
 
 def test_a_lost_guest_is_taken_back_and_no_machine_is_started() -> None:

@@ -13,7 +13,7 @@ from kmcl_lab.probe import Facts
 from kmcl_lab.problem import LabProblem
 from kmcl_lab.vmm import acpi, cpuid, kvm, linux
 from kmcl_lab.vmm.serial import Serial
-from kmcl_lab.vmm.state import copy_pages
+from kmcl_lab.vmm.state import copy_differences, copy_pages
 from kmcl_lab.vmm.virtio import Console
 
 ALL = Facts("", True, (), "AMD with svm")
@@ -147,6 +147,16 @@ def test_an_elf_kernel_is_laid_out_with_what_it_needs() -> None:
     assert struct.unpack_from("<Q", zero_page, 0x70) == (linux.ACPI_BASE,)
     zones = [struct.unpack_from("<QQI", zero_page, 0x2D0 + 20 * n) for n in range(zero_page[0x1E8])]
     assert zones[-1] == (MIB, 255 * MIB, 1)
+
+
+def test_of_what_is_booted_nothing_is_copied() -> None:
+    files = [mmap.mmap(-1, 8192) for _ in range(2)]
+    files[0][:200] = elf(0x1000000, b"code").ljust(200, b"\0")
+    start = linux.layout(files[0], files[1], "quiet", 256 * MIB)
+    views = [piece for _, piece in start.pieces if isinstance(piece, memoryview)]
+
+    assert [view.obj for view in views] == files
+    assert [len(view) for view in views] == [4, 8192]
 
 
 def test_a_compressed_kernel_starts_behind_its_set_up() -> None:
@@ -357,3 +367,14 @@ def test_only_the_pages_that_were_written_are_copied_back() -> None:
     copy_pages(base, saved, written)
 
     assert [p for p in range(40) if now[p * 4096] == 1] == [0, 7, 8, 9, 39]
+
+
+@pytest.mark.parametrize("page", [0, 15, 16, 511, 512, 1023, 1024, 1043])
+def test_a_page_that_differs_is_found_in_blocks_of_every_size(page: int) -> None:
+    pages = 2 * 512 + 20  # two of the largest blocks, and a piece of one
+    then, now = mmap.mmap(-1, pages * 4096), mmap.mmap(-1, pages * 4096)
+    then[page * 4096 + 4095] = 1
+    base, saved = (ctypes.addressof(ctypes.c_char.from_buffer(m)) for m in (now, then))
+    copy_differences(base, saved, len(now))
+
+    assert now[:] == then[:]

@@ -58,8 +58,9 @@ class Trace:
         """The entries from this number on, as far as they are kept; a negative one counts from the
         end."""
         wanted = self.count - number if number >= 0 else -number
-        start = max(0, len(self._entries) - max(0, wanted))
-        return list(islice(self._entries, start, None))
+        found = list(islice(reversed(self._entries), max(0, wanted)))
+        found.reverse()
+        return found
 
     def find(self, name: str, since: int = 0, **fields: Any) -> Entry | None:
         """The first entry of that name and those fields, from number ``since`` on."""

@@ -11,6 +11,7 @@ import json
 import shutil
 import socket
 import struct
+import sys
 import tempfile
 import threading
 from collections.abc import Callable
@@ -35,6 +36,7 @@ class Door:
         self._channel = channel
         self._folder = Path(tempfile.mkdtemp(prefix="kmcl-lab-"))
         self.path = self._folder / "door"
+        self._closing = False
         self._listening = socket.socket(socket.AF_UNIX)
         self._listening.bind(str(self.path))
         self._listening.listen()
@@ -42,18 +44,23 @@ class Door:
 
     def close(self) -> None:
         """Nobody comes in any more; idempotent."""
+        self._closing = True
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _accept(self) -> None:
-        with contextlib.suppress(OSError):
+        try:
             while True:
                 connection, _ = self._listening.accept()
                 threading.Thread(
                     target=self._serve, args=(connection,), name="lab-visitor", daemon=True
                 ).start()
+        except OSError as error:
+            if not self._closing:  # too many open files, for one; who comes now is not kept waiting
+                print(f"kmcl: nobody gets into the guest any more: {error}", file=sys.stderr)
+                self._listening.close()
 
     def _serve(self, connection: socket.socket) -> None:
         """One connection: one job."""

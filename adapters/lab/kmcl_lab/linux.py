@@ -30,17 +30,20 @@ from .problem import OURS, LabProblem
 
 __all__ = [
     "CAPABILITIES",
-    "OPTIONS",
+    "MOVING",
     "LinuxAdapter",
     "LinuxSession",
     "build_for_linux",
     "create",
+    "name_of",
+    "options_for",
 ]
 
-CAPABILITIES: Final = frozenset({"guest", "kexec", "load", "modify", "reset", "busy", "spurious"})
-OPTIONS: Final = ("--by-hand", "--memory=384", "--processors=2")
-"""Of the programmable host: memory for two devices that are bound and another kernel besides, and
-a second processor, to which channels can be moved."""
+CAPABILITIES: Final = frozenset({"guest", "kexec", "load", "reset", "busy", "spurious"})
+MOVING: Final = "modify"
+"""What a guest can besides that has more than one processor: move channels to another."""
+_PROCESSORS: Final = "processors="
+_MOST_PROCESSORS: Final = 8
 _OLDEST: Final = (6, 1)
 _MOMENT: Final = "before-contact"
 _IDLE_SECONDS: Final = 0.006
@@ -48,6 +51,13 @@ _READY_SECONDS: Final = 60.0
 _WORDS_SECONDS: Final = 10.0
 """A guest that panics tells the host of it, and its console."""
 _LOOK_SECONDS: Final = 0.1
+
+
+def options_for(processors: int) -> tuple[str, ...]:
+    """Of the programmable host, whose guest has so many processors, and memory for two devices that
+    are bound and another kernel besides. Each more takes memory, and a nested guest much time: both
+    run on one processor of the outer machine."""
+    return ("--by-hand", "--memory=384", f"--processors={processors}")
 
 
 class LinuxSession:
@@ -71,16 +81,17 @@ class LinuxSession:
 
 
 class LinuxAdapter:
-    """Of a lab that is running, with ``OPTIONS``; both end with ``close``. A guest that was lost is
-    taken back to where sessions begin, also from a panic; where its host is lost as well, both are
-    replaced. ``resets``: see ``LabPort``.
+    """Of a lab that is running, with ``options_for`` so many ``processors``; both end with
+    ``close``. A guest that was lost is taken back to where sessions begin, also from a panic; where
+    its host is lost as well, both are replaced. ``resets``: see ``LabPort``.
 
     A guest that hangs while its host answers is one that is lost; where the host is silent as well,
     or has ended, that is no result. See ``Doubt``.
     """
 
-    def __init__(self, lab: Lab, *, resets: bool = False) -> None:
+    def __init__(self, lab: Lab, *, processors: int = 1, resets: bool = False) -> None:
         self.lab = lab
+        self._capabilities = CAPABILITIES | ({MOVING} if processors > 1 else frozenset())
         self._resets = resets
         self._job: int | None = None
         self._doubt = Doubt(lab.choice.nested)
@@ -91,7 +102,7 @@ class LinuxAdapter:
         kernel = self.lab.account().kernel
         around = self.lab.surroundings()
         return Description(
-            "Linux hv_vmbus", kernel, "linux", CAPABILITIES, False, _IDLE_SECONDS, around
+            "Linux hv_vmbus", kernel, "linux", self._capabilities, False, _IDLE_SECONDS, around
         )
 
     def open(self) -> Session:
@@ -179,13 +190,35 @@ def _tell(text: str) -> None:
 
 
 def create(argument: str) -> LinuxAdapter:
-    """``linux:`` or ``linux:VERSION``, a kernel as in ``kmcl lab build --kernel``. Raises
-    AdapterError."""
+    """``linux:``, ``linux:VERSION``, a kernel as in ``kmcl lab build --kernel``, and
+    ``linux:processors=2`` or ``linux:VERSION,processors=2``, for a guest that can move channels.
+    Raises AdapterError."""
     try:
-        images = build_for_linux(default_cache(), argument or None, tell=_tell)
+        kernel, processors = _read(argument)
+        images = build_for_linux(default_cache(), kernel or None, tell=_tell)
         folder = Path(tempfile.mkdtemp(prefix="kmcl-lab-logs-"))
-        lab = Lab(images, folder, host=HostKind.PROGRAMMABLE, options=OPTIONS)
+        options = options_for(processors)
+        lab = Lab(images, folder, host=HostKind.PROGRAMMABLE, options=options)
         lab.start()
     except LabProblem as problem:
         raise AdapterError(f"linux: {problem}") from None
-    return LinuxAdapter(lab)
+    return LinuxAdapter(lab, processors=processors)
+
+
+def name_of(kernel: str | None, processors: int) -> str:
+    """What ``create`` would be asked for, as a name of the adapter."""
+    words = [kernel] if kernel else []
+    return "linux:" + ",".join(words + [f"{_PROCESSORS}{processors}"] * (processors > 1))
+
+
+def _read(argument: str) -> tuple[str, int]:
+    """The kernel, empty where none is named, and the number of processors. Raises LabProblem."""
+    words = argument.split(",") if argument else []
+    kernels = [word for word in words if not word.startswith(_PROCESSORS)]
+    numbers = [word.removeprefix(_PROCESSORS) for word in words if word.startswith(_PROCESSORS)]
+    if len(kernels) > 1 or len(numbers) > 1 or "" in kernels:
+        raise LabProblem(f"{argument}: a kernel, {_PROCESSORS}N, or both with a comma are wanted")
+    number = numbers[0] if numbers else "1"
+    if number not in map(str, range(1, _MOST_PROCESSORS + 1)):
+        raise LabProblem(f"{_PROCESSORS}{number}: a number from 1 to {_MOST_PROCESSORS} is wanted")
+    return "".join(kernels), int(number)

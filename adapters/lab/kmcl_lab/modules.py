@@ -16,20 +16,26 @@ __all__ = ["closure", "decompressed", "dependencies", "plain_kernel"]
 _SETUP_SECTORS: Final = 0x1F1
 _PAYLOAD_OFFSET: Final = 0x248
 _PAYLOAD_LENGTH: Final = 0x24C
+_SIZE_BYTES: Final = 4
+"""The size of what is unpacked, which follows the payload and counts as a part of it."""
 _XZ: Final = b"\xfd7zXZ"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
 _ELF: Final = b"\x7fELF"
 
 
 def decompressed(data: bytes) -> bytes:
-    """The data, unpacked if it is xz or zstd. Raises LabProblem if zstd is not there."""
+    """The data, unpacked if it is xz or zstd. Raises LabProblem if zstd is not there, or cannot
+    unpack it."""
     if data.startswith(_XZ):
         return lzma.LZMADecompressor().decompress(data)
     if data.startswith(_ZSTD):
         if shutil.which("zstd") is None:
             raise LabProblem("zstd is missing: run 'kmcl lab build --install' as root")
-        # The size of the kernel follows its data, which zstd complains about after the fact.
         done = subprocess.run(["zstd", "-dcq"], input=data, capture_output=True, check=False)
+        if done.returncode:
+            words = done.stderr.decode("utf-8", "replace").strip().splitlines()[:1]
+            why = " ".join(words) or f"it ended with {done.returncode}"
+            raise LabProblem(f"zstd cannot unpack a file of the kernel's package: {why}")
         return done.stdout
     return data
 
@@ -78,7 +84,7 @@ def _plain(name: str) -> str:
 def plain_kernel(image: bytes) -> bytes:
     """The plain ELF kernel in a bzImage, which spares an emulated guest most of its boot.
 
-    The image itself where what is inside cannot be read.
+    The image itself where what is inside is something else. Raises LabProblem as ``decompressed``.
     """
     sectors = image[_SETUP_SECTORS] or 4
     offset, length = (
@@ -86,5 +92,5 @@ def plain_kernel(image: bytes) -> bytes:
         for field in (_PAYLOAD_OFFSET, _PAYLOAD_LENGTH)
     )
     at = (sectors + 1) * 512 + offset
-    kernel = decompressed(image[at : at + length])
+    kernel = decompressed(image[at : at + length - _SIZE_BYTES])
     return kernel if kernel.startswith(_ELF) else image

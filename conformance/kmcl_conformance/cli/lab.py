@@ -25,7 +25,7 @@ from kmcl_lab.growth import Growth, growth_of
 from kmcl_lab.images import Images, build, default_cache
 from kmcl_lab.install import carry_out, find_out, plan
 from kmcl_lab.lab import Lab
-from kmcl_lab.linux import OPTIONS, LinuxAdapter, build_for_linux
+from kmcl_lab.linux import LinuxAdapter, build_for_linux, name_of, options_for
 from kmcl_lab.machine import HostKind
 from kmcl_lab.problem import LabProblem
 from kmcl_reports.results import Certificate
@@ -44,8 +44,6 @@ from .surroundings import with_surroundings
 __all__ = ["lab"]
 
 DEFAULT_OUT: Final = Path("kmcl-lab-out")
-_BY_HAND: Final[dict[str, Any]] = {"options": OPTIONS, "make": build_for_linux}
-"""Of a lab whose host is led by hand."""
 HANGS: Final = 5
 """A campaign that the machines' hanging has interrupted so often is given up."""
 
@@ -161,6 +159,15 @@ def _certify(
             help="At the end unbind the driver while its channel is open, which nobody should do.",
         ),
     ] = False,
+    processors: Annotated[
+        int,
+        typer.Option(
+            "--processors",
+            min=1,
+            max=8,
+            help=f"With --profile {LINUX}: of the guest. With 2 channels are moved; slower.",
+        ),
+    ] = 1,
     cache: Cache = None,
     kernel: Kernel = None,
     host: Host = HostKind.QEMU,
@@ -191,15 +198,16 @@ def _certify(
         raise Problem("--provoke is for QEMU as the host: without --host")
     if monitored and (host != HostKind.PROGRAMMABLE or profile == LINUX):
         raise Problem("--monitored is for both ends: with --host programmable alone")
+    if processors > 1 and profile != LINUX:
+        raise Problem(f"--processors is for the guest of --profile {LINUX}")
     with _as_problem():
-        more: dict[str, Any] = {}
-        if profile == LINUX:
-            more = _BY_HAND
+        more = _by_hand(processors) if profile == LINUX else {}
         running = _lab(cache, kernel, host, folder, quiet, **more)
         running.start()
     adapter: LabAdapter | BothAdapter | LinuxAdapter
     if profile == LINUX:
-        adapter, name = LinuxAdapter(running, resets=resets), f"linux:{kernel or ''}"
+        adapter = LinuxAdapter(running, processors=processors, resets=resets)
+        name = name_of(kernel, processors)
     elif host == HostKind.PROGRAMMABLE:
         adapter = BothAdapter(running, monitored=monitored)
         name = f"host:{MONITORED}" if monitored else "host:"
@@ -329,7 +337,7 @@ def _bench(
         path = it.write_account(figures)
     if host == HostKind.PROGRAMMABLE:  # another machine, after the first has ended
         with _as_problem():
-            led = _lab(cache, kernel, host, (out or DEFAULT_OUT) / "by-hand", quiet, **_BY_HAND)
+            led = _lab(cache, kernel, host, (out or DEFAULT_OUT) / "by-hand", quiet, **_by_hand(1))
             with led:
                 figures |= bench_driver(led)
             path = it.write_account(figures)
@@ -371,6 +379,11 @@ def _lab(
         images = (make or build)(cache or default_cache(), kernel, tell=_teller(quiet))
     folder = (out or DEFAULT_OUT) / "lab"
     return Lab(images, folder, host=host, options=options, tell=_teller(quiet))
+
+
+def _by_hand(processors: int) -> dict[str, Any]:
+    """Of a lab whose host is led by hand."""
+    return {"options": options_for(processors), "make": build_for_linux}
 
 
 def _teller(quiet: bool) -> Callable[[str], None]:

@@ -21,7 +21,7 @@ __all__ = ["ControlCourse", "HostChooser"]
 FAULT_RATE: Final = 0.2
 """How often the host does wrong, per step of a walk with faults."""
 
-HANDOVERS: Final = 0.15
+HANDOVERS: Final = 0.03
 """How often a handover to another kernel is made when it comes up: a real one boots for it, for as
 long as a whole walk takes."""
 

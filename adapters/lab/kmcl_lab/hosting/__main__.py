@@ -55,7 +55,7 @@ def main(arguments: list[str]) -> int:
     sys.setswitchinterval(0.0005)  # the processor's thread and ours take turns
     try:
         shown = [_mapped(chosen.kernel), _mapped(chosen.initrd)]
-        program = Program(bytes(shown[0]), bytes(shown[1]))
+        program = Program(shown[0], shown[1])
         sizes = Sizes(chosen.memory << 20, len(shown[0]), len(shown[1]))
         program = program._replace(command=f"{program.command} {sizes.word()}")
         if chosen.by_hand:

@@ -94,9 +94,8 @@ class HostCommands:
 
     def resources(self) -> dict[str, int]:
         """What the host holds, without the guest's memory; ``settled``: its trace is full."""
-        machine = self._hosting.machine
-        guest = range(machine.base, machine.base + len(machine.memory))
-        return held(guest) | {"settled": int(self._host.trace.is_full)}
+        seen = self._hosting.machine.seen_by_guest()
+        return held(*seen) | {"settled": int(self._host.trace.is_full)}
 
     # Channels
 

@@ -15,26 +15,26 @@ __all__ = ["held", "own_kib"]
 _MAPPING: Final = re.compile(r"([0-9a-f]+)-([0-9a-f]+) ")
 
 
-def own_kib(smaps: Iterable[str], guest: range) -> int:
-    """KiB in memory by the lines of ``/proc/PID/smaps``, without what lies in the guest's memory:
+def own_kib(smaps: Iterable[str], *guests: range) -> int:
+    """KiB in memory by the lines of ``/proc/PID/smaps``, without what lies where the guest sees it:
     that fills as its kernel touches it, and is no growth of ours."""
     kib, ours = 0, True
     for line in smaps:
         if match := _MAPPING.match(line):
             start, end = (int(part, 16) for part in match.groups())
-            ours = not (guest.start <= start and end <= guest.stop)
+            ours = not any(g.start <= start and end <= g.stop for g in guests)
         elif ours and line.startswith("Rss:"):
             kib += int(line.split()[1])
     return kib
 
 
-def held(guest: range) -> dict[str, int]:
-    """What this process holds now; ``guest``: the addresses of its guest's memory. Garbage is
+def held(*guests: range) -> dict[str, int]:
+    """What this process holds now; ``guests``: the addresses of what its guest sees. Garbage is
     collected first: among so many objects as a full trace has, an interpreter lets that of a
     hundred sessions lie."""
     gc.collect()
     return {
-        "kib": own_kib(Path("/proc/self/smaps").read_text().splitlines(), guest),
+        "kib": own_kib(Path("/proc/self/smaps").read_text().splitlines(), *guests),
         "descriptors": len(os.listdir("/proc/self/fd")),
         "threads": threading.active_count(),
     }

@@ -40,7 +40,7 @@ _CODE, _DATA = 0x10, 0x18
 class Start(NamedTuple):
     """Where everything goes (address and bytes), and the first instruction."""
 
-    pieces: list[tuple[int, bytes]]
+    pieces: list[tuple[int, bytes | memoryview]]
     entry: int
 
 
@@ -91,17 +91,19 @@ def zero_page(initrd: tuple[int, int], memory: int) -> bytearray:
     return page
 
 
-def layout(kernel: bytes, initrd: bytes, command: str, memory: int) -> Start:
+def layout(kernel: bytes | mmap, initrd: bytes | mmap, command: str, memory: int) -> Start:
     """Of a kernel (plain ELF or bzImage), its first file system and its command line, in
-    ``memory`` bytes. Raises LabProblem for what cannot be booted."""
+    ``memory`` bytes. The files are not copied. Raises LabProblem for what cannot be booted."""
     header = b""
-    if kernel.startswith(_ELF):
+    view = memoryview(kernel)
+    pieces: list[tuple[int, bytes | memoryview]]
+    if kernel[: len(_ELF)] == _ELF:
         found, entry = loads(kernel)
-        pieces = [(load.address, kernel[load.offset : load.offset + load.length]) for load in found]
+        pieces = [(load.address, view[load.offset : load.offset + load.length]) for load in found]
     elif kernel[0x202:0x206] == b"HdrS":
         setup = ((kernel[_HEADER] or 4) + 1) * 512
         header = kernel[_HEADER : 0x202 + kernel[0x201]]
-        pieces, entry = [(_HIGH, kernel[setup:])], _HIGH + 0x200
+        pieces, entry = [(_HIGH, view[setup:])], _HIGH + 0x200
     else:
         raise LabProblem("the kernel is neither an ELF file nor a bzImage: build the images anew")
     initrd_at = (memory - len(initrd)) & ~0xFFFFF
@@ -113,8 +115,9 @@ def layout(kernel: bytes, initrd: bytes, command: str, memory: int) -> Start:
     for place, byte in enumerate(header, start=_HEADER):
         if not page[place]:
             page[place] = byte
-    pieces += [(ZERO_PAGE, bytes(page)), (COMMAND_LINE, line), (initrd_at, initrd)]
-    return Start(pieces + _processor_tables(), entry)
+    pieces += [(ZERO_PAGE, bytes(page)), (COMMAND_LINE, line)]
+    pieces += [(initrd_at, memoryview(initrd)), *_processor_tables()]
+    return Start(pieces, entry)
 
 
 def _processor_tables() -> list[tuple[int, bytes]]:

@@ -40,17 +40,23 @@ _MSR_BLOCK: Final = 1000
 _SYNIC_MSRS: Final = (0x40000082, 0x40000083, *range(0x40000090, 0x400000A0))
 _PAGE: Final = 4096
 _LOG_DIRTY_PAGES: Final = 1
+_MANUAL_DIRTY_LOG: Final = 168
 _READ_ONLY: Final = 2
 _CRASH_MSRS: Final = range(0x40000100, 0x40000106)
+_ORDINARY: Final = "console=ttyS0 quiet panic=0 oops=panic reboot=t no_timer_check nokaslr"
+_FAST: Final = "cryptomgr.notests initcall_blacklist=jent_mod_init"
+"""Without the kernel's tests of its ciphers and of its jitter, of which nothing here makes use:
+emulated they take a tenth of the boot, or more."""
 _BCD: Final = {0: "%S", 2: "%M", 4: "%H", 7: "%d", 8: "%m", 9: "%y"}
 
 
 class Program(NamedTuple):
-    """What the machine boots: kernel and file system as bytes, the command line."""
+    """What the machine boots: kernel and file system, as bytes or as files that are mapped, and the
+    command line."""
 
-    kernel: bytes
-    initrd: bytes
-    command: str = "console=ttyS0 quiet panic=0 oops=panic reboot=t no_timer_check nokaslr"
+    kernel: bytes | mmap.mmap
+    initrd: bytes | mmap.mmap
+    command: str = f"{_ORDINARY} {_FAST}"
 
 
 class Streams(NamedTuple):
@@ -100,14 +106,16 @@ class Machine:
         self._descriptor = kvm.call(self._system, kvm.CREATE_VM)
         kvm.call(self._descriptor, kvm.SET_TSS, _BEHIND_MEMORY)
         kvm.call(self._descriptor, kvm.CREATE_IRQCHIP)
+        self._keep_dirty_log()
         self._map = mmap.mmap(-1, memory * _MIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         self._map.madvise(mmap.MADV_HUGEPAGE)  # far fewer nested page faults
-        self.base = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
+        self.base = _address(self._map)
         self.memory = memoryview(self._map)
         self.words = self.memory.cast("I")  # an element is one aligned access
         self._watched = False
         self._loaded = False
         self._set_memory(0)
+        self._shown = shown
         self._show(shown)
         self._atomics = Atomics()
         both = (self._system, self._descriptor)
@@ -121,6 +129,15 @@ class Machine:
         self.vcpus[0].start_at(self.load())
         threading.Thread(target=self._acknowledgements, name="messages taken", daemon=True).start()
 
+    def _keep_dirty_log(self) -> None:
+        """A page that was written once counts as written from then on. Else each look at the log
+        would protect every page anew, and most of them are written in every session: leaving the
+        guest for that costs far more than copying the page back for nothing. An older KVM cannot
+        do it, and is slower."""
+        with contextlib.suppress(OSError):
+            wanted = struct.pack("<II4Q64x", _MANUAL_DIRTY_LOG, 0, 1, 0, 0, 0)
+            kvm.call(self._descriptor, kvm.ENABLE_CAP, wanted)
+
     def _set_memory(self, flags: int) -> None:
         region = struct.pack("<IIQQQ", 0, flags, 0, len(self._map), self.base)
         kvm.call(self._descriptor, kvm.SET_MEMORY, region)
@@ -128,9 +145,8 @@ class Machine:
     def _show(self, files: Sequence[mmap.mmap]) -> None:
         for slot, place in enumerate(places([*map(len, files)]), start=1):
             file = files[slot - 1]
-            ours = ctypes.addressof(ctypes.c_char.from_buffer(file))
-            size = -(-len(file) // _PAGE) * _PAGE  # a mapping has whole pages
-            region = struct.pack("<IIQQQ", slot, _READ_ONLY, place, size, ours)
+            size = _whole(len(file))  # a mapping has whole pages
+            region = struct.pack("<IIQQQ", slot, _READ_ONLY, place, size, _address(file))
             kvm.call(self._descriptor, kvm.SET_MEMORY, region)
 
     def _route(self) -> None:
@@ -157,6 +173,8 @@ class Machine:
         assert acpi[-1][0] + len(acpi[-1][1]) <= ACPI_BASE + ACPI_BYTES
         for address, data in (*start.pieces, *acpi):
             self.memory[address : address + len(data)] = data
+        for file in self._shown:
+            file.madvise(mmap.MADV_DONTNEED)  # nothing was written: it comes back when it is read
         return start.entry
 
     # Running
@@ -291,12 +309,18 @@ class Machine:
                     if self.owner is not None:
                         self.owner.message_taken(processor[descriptor])
 
+    def seen_by_guest(self) -> list[range]:
+        """Where in this process its memory lies, and the files that it can read behind it."""
+        places = [(self.base, len(self._map))]
+        places += [(_address(file), _whole(len(file))) for file in self._shown]
+        return [range(place, place + size) for place, size in places]
+
     # State, for ``state``
 
     def changed_pages(self) -> int | None:
-        """One bit for each page that the guest or our devices may have written since the last call;
-        None: any, at the first call and when it was loaded. Writing a page costs the guest more
-        from the first call on, so nobody asks who saves nothing."""
+        """One bit for each page that the guest or our devices may have written since the last call,
+        or before it; None: any, at the first call and when it was loaded. From the first call on it
+        costs the guest more to write a page, so nobody asks who saves nothing."""
         known = self._watched and not self._loaded
         if not self._watched:
             self._set_memory(_LOG_DIRTY_PAGES)
@@ -340,3 +364,12 @@ class Machine:
     def set_clock(self, clock: bytes) -> None:
         """The opposite."""
         kvm.call(self._descriptor, kvm.SET_CLOCK, clock)
+
+
+def _address(area: mmap.mmap) -> int:
+    return ctypes.addressof(ctypes.c_char.from_buffer(area))
+
+
+def _whole(length: int) -> int:
+    """In whole pages."""
+    return -(-length // _PAGE) * _PAGE

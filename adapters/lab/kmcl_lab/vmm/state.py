@@ -16,10 +16,10 @@ from .serial import SerialState
 from .vcpu import VcpuState
 from .virtio import ConsoleState
 
-__all__ = ["MachineState", "copy_pages", "go_back", "power_on_state", "save"]
+__all__ = ["MachineState", "copy_differences", "copy_pages", "go_back", "power_on_state", "save"]
 
-_BLOCK: Final = 1 << 16
 _PAGE: Final = 1 << 12
+_BLOCKS: Final = (1 << 21, 1 << 16, _PAGE)
 
 
 class MachineState(NamedTuple):
@@ -41,7 +41,7 @@ def power_on_state(machine: Machine) -> MachineState:
 def save(machine: Machine) -> MachineState:
     """Of a machine that is paused."""
     memory = mmap.mmap(-1, len(machine.memory), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    _copy_differences(_address(memory), machine.base, len(memory))
+    copy_differences(_address(memory), machine.base, len(memory))
     return _state(machine, memory)
 
 
@@ -69,7 +69,7 @@ def go_back(machine: Machine, state: MachineState, pages: int | None = None) -> 
         machine.load()
     else:
         if pages is None:
-            _copy_differences(machine.base, _address(state.memory), len(state.memory))
+            copy_differences(machine.base, _address(state.memory), len(state.memory))
         else:
             copy_pages(machine.base, _address(state.memory), pages)
         machine.set_clock(state.clock)  # memory takes seconds of the guest's time, which runs
@@ -90,12 +90,21 @@ def copy_pages(target: int, source: int, pages: int) -> None:
         ctypes.memmove(target + place, source + place, length)
 
 
-def _copy_differences(target: int, source: int, length: int) -> None:
-    """An untouched page of a fresh mapping stays untouched."""
+def copy_differences(target: int, source: int, length: int) -> None:
+    """Copy the pages that differ. They are looked for in ever smaller blocks: most of a memory is
+    the same, and each look costs. An untouched page of a fresh mapping stays untouched."""
     compare = ctypes.CDLL(None).memcmp
     compare.argtypes = ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t
-    for block in range(0, length, _BLOCK):
-        if compare(target + block, source + block, _BLOCK):
-            for page in range(block, block + _BLOCK, _PAGE):
-                if compare(target + page, source + page, _PAGE):
-                    ctypes.memmove(target + page, source + page, _PAGE)
+
+    def copy(start: int, end: int, sizes: tuple[int, ...]) -> None:
+        size, *smaller = sizes
+        for place in range(start, end, size):
+            part = min(size, end - place)
+            if not compare(target + place, source + place, part):
+                continue
+            if smaller:
+                copy(place, place + part, tuple(smaller))
+            else:
+                ctypes.memmove(target + place, source + place, part)
+
+    copy(0, length, _BLOCKS)

@@ -8,7 +8,6 @@ import os
 import signal
 import struct
 import threading
-from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
 from kmcl_lab.problem import OURS
@@ -28,8 +27,10 @@ _TIME_STAMP: Final = 0x10
 _PAUSE_SECONDS: Final = 0.01
 _KICK: Final = signal.SIGUSR1
 _TSC_GROUP, _TSC_OFFSET = 0, 0
-_IOCTL: Final = "16"
+_IOCTL: Final = b"16"
 """Its number as a system call of x86-64."""
+_LONGEST_CALL: Final = 256
+"""Bytes: its number, six arguments, two registers."""
 
 
 class Owner(Protocol):
@@ -83,6 +84,8 @@ class Vcpu:
         self._descriptor = kvm.call(machine, kvm.CREATE_VCPU, number)
         self._page = mmap.mmap(self._descriptor, kvm.call(system, kvm.VCPU_MAP_SIZE))
         self._thread: threading.Thread | None = None
+        self._looked_at: threading.Thread | None = None
+        self._call = -1
         self._pausing = False
         self._paused, self._going = threading.Event(), threading.Event()
         self.interrupt_event, self.acknowledged_event = os.eventfd(0), os.eventfd(0)
@@ -143,11 +146,25 @@ class Vcpu:
         if thread is None or thread.native_id is None:
             return False
         try:
-            text = Path(f"/proc/self/task/{thread.native_id}/syscall").read_text(encoding="ascii")
+            text = self._call_of(thread)
         except OSError:  # it has ended
             return False
         number, *arguments = text.split()
         return number == _IOCTL and int(arguments[1], 16) == kvm.RUN
+
+    def _call_of(self, thread: threading.Thread) -> bytes:
+        """What the kernel tells of the call that the thread sleeps in. Its file stays open: whoever
+        waits for a rest looks a hundred times a second. Raises OSError."""
+        if self._looked_at is not thread:
+            self._forget_thread()
+            self._call = os.open(f"/proc/self/task/{thread.native_id}/syscall", os.O_RDONLY)
+            self._looked_at = thread
+        return os.pread(self._call, _LONGEST_CALL, 0)
+
+    def _forget_thread(self) -> None:
+        if self._looked_at is not None:
+            os.close(self._call)
+        self._looked_at = None
 
     def _main(self) -> None:
         why = f"{OURS}: its processor's thread has failed"
@@ -247,6 +264,7 @@ class Vcpu:
 
     def close(self) -> None:
         """Paused or ended by now."""
+        self._forget_thread()
         for descriptor in (self.interrupt_event, self.acknowledged_event):
             os.close(descriptor)
         os.close(self._descriptor)
