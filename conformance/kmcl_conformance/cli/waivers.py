@@ -66,6 +66,6 @@ def waive(certificate: Certificate, reasons: Mapping[str, str]) -> Certificate:
     changed = {
         "requirements": requirements,
         "failures": failures,
-        "verdict": overall_verdict(requirements, len(failures)),
+        "verdict": overall_verdict(requirements, len(failures), len(certificate.unconfirmed)),
     }
     return Certificate.model_validate({**dict(certificate), **changed})
