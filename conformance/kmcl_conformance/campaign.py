@@ -24,7 +24,7 @@ from kmcl_model.trace import TraceError
 from kmcl_reports.results import Certificate
 
 from .coverage import Hits, Seen, Witnesses, chart_coverage, reaction_of, seen
-from .examining import CONFIRMATIONS, Again, Examined, examine
+from .examining import CONFIRMATIONS, Again, Examined, examine, is_steady
 from .generate.expected import culprits
 from .guilt import guilt
 from .keeping import CampaignError, dump, read_state, restore, write_state
@@ -346,9 +346,7 @@ class Campaign:
 
     @property
     def _is_steady(self) -> bool:
-        """Whether it always does the same, and tells when it is at rest."""
-        told = self.description
-        return "schedulable" in told.capabilities and told.exact_quiescence
+        return is_steady(self.description)
 
     def _save(self, found: Found) -> None:
         o = self.options

@@ -13,12 +13,23 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
+from kmcl_adapters import Description
 from kmcl_model.stimuli import Stimulus
 
 from .sequence import Outcome, TimeIsUp, signature
 from .shrink import minimise
 
-__all__ = ["CONFIRMATIONS", "CUTTING", "NEEDED", "Again", "Examined", "came_back", "examine"]
+__all__ = [
+    "CONFIRMATIONS",
+    "CUTTING",
+    "NEEDED",
+    "Again",
+    "Examined",
+    "came_back",
+    "examine",
+    "is_same_as",
+    "is_steady",
+]
 
 CONFIRMATIONS: Final = 3
 """So often a failure is repeated."""
@@ -45,6 +56,17 @@ class Examined(NamedTuple):
         return self.confirmed >= NEEDED
 
 
+def is_steady(told: Description) -> bool:
+    """Whether an implementation always does the same, and can tell when it is at rest."""
+    return "schedulable" in told.capabilities and told.exact_quiescence
+
+
+def is_same_as(outcome: Outcome) -> Callable[[Outcome], bool]:
+    """Whether another run fails the same way."""
+    key = signature(outcome)
+    return lambda other: signature(other) == key
+
+
 def examine(
     outcome: Outcome,
     again: Again,
@@ -54,10 +76,10 @@ def examine(
 ) -> Examined:
     """Repeat a failure and, where it counts, cut it down. ``steady``: an implementation that always
     does the same. ``is_more``: what else makes a run fail the same way."""
-    key = signature(outcome)
+    is_like = is_same_as(outcome)
 
     def is_same(other: Outcome) -> bool:
-        return signature(other) == key and is_more(other)
+        return is_like(other) and is_more(other)
 
     is_hang = _is_hang(outcome)  # every repetition costs the watchdog's whole time limit
     confirmed, attempts = came_back(outcome, again, is_same, steady=steady, briefly=is_hang)
