@@ -1,6 +1,6 @@
 """Configuration: every setting, asked for in its place and out of it, and channels that lack one.
 
-They come first: nothing but the setting is needed to judge it, so that a short campaign has it, too.
+They come first: a setting is judged by its answer, so that a short campaign has them all.
 """
 
 from __future__ import annotations
