@@ -1,6 +1,16 @@
 """The adapter interface and the implementations that the suite can reach."""
 
-from .interface import Adapter, AdapterError, Create, Description, Doubted, Schedulable, Session
+from .interface import (
+    Adapter,
+    AdapterError,
+    Create,
+    Description,
+    Doubted,
+    Housed,
+    Machines,
+    Schedulable,
+    Session,
+)
 
 __all__ = [
     "Adapter",
@@ -8,6 +18,8 @@ __all__ = [
     "Create",
     "Description",
     "Doubted",
+    "Housed",
+    "Machines",
     "Schedulable",
     "Session",
 ]

@@ -19,6 +19,8 @@ __all__ = [
     "Create",
     "Description",
     "Doubted",
+    "Housed",
+    "Machines",
     "Schedulable",
     "Session",
 ]
@@ -98,6 +100,23 @@ class Adapter(Protocol):
 
     def close(self) -> None:
         """Give back what sessions share (a child process, a library)."""
+
+
+class Machines(Protocol):
+    """What was set up for an implementation to run in."""
+
+    def last_words(self) -> bytes:
+        """The log of the system it runs in, since the present or the last session began; never
+        raises."""
+
+
+@runtime_checkable
+class Housed(Protocol):
+    """An adapter whose implementation runs in machines that were set up for it."""
+
+    @property
+    def lab(self) -> Machines:
+        """They."""
 
 
 Create: TypeAlias = Callable[[str], Adapter]

@@ -1,8 +1,8 @@
 """A certification campaign: sequences until the budget is used up, then verdicts.
 
-The directed sequences come first, then seeded walks. A failing sequence is confirmed where the
-implementation may behave differently from run to run, cut down, and saved at once as a case and
-a trace. The same seed, version and options give the same sequences and verdicts.
+The directed sequences come first, then seeded walks. A failing sequence is repeated, cut down where
+it comes back, and saved at once as a case and a trace. What does not come back is kept as well, and
+is no verdict. The same seed, version and options give the same sequences and verdicts.
 """
 
 from __future__ import annotations
@@ -16,22 +16,21 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from kmcl_adapters import Adapter, Description
-from kmcl_model.api import CALLBACKS
-from kmcl_model.case import Case, CaseError, Expectation
+from kmcl_adapters import Adapter, Description, Housed
+from kmcl_model.case import CaseError
 from kmcl_model.events import Call
 from kmcl_model.stimuli import Invoke, Stimulus
-from kmcl_model.trace import TraceError, dump_trace
+from kmcl_model.trace import TraceError
 from kmcl_reports.results import Certificate
 
-from .adapters import origin_of
-from .coverage import Hits, Seen, Witnesses, chart_coverage, seen
-from .examining import CONFIRMATIONS, Again, examine, rests_on_silence
+from .coverage import Hits, Seen, Witnesses, chart_coverage, reaction_of, seen
+from .examining import CONFIRMATIONS, Again, Examined, examine, is_steady
 from .generate.expected import culprits
 from .guilt import guilt
 from .keeping import CampaignError, dump, read_state, restore, write_state
 from .plan import LENGTH, Plan
 from .profiles import FULL, PROFILES
+from .saving import case_of, file_name, remove, save
 from .sequence import Outcome, TimeIsUp, replay, signature
 from .stopping import stopping
 from .track import Pair
@@ -57,11 +56,9 @@ ELSEWHERE: Final = 10
 KEPT_EVERY: Final = 5.0
 """Seconds after which a campaign writes down where it stands."""
 MOST_FAILURES: Final = 12
-
-_CALLBACK_OF: Final = {
-    name.removeprefix("EvtVmbChannel").removeprefix("EvtVmbPacket").removeprefix("EvtChannel"): name
-    for name in CALLBACKS
-}
+"""So many different ones are examined and kept, and so many that did not come back."""
+MOST_EXAMINED: Final = 3
+"""A failure that does not come back is examined again when another sequence shows it, so often."""
 
 
 class Options(NamedTuple):
@@ -124,6 +121,10 @@ class Campaign:
         self.found: dict[str, Found] = {}
         self.broken: dict[str, str] = {}
         """What any sequence broke, by id, with the file of the failure that stands for it."""
+        self.unconfirmed: dict[str, Found] = {}
+        """Failures that did not come back often enough, by what makes them the same."""
+        self.forgotten = 0
+        """So many of them came back later, with another sequence."""
         self.unsure: set[str] = set()
         """What a sequence broke that was not confirmed or not examined any more."""
         self.warnings: dict[str, str] = {}
@@ -184,19 +185,13 @@ class Campaign:
                 found = self._examine(key, name, outcome)
             except KeyboardInterrupt:  # it was seen all the same
                 self.inconclusive += 1
+                self._set_aside(key, name, Examined(outcome, 0, 0), b"")
                 self._blame(outcome, None)
                 raise
-            if found is None:
-                self.inconclusive += 1
-            else:
-                self._keep(key, found)
+            self.inconclusive += found is None
         self._blame(outcome, found)
         if found is not None:
             self._blame_fault(name, outcome)
-
-    def _keep(self, key: str, found: Found) -> None:
-        self.found[key] = found
-        self._save(found)
 
     def _warn(self, outcome: Outcome) -> bool:
         """Whether it fails only with calls that are no more than expected to work (A147)."""
@@ -223,11 +218,10 @@ class Campaign:
         if found is not None and found.outcome.failure is not None:
             shown.update(found.outcome.failure.requirements)
             self.broken.update((id, found.file) for id in shown if id not in self.broken)
-        certain = self._is_steady or not self._guesses(outcome)
         for id in outcome.failure.requirements:
             if found is not None and id in outcome.failure.doubtful and id not in shown:
                 continue  # the same may come without the fault
-            if found is not None and (certain or id in shown):
+            if found is not None and (self._is_steady or id in shown):
                 self.broken.setdefault(id, found.file)
             else:
                 self.unsure.add(id)
@@ -252,7 +246,6 @@ class Campaign:
             self.inconclusive += 1
         else:
             self.unsure = before
-            self._keep(key, found)
             self.broken.update(dict.fromkeys(left, found.file))
 
     def _note_calls(self, outcome: Outcome) -> None:
@@ -261,10 +254,8 @@ class Campaign:
             if not isinstance(event, Call):
                 continue
             self.answered.add(event.function)
-            if event.by[0] != "t":
-                callback = _CALLBACK_OF.get(event.by.split(".")[0])
-                if callback is not None:
-                    self.reactions.add(f"{event.endpoint}: {event.function} in {callback}")
+            if reaction := reaction_of(event):
+                self.reactions.add(reaction)
 
     def not_offered(self) -> frozenset[str]:
         """Functions that were asked for and never called: the implementation has none such."""
@@ -300,10 +291,50 @@ class Campaign:
         outcome: Outcome,
         is_more: Callable[[Outcome], bool] = lambda _: True,
     ) -> Found | None:
-        """Confirm and cut down; None where the failure did not come back."""
-        again, steady, guesses = self._again(), self._is_steady, self._guesses
-        examined = examine(outcome, again, steady=steady, guesses=guesses, is_more=is_more)
-        return None if examined is None else Found(self._file(key), name, *examined)
+        """Repeat it and keep it: as a failure, or, where it did not come back often enough, among
+        those that are none. Then it gives None."""
+        aside = self.unconfirmed.get(key)
+        if aside is not None and aside.times >= MOST_EXAMINED:
+            self._set_aside(key, name, Examined(outcome, 0, 0), b"")
+            return None
+        words, again = self._last_words(), self._again()
+        examined = examine(outcome, again, steady=self._is_steady, is_more=is_more)
+        if not examined.counts:
+            self._set_aside(key, name, examined, words)
+            return None
+        if examined.outcome is not outcome:
+            words = self._last_words()  # of the run that was just played
+        if aside is not None:  # this stands for it now
+            self._forget(key)
+        found = Found(file_name(len(self.found) + 1, key), name, *examined, words)
+        self.found[key] = found
+        self._save(found)
+        return found
+
+    def _set_aside(self, key: str, name: str, examined: Examined, words: bytes) -> None:
+        """It is no failure: what is known of it is kept, and no verdict."""
+        aside = self.unconfirmed.get(key)
+        if aside is not None:
+            self.unconfirmed[key] = aside._replace(
+                confirmed=aside.confirmed + examined.confirmed,
+                attempts=aside.attempts + examined.attempts,
+                times=aside.times + 1,
+            )
+        elif len(self.unconfirmed) < MOST_FAILURES:
+            number = 1 + len(self.unconfirmed) + self.forgotten
+            found = Found(file_name(number, key, counts=False), name, *examined, words)
+            self.unconfirmed[key] = found
+            self._save(found)
+
+    def _forget(self, key: str) -> None:
+        self.forgotten += 1
+        aside = self.unconfirmed.pop(key)
+        if self.options.out is not None:
+            remove(self.options.out, aside.file)
+
+    def _last_words(self) -> bytes:
+        """What was said last where the implementation runs, if anybody keeps that."""
+        return self.adapter.lab.last_words() if isinstance(self.adapter, Housed) else b""
 
     def _again(self) -> Again:
         fresh = self.profile.specification()
@@ -315,56 +346,18 @@ class Campaign:
 
     @property
     def _is_steady(self) -> bool:
-        return "schedulable" in self.description.capabilities
-
-    def _guesses(self, outcome: Outcome) -> bool:
-        """See ``examining.rests_on_silence``."""
-        return rests_on_silence(outcome, self.profile.specification)
-
-    def _file(self, key: str) -> str:
-        return f"{len(self.found) + 1:02d}-{_file_name(key)}"
+        return is_steady(self.description)
 
     def _save(self, found: Found) -> None:
-        out = self.options.out
-        if out is None or found.outcome.failure is None:
-            return
-        try:
-            (out / "cases").mkdir(parents=True, exist_ok=True)
-            (out / "traces").mkdir(exist_ok=True)
-            self.case(found).save(out / "cases" / f"{found.file}.json")
-            trace = out / "traces" / f"{found.file}.jsonl"
-            trace.write_text(dump_trace(found.outcome.events, origin_of(self.description)), "utf-8")
-        except OSError as error:
-            raise CampaignError(f"{out}: {error.strerror}; choose a folder you can write") from None
-
-    def case(self, found: Found) -> Case:
-        """The failure as a case that ``kmcl replay`` runs again."""
-        failure = found.outcome.failure
-        assert failure is not None
-        lost = failure.observer == "implementation"
-        return Case(
-            name=found.file,
-            adapter=self.options.adapter,
-            profile=self.options.profile,
-            seed=self.options.seed,
-            tool=self.version,
-            note="; ".join(failure.words),
-            expect=Expectation(
-                verdict="lost" if lost else "violation",
-                requirements=failure.requirements,
-                event=str(failure.number),
-            ),
-            stimuli=found.outcome.stimuli,
-        )
+        o = self.options
+        if o.out is not None:
+            case = case_of(found, o.adapter, o.profile, o.seed, self.version)
+            save(o.out, found, case, self.description)
 
     def keep(self) -> None:
         """Write down where the campaign stands, so that ``--resume`` can go on from there."""
         if self.options.out is not None:
             write_state(self.options.out, dump(self))
-
-
-def _file_name(key: str) -> str:
-    return "".join(c if c.isalnum() or c == "-" else "-" for c in key.lower()).strip("-")[:60]
 
 
 def begin(adapter: Adapter, options: Options) -> Campaign:

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from kmcl_model.api import CALLBACKS
+from kmcl_model.events import Call
 from kmcl_model.spec import Automata, Move
 from kmcl_model.spec.charts import CHARTS, Chart, Transition, chart_moves, pairs_of
 from kmcl_model.spec.specification import ENDPOINTS
 
 from .track import Pair
 
-__all__ = ["Hits", "Seen", "Witnesses", "chart_coverage", "seen"]
+__all__ = ["Hits", "Seen", "Witnesses", "chart_coverage", "reaction_of", "seen"]
+
+_CALLBACK_OF: Final = {
+    name.removeprefix("EvtVmbChannel").removeprefix("EvtVmbPacket").removeprefix("EvtChannel"): name
+    for name in CALLBACKS
+}
+
+
+def reaction_of(call: Call) -> str:
+    """The name of a call that a callback has made; empty for any other."""
+    callback = None if call.by[0] == "t" else _CALLBACK_OF.get(call.by.split(".")[0])
+    return f"{call.endpoint}: {call.function} in {callback}" if callback else ""
 
 
 class Seen(NamedTuple):

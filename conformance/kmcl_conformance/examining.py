@@ -1,8 +1,9 @@
 """What is done about a failure: it is seen again, and cut down, as long as there is time.
 
-Where every run may come out differently, one failure is repeated before it counts. Each repetition
-waits for every rest as long as for one that something is missing at, so it takes longer than the
-sequence did: time can be up in the midst of one, which then says nothing.
+A failure counts when it comes back in ``NEEDED`` of ``CONFIRMATIONS`` repetitions, whatever it
+rests on. An implementation that always does the same is repeated once. Each repetition waits for
+every rest as long as for one that something is missing at, so it takes longer than the sequence
+did: time can be up in the midst of one, which then says nothing.
 """
 
 from __future__ import annotations
@@ -12,18 +13,28 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final, NamedTuple
 
-from kmcl_model.events import Event
-from kmcl_model.spec import Automata
+from kmcl_adapters import Description
 from kmcl_model.stimuli import Stimulus
 
 from .sequence import Outcome, TimeIsUp, signature
 from .shrink import minimise
-from .subjects import judge_trace
 
-__all__ = ["CONFIRMATIONS", "CUTTING", "Again", "Examined", "examine", "rests_on_silence"]
+__all__ = [
+    "CONFIRMATIONS",
+    "CUTTING",
+    "NEEDED",
+    "Again",
+    "Examined",
+    "came_back",
+    "examine",
+    "is_same_as",
+    "is_steady",
+]
 
 CONFIRMATIONS: Final = 3
 """So often a failure is repeated."""
+NEEDED: Final = 1
+"""So often it must come back to count: with the first run it has been seen twice."""
 CUTTING: Final = 30.0
 """Seconds at most in which a failure is cut down, where every attempt may come out differently."""
 
@@ -32,12 +43,28 @@ Again = Callable[[Sequence[Stimulus]], Outcome]
 
 
 class Examined(NamedTuple):
-    """The shortest run that fails the same way, and how many of so many runs did, the first one
-    included."""
+    """The shortest run that fails the same way, and how many of so many repetitions of the first
+    one did."""
 
     outcome: Outcome
     confirmed: int
     attempts: int
+
+    @property
+    def counts(self) -> bool:
+        """Whether it is a failure; else nothing is known."""
+        return self.confirmed >= NEEDED
+
+
+def is_steady(told: Description) -> bool:
+    """Whether an implementation always does the same, and can tell when it is at rest."""
+    return "schedulable" in told.capabilities and told.exact_quiescence
+
+
+def is_same_as(outcome: Outcome) -> Callable[[Outcome], bool]:
+    """Whether another run fails the same way."""
+    key = signature(outcome)
+    return lambda other: signature(other) == key
 
 
 def examine(
@@ -45,27 +72,19 @@ def examine(
     again: Again,
     *,
     steady: bool,
-    guesses: Callable[[Outcome], bool],
     is_more: Callable[[Outcome], bool] = lambda _: True,
-) -> Examined | None:
-    """Repeat a failure and cut it down; None where it rests on a guess and did not come back, or
-    could not in time. ``steady``: an implementation that always does the same. ``is_more``: what
-    else makes a run fail the same way."""
-    key = signature(outcome)
+) -> Examined:
+    """Repeat a failure and, where it counts, cut it down. ``steady``: an implementation that always
+    does the same. ``is_more``: what else makes a run fail the same way."""
+    is_like = is_same_as(outcome)
 
     def is_same(other: Outcome) -> bool:
-        return signature(other) == key and is_more(other)
+        return is_like(other) and is_more(other)
 
-    if _is_hang(outcome):  # every repetition costs the watchdog's whole time limit
-        return Examined(outcome, 1, 1)
-    confirmed = attempts = 1
-    if not steady:
-        with suppress(TimeIsUp):
-            for _ in range(CONFIRMATIONS):
-                came_back = is_same(again(outcome.stimuli))
-                attempts, confirmed = attempts + 1, confirmed + came_back
-        if confirmed < 2 and guesses(outcome):
-            return None
+    is_hang = _is_hang(outcome)  # every repetition costs the watchdog's whole time limit
+    confirmed, attempts = came_back(outcome, again, is_same, steady=steady, briefly=is_hang)
+    if confirmed < NEEDED or is_hang:
+        return Examined(outcome, confirmed, attempts)
     shortest = outcome
     with suppress(TimeIsUp):
         stimuli = outcome.stimuli
@@ -74,6 +93,26 @@ def examine(
         last = again(stimuli)
         shortest = last if is_same(last) else outcome
     return Examined(shortest, confirmed, attempts)
+
+
+def came_back(
+    outcome: Outcome,
+    again: Again,
+    is_same: Callable[[Outcome], bool],
+    *,
+    steady: bool,
+    briefly: bool = False,
+) -> tuple[int, int]:
+    """In how many of so many repetitions a failure came back, while there was time. ``briefly``: no
+    more of them than it takes to count."""
+    confirmed = attempts = 0
+    with suppress(TimeIsUp):
+        while attempts < (1 if steady else CONFIRMATIONS):
+            confirmed += is_same(again(outcome.stimuli))
+            attempts += 1
+            if briefly and confirmed >= NEEDED:
+                break
+    return confirmed, attempts
 
 
 def _cut(
@@ -95,21 +134,6 @@ def _cut(
 
     shorter, _ = minimise(stimuli, fails, attempts=1500 if steady else 60)
     return shorter
-
-
-def rests_on_silence(outcome: Outcome, specification: Callable[[], Automata]) -> bool:
-    """Whether the failure rests on silence, its own or an earlier one that was only waited for
-    and without which the model has an explanation. Perhaps there was more to come."""
-    if outcome.events and outcome.events[-1][0] == "quiescence":
-        return True
-    heard = [event for event in outcome.events if not _is_guess(event)]
-    if len(heard) == len(outcome.events):
-        return False
-    return judge_trace(heard, specification()).failure is None
-
-
-def _is_guess(event: Event) -> bool:
-    return event[0] == "quiescence" and not event[1]
 
 
 def _is_hang(outcome: Outcome) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,10 +50,15 @@ def dump(campaign: Campaign) -> dict[str, Any]:
         "broken": campaign.broken,
         "warnings": campaign.warnings,
         "unsure": sorted(campaign.unsure),
-        "found": {
-            key: [f.file, f.sequence, f.confirmed, f.attempts] for key, f in campaign.found.items()
-        },
+        "found": _kept(campaign.found),
+        "unconfirmed": _kept(campaign.unconfirmed),
+        "forgotten": campaign.forgotten,
     }
+
+
+def _kept(found: Mapping[str, Found]) -> dict[str, Any]:
+    """What is not in the files of a failure."""
+    return {key: [f.file, f.sequence, f.confirmed, f.attempts, f.times] for key, f in found.items()}
 
 
 def _identity(campaign: Campaign) -> dict[str, Any]:
@@ -97,22 +103,22 @@ def restore(campaign: Campaign, kept: dict[str, Any]) -> None:
     campaign.broken.update(kept["broken"])
     campaign.warnings.update(kept["warnings"])
     campaign.unsure.update(kept["unsure"])
-    for key, (file, sequence, confirmed, attempts) in kept["found"].items():
-        outcome = _reload(campaign, file)
-        campaign.found[key] = Found(file, sequence, outcome, confirmed, attempts)
+    campaign.forgotten = int(kept["forgotten"])
+    for name, found in (("found", campaign.found), ("unconfirmed", campaign.unconfirmed)):
+        for key, (file, sequence, confirmed, attempts, times) in kept[name].items():
+            outcome, log = _reload(campaign, file)
+            found[key] = Found(file, sequence, outcome, confirmed, attempts, log, times)
 
 
-def _reload(campaign: Campaign, file: str) -> Outcome:
-    assert campaign.options.out is not None
-    case = Case.load(campaign.options.out / "cases" / f"{file}.json")
-    trace = campaign.options.out / "traces" / f"{file}.jsonl"
+def _reload(campaign: Campaign, file: str) -> tuple[Outcome, bytes]:
+    out = campaign.options.out
+    assert out is not None
+    case = Case.load(out / "cases" / f"{file}.json")
+    trace, log = out / "traces" / f"{file}.jsonl", out / "logs" / f"{file}.log"
     events = tuple(load_trace(trace.read_text(encoding="utf-8")))
-    return Outcome(
-        case.stimuli,
-        events,
-        judge_trace(events, campaign.profile.specification()).failure,
-        len(case.stimuli),
-    )
+    failure = judge_trace(events, campaign.profile.specification()).failure
+    outcome = Outcome(case.stimuli, events, failure, len(case.stimuli))
+    return outcome, log.read_bytes() if log.exists() else b""
 
 
 def write_state(out: Path, state: dict[str, Any]) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from kmcl_adapters import Adapter
 from kmcl_model.spec import Automata
+from kmcl_model.stimuli import Stimulus
 
 from .campaign import BUDGETS
+from .examining import NEEDED, came_back, is_same_as, is_steady
 from .failure import Failure
 from .plan import LENGTH, Plan
 from .profiles import profile_for
+from .sequence import Outcome, replay
 
 __all__ = ["Hunt", "hunt"]
 
@@ -32,12 +36,19 @@ def hunt(
     plan: Plan | None = None,
     most: int | None = None,
 ) -> Hunt:
-    """Run the sequences of a certification until one fails, ``most`` of them if that is said.
+    """Run the sequences of a certification until one fails, ``most`` of them if that is said. As in
+    a certification, a failure counts only when it comes back; of an implementation that always does
+    the same it is known that it would.
 
     A ``specification`` that other hunts have used already makes this one faster. ``plan``: that of
     another profile than the full one.
     """
-    profile = profile_for(adapter.describe())
+    profile = profile_for(told := adapter.describe())
+    fresh = profile.specification()
+
+    def again(stimuli: Sequence[Stimulus]) -> Outcome:
+        return replay(adapter, fresh, stimuli, slowly=True)
+
     specification = specification or profile.specification()
     subject = profile.subject
     what = (profile.ends, subject, profile.host)
@@ -47,6 +58,12 @@ def hunt(
     for number in range(total):
         outcome, _ = plan.run(number, adapter, specification)
         steps += outcome.steps
-        if outcome.failure is not None:
+        if outcome.failure is None:
+            continue
+        is_same = is_same_as(outcome)
+        if (
+            is_steady(told)
+            or came_back(outcome, again, is_same, steady=False, briefly=True)[0] >= NEEDED
+        ):
             return Hunt(number + 1, steps, outcome.failure)
     return Hunt(total, steps, None)

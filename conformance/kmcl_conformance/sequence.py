@@ -143,6 +143,10 @@ class SequenceRun:
                     return failure
         return self.step(stimulus)
 
+    def end(self) -> Outcome:
+        """Nothing more is done; what has come since it was last looked at is judged as well."""
+        return self.outcome(self._listen())
+
     def outcome(self, failure: Failure | None) -> Outcome:
         faults = tuple(sorted(self.judge.faults.items()))
         done = len(self.stimuli)
@@ -204,7 +208,7 @@ def _finish(run: SequenceRun) -> Outcome:
             return run.outcome(failure)
         stimulus = run.course.epilogue()
         if stimulus is None:
-            return run.outcome(None)
+            return run.end()
         failure = run.step(stimulus)
         if failure is not None:
             return run.outcome(failure)
@@ -267,7 +271,7 @@ def _replay(
             failure = run.step(stimulus, listen=not together)
             if failure is not None:
                 return run.outcome(failure)
-        return run.outcome(None)
+        return run.end()
     finally:
         session.close()
 

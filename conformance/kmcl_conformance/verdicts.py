@@ -17,8 +17,10 @@ from kmcl_reports.results import (
     Coverage,
     CoverageItem,
     Failure,
+    FaultResult,
     Implementation,
     InterpretationResult,
+    Log,
     RequirementResult,
     RequirementVerdict,
     Tool,
@@ -52,17 +54,23 @@ _NOT_FROM_ONE_END: Final = (
     "the situation in which a violation could show from one end alone never arose; "
     "try a larger budget, or both ends"
 )
-_UNSURE: Final = "a sequence broke it, but that was not confirmed or not examined any more"
+_UNSURE: Final = "a sequence broke it, but that did not come back, or was not examined any more"
+
+_LOST: Final = "sequences did not come to an end, or their failures did not come back"
 
 
 class Found(NamedTuple):
-    """A failure: the file name it is saved under, the sequence that showed it, its minimal run."""
+    """A failure: the file name it is saved under, the sequence that showed it, its minimal run, in
+    how many of so many repetitions it came back, and what the machines said, if there are any.
+    ``times``: how many sequences have shown it, where it is none."""
 
     file: str
     sequence: str
     outcome: Outcome
     confirmed: int
     attempts: int
+    log: bytes = b""
+    times: int = 1
 
 
 def requirement_verdicts(
@@ -189,7 +197,7 @@ def certificate(campaign: Campaign, seconds: float) -> Certificate:
         if id in of.by_fact:
             broken.setdefault(of.by_fact[id].id, file)
     unsure = frozenset(of.by_fact[id].id for id in campaign.unsure if id in of.by_fact)
-    lost = "sequences did not come to an end" if campaign.inconclusive else None
+    lost = _LOST if campaign.inconclusive else None
     results = requirement_verdicts(
         campaign.description,
         campaign.witness_counts(),
@@ -227,6 +235,10 @@ def certificate(campaign: Campaign, seconds: float) -> Certificate:
         interpretations=_interpretations(campaign),
         coverage=_coverage(campaign),
         failures=tuple(_failure(campaign, found) for found in campaign.found.values()),
+        unconfirmed=tuple(
+            _failure(campaign, found).model_copy(update={"reason": _why_open(found)})
+            for found in campaign.unconfirmed.values()
+        ),
         reproduce=campaign.command(),
     )
 
@@ -257,13 +269,26 @@ def _failure(campaign: Campaign, found: Found) -> Failure:
         last_state="; ".join(failure.state[:3]),
         confirmation=_confirmation(found),
         chart=sequence_rows(outcome.events),
+        log=Log.of(f"logs/{found.file}.log", found.log) if found.log else None,
     )
 
 
 def _confirmation(found: Found) -> Confirmation | None:
-    """How often it came back; nothing where it always does, or was not repeated."""
-    again = found.attempts - 1
-    return Confirmation(confirmed=found.confirmed - 1, attempts=again) if again else None
+    """How often it came back; None where it was not repeated."""
+    if not found.attempts:
+        return None
+    return Confirmation(confirmed=found.confirmed, attempts=found.attempts)
+
+
+def _why_open(found: Found) -> str:
+    """Why it is no failure."""
+    shown = "one sequence" if found.times == 1 else f"{found.times} sequences"
+    if not found.attempts:
+        return f"{shown} showed it, and it was not repeated: time was up, or somebody stopped it"
+    tried = "once" if found.attempts == 1 else f"{found.attempts} times"
+    return (
+        f"{shown} showed it, and it came back {found.confirmed} times where it was repeated {tried}"
+    )
 
 
 def _interpretations(campaign: Campaign) -> tuple[InterpretationResult, ...]:
@@ -327,7 +352,8 @@ def _coverage(campaign: Campaign) -> Coverage:
     every = campaign.subject.reactions(campaign.ends, False)
     if campaign.options.expected:
         every |= campaign.subject.reactions(campaign.ends, True)
-    faults = frozenset(campaign.subject.book().faults)
+    known = campaign.subject.book().faults
+    faults = frozenset(known)
     reactions = Hits(frozenset(campaign.reactions) & every, every)
     return Coverage(
         states=_item(hits["states"]),
@@ -335,6 +361,16 @@ def _coverage(campaign: Campaign) -> Coverage:
         transition_pairs=_item(hits["transition_pairs"]),
         reactions=_item(reactions),
         faults=_item(Hits(faults & campaign.faults.keys(), faults)) if faults else None,
+        fault_counts=tuple(
+            FaultResult(
+                name=fault.name,
+                words=fault.words,
+                weight=fault.weight,
+                played=campaign.faults[fault.name],
+                endangers=fault.endangers,
+            )
+            for fault in known.values()
+        ),
     )
 
 

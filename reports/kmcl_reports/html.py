@@ -18,6 +18,7 @@ from .results import (
     CoverageItem,
     Failure,
     InterpretationResult,
+    Log,
     RequirementResult,
     RequirementVerdict,
 )
@@ -115,6 +116,21 @@ def _coverage(certificate: Certificate) -> Iterator[str]:
     for title, item in coverage_items(certificate.coverage).items():
         yield _coverage_row(title, item)
     yield "</tbody></table></div>"
+    yield from _faults(certificate)
+
+
+def _faults(certificate: Certificate) -> Iterator[str]:
+    if not certificate.coverage.fault_counts:
+        return
+    yield '<h2 id="faults">Faults</h2><p class="soft">What was done wrong on purpose.</p>'
+    yield '<div class="card scroll"><table><thead><tr><th>fault</th><th class="number">weight</th>'
+    yield '<th class="number">played</th><th>endangers</th></tr></thead><tbody>'
+    for fault in certificate.coverage.fault_counts:
+        yield f'<tr><td><code>{_e(fault.name)}</code><span class="note">{_e(fault.words)}</span>'
+        yield f'</td><td class="number">{fault.weight:,}</td>'
+        yield f'<td class="number">{fault.played:,}</td>'
+        yield f"<td>{_e(', '.join(fault.endangers))}</td></tr>"
+    yield "</tbody></table></div>"
 
 
 def _broken(failure: Failure, known: dict[str, RequirementResult]) -> Iterator[str]:
@@ -129,11 +145,17 @@ def _broken(failure: Failure, known: dict[str, RequirementResult]) -> Iterator[s
 
 
 def _failure(
-    number: int, failure: Failure, certificate: Certificate, known: dict[str, RequirementResult]
+    number: int,
+    failure: Failure,
+    certificate: Certificate,
+    known: dict[str, RequirementResult],
+    kind: str = "failure",
 ) -> Iterator[str]:
     opened = " open" if number <= 3 else ""
-    yield f'<details class="card failure" id="failure-{number}"{opened}>'
+    yield f'<details class="card {kind}" id="{kind}-{number}"{opened}>'
     yield f"<summary><h3>{number}. {_e(failure.summary)}</h3></summary>"
+    if failure.reason:
+        yield f'<p><span class="soft">No verdict:</span> {_e(failure.reason)}.</p>'
     yield from _broken(failure, known)
     if failure.allowed:
         entries = "".join(f"<li><code>{_e(entry)}</code></li>" for entry in failure.allowed)
@@ -150,7 +172,7 @@ def _failure(
             yield f'<details class="setup"><summary class="soft">{setup} events of configuration'
             yield f'</summary><div class="scroll">{drawn}</div></details>'
         drawn = render_rows_svg(
-            failure.chart[setup:], failure.event_index, title=f"Sequence of failure {number}"
+            failure.chart[setup:], failure.event_index, title=f"Sequence of {kind} {number}"
         )
         yield f'<div class="scroll">{drawn}</div>'
     yield _command(replay_command(certificate, failure))
@@ -159,16 +181,23 @@ def _failure(
         places.append(f"trace <code>{_e(failure.trace)}</code>")
     if again := confirmation_text(failure):
         places.append(again)
-    yield f'<p class="soft">{", ".join(places)}</p></details>'
+    yield f'<p class="soft">{", ".join(places)}</p>'
+    if failure.log is not None:
+        yield from _log(failure.log)
+    yield "</details>"
 
 
 def _failures(certificate: Certificate) -> Iterator[str]:
-    if not certificate.failures:
-        return
     known = {requirement.id: requirement for requirement in certificate.requirements}
-    yield f'<h2 id="failures">Failures ({len(certificate.failures):,})</h2>'
+    if certificate.failures:
+        yield f'<h2 id="failures">Failures ({len(certificate.failures):,})</h2>'
     for number, failure in enumerate(certificate.failures, 1):
         yield from _failure(number, failure, certificate, known)
+    if certificate.unconfirmed:
+        yield f'<h2 id="unconfirmed">Inconclusive ({len(certificate.unconfirmed):,})</h2>'
+        yield '<p class="soft">Seen, and no verdict.</p>'
+    for number, failure in enumerate(certificate.unconfirmed, 1):
+        yield from _failure(number, failure, certificate, known, "unconfirmed")
 
 
 def _interpretation(entry: InterpretationResult) -> str:
@@ -258,10 +287,14 @@ def _surroundings(certificate: Certificate) -> Iterator[str]:
         yield f"<dt>{term}</dt><dd>{described}</dd>"
     yield "</dl>"
     for log in around.logs:
-        cut = f' <span class="soft">{left_out_text(log)}</span>' if log.left_out else ""
-        yield f"<details><summary><code>{_e(log.name)}</code>{cut}</summary>"
-        yield f'<div class="scroll"><pre>{escape(printable(log.text))}</pre></div></details>'
+        yield from _log(log)
     yield "</div>"
+
+
+def _log(log: Log) -> Iterator[str]:
+    cut = f' <span class="soft">{left_out_text(log)}</span>' if log.left_out else ""
+    yield f"<details><summary><code>{_e(log.name)}</code>{cut}</summary>"
+    yield f'<div class="scroll"><pre>{escape(printable(log.text))}</pre></div></details>'
 
 
 def _charts(charts: Iterable[Chart]) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 from xml.etree import ElementTree as ET
 
@@ -24,6 +25,7 @@ _ELEMENT: Final = {
 def _failure_text(certificate: Certificate, failure: Failure) -> str:
     lines = (
         failure.summary,
+        *([f"no verdict: {failure.reason}"] if failure.reason else []),
         f"last state: {failure.last_state}",
         f"replay: {replay_command(certificate, failure)}",
         chart_text(failure) if failure.chart else "",
@@ -55,14 +57,16 @@ def _test_case(
         outcome.text = "\n".join(_failure_text(certificate, f) for f in failures) or inline(reason)
 
 
-def _unattributed(root: ET.Element, certificate: Certificate, failures: list[Failure]) -> None:
-    """Failures that break no listed requirement, a crash for instance."""
-    suite = ET.SubElement(root, "testsuite", name="failures")
+def _suite(
+    root: ET.Element, certificate: Certificate, name: str, failures: Iterable[Failure], tag: str
+) -> None:
+    """Failures that break no listed requirement, a crash for instance; or what was seen and is no
+    verdict."""
+    suite = ET.SubElement(root, "testsuite", name=name)
     for failure in failures:
-        case = ET.SubElement(
-            suite, "testcase", classname="kmcl.failures", name=inline(failure.case)
-        )
-        outcome = ET.SubElement(case, "failure", message=inline(failure.summary), type="fail")
+        case = ET.SubElement(suite, "testcase", classname=f"kmcl.{name}", name=inline(failure.case))
+        kind = {"failure": "fail", "error": "inconclusive"}[tag]
+        outcome = ET.SubElement(case, tag, message=inline(failure.summary), type=kind)
         outcome.text = _failure_text(certificate, failure)
 
 
@@ -93,7 +97,9 @@ def render_junit(certificate: Certificate) -> str:
     failed = {r.id for r in certificate.requirements if r.verdict is RequirementVerdict.FAIL}
     rest = [f for f in certificate.failures if failed.isdisjoint(f.requirements)]
     if rest:
-        _unattributed(root, certificate, rest)
+        _suite(root, certificate, "failures", rest, "failure")
+    if certificate.unconfirmed:
+        _suite(root, certificate, "inconclusive", certificate.unconfirmed, "error")
     _count(root)
     ET.indent(root)
     body = ET.tostring(root, encoding="unicode")

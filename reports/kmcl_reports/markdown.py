@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from .results import Certificate, Failure, RequirementResult, RequirementVerdict
+from .results import Certificate, Failure, Log, RequirementResult, RequirementVerdict
 from .shared import (
     by_api,
     chart_text,
@@ -82,9 +82,13 @@ def _failure(number: int, failure: Failure, certificate: Certificate) -> Iterato
         yield f"Last state that explains everything: {_code(failure.last_state)}"
     if failure.chart:
         yield _block(chart_text(failure))
+    if failure.reason:
+        yield f"No verdict: {_plain(failure.reason)}."
     again = confirmation_text(failure)
     head = f"Replay ({again}):" if again else "Replay:"
     yield f"{head}\n\n{_block(replay_command(certificate, failure))}"
+    if failure.log is not None:
+        yield _log(failure.log)
 
 
 def _requirement_row(requirement: RequirementResult) -> tuple[str, ...]:
@@ -116,9 +120,31 @@ def _surroundings(certificate: Certificate) -> Iterator[str]:
             *((f"tried again, {n}", _plain(why)) for n, why in enumerate(around.retries, 1)),
         ),
     )
-    for log in around.logs:
-        cut = f" ({left_out_text(log)})" if log.left_out else ""
-        yield f"{_code(log.name)}{cut}:\n\n{_block(log.text)}"
+    yield from map(_log, around.logs)
+
+
+def _log(log: Log) -> str:
+    cut = f" ({left_out_text(log)})" if log.left_out else ""
+    return f"{_code(log.name)}{cut}:\n\n{_block(log.text)}"
+
+
+def _faults(certificate: Certificate) -> Iterator[str]:
+    if not certificate.coverage.fault_counts:
+        return
+    yield "What was done wrong on purpose:"
+    yield _table(
+        ("fault", "weight", "played", "endangers", "what it is"),
+        (
+            (
+                _code(fault.name),
+                str(fault.weight),
+                f"{fault.played:,}",
+                ", ".join(fault.endangers),
+                _plain(fault.words),
+            )
+            for fault in certificate.coverage.fault_counts
+        ),
+    )
 
 
 def _sections(certificate: Certificate) -> Iterator[str]:
@@ -136,9 +162,14 @@ def _sections(certificate: Certificate) -> Iterator[str]:
             for title, item in coverage_items(certificate.coverage).items()
         ),
     )
-    if certificate.failures:
-        yield "## Failures"
-        for number, failure in enumerate(certificate.failures, 1):
+    yield from _faults(certificate)
+    for title, failures in (
+        ("Failures", certificate.failures),
+        ("Inconclusive", certificate.unconfirmed),
+    ):
+        if failures:
+            yield f"## {title}"
+        for number, failure in enumerate(failures, 1):
             yield from _failure(number, failure, certificate)
     if certificate.interpretations:
         yield "## Implementation-defined behaviour"

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 from hashlib import sha256
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -20,8 +20,6 @@ from pydantic import (
     NonNegativeFloat,
     NonNegativeInt,
     PositiveInt,
-    SerializerFunctionWrapHandler,
-    model_serializer,
     model_validator,
 )
 
@@ -36,6 +34,7 @@ __all__ = [
     "Coverage",
     "CoverageItem",
     "Failure",
+    "FaultResult",
     "Implementation",
     "InterpretationResult",
     "Log",
@@ -206,6 +205,17 @@ class CoverageItem(_Result):
         return self
 
 
+class FaultResult(_Result):
+    """Something that was done wrong on purpose: how often, how often compared with the others
+    (``weight``), and the requirements that it puts to the test."""
+
+    name: str
+    words: str
+    weight: PositiveInt
+    played: NonNegativeInt
+    endangers: tuple[str, ...]
+
+
 class Coverage(_Result):
     """What of the model the run went through."""
 
@@ -213,15 +223,9 @@ class Coverage(_Result):
     transitions: CoverageItem
     transition_pairs: CoverageItem
     reactions: CoverageItem
-    faults: CoverageItem | None = None
+    faults: CoverageItem | None = Field(default=None, exclude_if=lambda it: it is None)
     """What was done wrong on purpose, where a profile has words for it."""
-
-    @model_serializer(mode="wrap")
-    def _without_nothing(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        written: dict[str, Any] = handler(self)
-        if written.get("faults") is None:
-            written.pop("faults", None)
-        return written
+    fault_counts: tuple[FaultResult, ...] = Field(default=(), exclude_if=lambda them: not them)
 
 
 class Confirmation(_Result):
@@ -235,28 +239,6 @@ class Confirmation(_Result):
         if self.confirmed > self.attempts:
             raise ValueError(f"confirmed {self.confirmed} of {self.attempts} times")
         return self
-
-
-class Failure(_Result):
-    """One minimal failure: where the model had no explanation left.
-
-    ``event_index`` is the place in the trace of the event that no state explains; the length
-    of the trace stands for the silence after it. ``allowed`` are the events that would have
-    been right, ``last_state`` the last model state that explained everything. ``case`` and
-    ``trace`` are file names relative to the certificate; ``chart`` are the rows of the
-    sequence chart.
-    """
-
-    case: str
-    trace: str | None = None
-    requirements: tuple[str, ...] = ()
-    summary: Text
-    event_index: NonNegativeInt
-    allowed: tuple[Text, ...] = ()
-    last_state: Text = ""
-    confirmation: Confirmation | None = None
-    reproduce: Text | None = None
-    chart: tuple[ChartRow, ...] = ()
 
 
 LOG_LIMIT: Final = 16_384
@@ -280,6 +262,31 @@ class Log(_Result):
         return cls(name=name, text=text, left_out=len(data) - len(kept))
 
 
+class Failure(_Result):
+    """One minimal failure: where the model had no explanation left.
+
+    ``event_index`` is the place in the trace of the event that no state explains; the length
+    of the trace stands for the silence after it. ``allowed`` are the events that would have
+    been right, ``last_state`` the last model state that explained everything. ``case`` and
+    ``trace`` are file names relative to the certificate; ``chart`` are the rows of the
+    sequence chart. ``reason`` says why it is no verdict, where it is none; ``log`` is what was said
+    in that run by the system in which the implementation runs.
+    """
+
+    case: str
+    trace: str | None = None
+    requirements: tuple[str, ...] = ()
+    summary: Text
+    event_index: NonNegativeInt
+    allowed: tuple[Text, ...] = ()
+    last_state: Text = ""
+    confirmation: Confirmation | None = None
+    reproduce: Text | None = None
+    chart: tuple[ChartRow, ...] = ()
+    reason: Text | None = Field(default=None, exclude_if=lambda it: it is None)
+    log: Log | None = Field(default=None, exclude_if=lambda it: it is None)
+
+
 class Surroundings(_Result):
     """What an implementation ran in, where that was set up for the run: ``way`` says how and why
     so, ``kernel`` and ``host`` what it met there. ``retries`` are the starts that were tried again,
@@ -296,7 +303,8 @@ class Surroundings(_Result):
 class Certificate(_Result):
     """Everything one run of ``kmcl certify`` found; see ``kmcl_reports.certificate``.
 
-    ``not_offered`` are the functions that the implementation was asked for and does not have.
+    ``not_offered`` are the functions that the implementation was asked for and does not have,
+    ``unconfirmed`` what was seen and did not come back often enough to be a failure.
     """
 
     format: Literal["kmcl-certificate/1"] = Field(default="kmcl-certificate/1", alias="schema")
@@ -311,6 +319,7 @@ class Certificate(_Result):
     interpretations: tuple[InterpretationResult, ...] = ()
     coverage: Coverage
     failures: tuple[Failure, ...] = ()
+    unconfirmed: tuple[Failure, ...] = Field(default=(), exclude_if=lambda them: not them)
     reproduce: Text
     surroundings: Surroundings | None = Field(default=None, exclude_if=lambda it: it is None)
     digest: Digest | None = None
@@ -325,6 +334,10 @@ class Certificate(_Result):
         broken = bool(self.failures) or RequirementVerdict.FAIL in verdicts
         if broken and self.verdict is Verdict.CONFORMING:
             raise ValueError("conforming, yet something failed")
+        if self.unconfirmed and self.verdict is Verdict.CONFORMING:
+            raise ValueError("conforming, yet something was seen that is not explained")
+        if not all(failure.reason for failure in self.unconfirmed):
+            raise ValueError("an unconfirmed failure needs a reason")
         if self.verdict is Verdict.VIOLATIONS and not broken:
             raise ValueError("violations, yet nothing failed")
         shown = self.counts.steps and RequirementVerdict.PASS in verdicts
@@ -349,12 +362,14 @@ def statement_digest(statement: str) -> str:
     return sha256(statement.encode()).hexdigest()
 
 
-def overall_verdict(requirements: Iterable[RequirementResult], failures: int = 0) -> Verdict:
+def overall_verdict(
+    requirements: Iterable[RequirementResult], failures: int = 0, unconfirmed: int = 0
+) -> Verdict:
     """The verdict of a run: one failure blames, one loss of judgement leaves it open, and
     without a single pass nothing was shown."""
     verdicts = {requirement.verdict for requirement in requirements}
     if failures or RequirementVerdict.FAIL in verdicts:
         return Verdict.VIOLATIONS
-    if RequirementVerdict.INCONCLUSIVE in verdicts or RequirementVerdict.PASS not in verdicts:
+    if unconfirmed or RequirementVerdict.INCONCLUSIVE in verdicts:
         return Verdict.INCONCLUSIVE
-    return Verdict.CONFORMING
+    return Verdict.CONFORMING if RequirementVerdict.PASS in verdicts else Verdict.INCONCLUSIVE

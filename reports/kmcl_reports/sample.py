@@ -25,8 +25,10 @@ from .results import (
     Coverage,
     CoverageItem,
     Failure,
+    FaultResult,
     Implementation,
     InterpretationResult,
+    Log,
     RequirementResult,
     RequirementVerdict,
     Tool,
@@ -142,6 +144,16 @@ def sample_certificate() -> Certificate:
         confirmation=Confirmation(confirmed=3, attempts=3),
         chart=sequence_rows(SAMPLE_EVENTS),
     )
+    unconfirmed = Failure(
+        case="cases/unconfirmed-01.json",
+        trace="traces/unconfirmed-01.jsonl",
+        summary="lost: crash: kernel fault of the guest, but the implementation is gone: crash",
+        event_index=len(SAMPLE_EVENTS),
+        confirmation=Confirmation(confirmed=0, attempts=3),
+        chart=sequence_rows(SAMPLE_EVENTS),
+        reason="one sequence showed it, and it came back 0 times where it was repeated 3 times",
+        log=Log.of("logs/unconfirmed-01.log", b"[   12.345678] Oops: 0002 [#1] SMP\n"),
+    )
     return seal(
         Certificate(
             tool=Tool(version="0.1.0", model_digest=statement_digest("sample")),
@@ -172,8 +184,26 @@ def sample_certificate() -> Certificate:
                 transitions=CoverageItem(hit=21, total=22, missing=("suspended to closing",)),
                 transition_pairs=CoverageItem(hit=80, total=96),
                 reactions=CoverageItem(hit=30, total=40),
+                faults=CoverageItem(hit=1, total=2, missing=("crash",)),
+                fault_counts=(
+                    FaultResult(
+                        name="full-ring",
+                        words="the ring has no room for the next packet",
+                        weight=4,
+                        played=1203,
+                        endangers=("F060", "F061"),
+                    ),
+                    FaultResult(
+                        name="crash",
+                        words="the other end dies without a word",
+                        weight=1,
+                        played=0,
+                        endangers=("F001",),
+                    ),
+                ),
             ),
             failures=(failure,),
+            unconfirmed=(unconfirmed,),
             reproduce="kmcl certify --adapter sample --seed 1",
         )
     )

@@ -75,6 +75,16 @@ def _failures(certificate: Certificate) -> Table:
     return table
 
 
+def _unconfirmed(certificate: Certificate) -> Table:
+    table = Table(title="Inconclusive", title_justify="left", expand=False)
+    table.add_column("case", no_wrap=True, overflow="ellipsis")
+    table.add_column("what happened", overflow="fold")
+    table.add_column("why it is no verdict", overflow="fold")
+    for failure in certificate.unconfirmed:
+        table.add_row(_text(failure.case), _text(failure.summary), _text(failure.reason or "-"))
+    return table
+
+
 def print_failure(certificate: Certificate, failure: Failure, console: Console) -> None:
     """One failure with its sequence chart, as wide as the console."""
     console.print(_text(failure.summary, "bold red"))
@@ -100,6 +110,8 @@ def print_summary(certificate: Certificate, console: Console) -> None:
     console.print(_coverage(certificate))
     if certificate.failures:
         console.print(_failures(certificate))
+    if certificate.unconfirmed:
+        console.print(_unconfirmed(certificate))
     observed = sum(entry.reading is not None for entry in certificate.interpretations)
     if observed:
         console.print(f"Implementation-defined behaviour: {observed} readings observed.")

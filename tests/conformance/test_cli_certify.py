@@ -185,12 +185,13 @@ def failed(certificate: Path) -> list[str]:
     return [r["id"] for r in results if r["verdict"] == "fail"]
 
 
-def test_waived_failures_do_not_blame(run: Run) -> None:
-    run("certify", "-a", MUTANT, "-b", "1", "--out", "out")
+@pytest.mark.parametrize("mutant", [MUTANT, "guest-mutant:no-unload"])
+def test_waived_failures_do_not_blame(run: Run, mutant: str) -> None:
+    run("certify", "-a", mutant, "-b", "1", "--out", "out")
     broken = failed(Path("out/certificate.json"))
     Path("waivers.toml").write_text("".join(f'{name} = "known"\n' for name in broken))
 
-    result = run("certify", "-a", MUTANT, "-b", "1", "--waivers", "waivers.toml", "--json")
+    result = run("certify", "-a", mutant, "-b", "1", "--waivers", "waivers.toml", "--json")
 
     certificate = parse_certificate(result.out)
     waived = {r.id: r.reason for r in certificate.requirements if r.verdict == "waived"}
@@ -346,6 +347,14 @@ def test_fuzz_refuses_faults_it_does_not_know(run: Run) -> None:
 
     assert (result.code, result.is_one_line) == (2, True)
     assert "earthquake" in result.err
+
+
+@pytest.mark.parametrize("command", ["certify", "fuzz"])
+def test_calls_inside_callbacks_are_refused_where_there_are_none(run: Run, command: str) -> None:
+    result = run(command, "-a", "guest", "-b", "1", "--expected-calls")
+
+    assert (result.code, result.is_one_line, result.out) == (2, True, "")
+    assert "--expected-calls: --profile linux-vmbus has no callbacks" in result.err
 
 
 # A process of its own -------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """``kmcl lab`` as its user meets it, without a machine to boot."""
 
+import shlex
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from kmcl_conformance.cli import lab as cli_lab
 from kmcl_conformance.cli.campaigns import run_for
 from kmcl_conformance.cli.lab_bench import Pace
 from kmcl_conformance.cli.output import Screen
-from kmcl_lab.adapter import Hang, LabAdapter
+from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
 from kmcl_lab.measure import has_leaked
 from kmcl_lab.problem import LabProblem
 from kmcl_reports.results import Verdict
@@ -78,6 +79,68 @@ def test_wrong_usage_is_told_in_one_line(
     assert code == 2
     assert words in errors
     assert errors.count("\n") == 1
+
+
+OURS = ["--host", "programmable"]
+LED = [*OURS, "--profile", "linux-vmbus"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([*OURS, "--command", "x"], "--command is for QEMU as the host"),
+        ([*OURS, "--command", shlex.join(UIO_COMMAND)], "--command is for QEMU as the host"),
+        ([*LED, "--command", "x"], "programmable the guest's bus driver is run"),
+        ([*OURS, "--resets"], "--resets: the machine of both ends is not reset"),
+        ([*OURS, "--provoke"], "--provoke is for QEMU as the host"),
+        ([*LED, "--provoke"], "--provoke is for QEMU as the host"),
+        (["--provoke", "--command", "x"], "--provoke unbinds the driver under our own endpoint"),
+        (["--monitored"], "--monitored is for both ends"),
+        ([*LED, "--monitored"], "--monitored is for both ends"),
+        (["--profile", "linux-vmbus"], "--profile linux-vmbus: QEMU cannot be led"),
+        (["--profile", "no-such"], "--profile no-such: choose full, "),
+    ],
+    ids=" ".join,
+)
+def test_an_option_without_an_effect_is_refused_before_a_machine_is_started(
+    arguments: list[str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(cli_lab, "build", refuse)
+    code = main(["lab", "certify", *arguments])
+    errors = capsys.readouterr().err
+
+    assert code == 2
+    assert words in errors
+    assert errors.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--resets", "--command", "x"],
+        ["--provoke", "--resets"],
+        [*OURS, "--monitored"],
+        [*LED, "--resets"],
+        [*OURS, "--profile", "full"],
+    ],
+    ids=" ".join,
+)
+def test_options_with_an_effect_go_together(
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    """They come as far as to where a machine is wanted."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli_lab, "build", refuse)
+    monkeypatch.setattr("kmcl_lab.linux.build", refuse)
+
+    assert main(["lab", "certify", *arguments]) == 3
+    assert "apt knows no version" in capsys.readouterr().err
 
 
 def test_without_a_command_the_lab_says_what_it_can_do(

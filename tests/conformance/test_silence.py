@@ -12,9 +12,9 @@ from kmcl_adapters.reference import create as reference
 from kmcl_conformance.campaign import Campaign, Options
 from kmcl_conformance.generate.tours import TOURS
 from kmcl_conformance.generate.tours.steps import close, running
-from kmcl_conformance.sequence import MOST_ASKED, RESTS, Outcome, replay
+from kmcl_conformance.sequence import MOST_ASKED, RESTS, Outcome, replay, walk
 from kmcl_conformance.verdicts import certificate
-from kmcl_model.events import Event, Quiescence
+from kmcl_model.events import Event, Lost, Quiescence
 from kmcl_model.spec import Specification
 from kmcl_model.stimuli import Stimulus
 from kmcl_reports.results import Verdict
@@ -194,3 +194,36 @@ def test_a_defect_shows_although_silence_is_only_waited_for(name: str) -> None:
     found = (replay(slow, Specification(), tour.stimuli).failure for tour in TOURS)
 
     assert any(failure is not None for failure in found)
+
+
+class Faulting:
+    """A session in a system that reports a fault of its own when somebody looks once more."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._is_seen = False
+        self.runnable, self.close = session.runnable, session.close
+
+    def apply(self, stimulus: Stimulus) -> None:
+        self._is_seen = False
+        self._session.apply(stimulus)
+
+    def take(self) -> list[Event]:
+        was_seen, self._is_seen = self._is_seen, True
+        return [Lost("lost", "crash", "kernel fault")] if was_seen else self._session.take()
+
+
+class InSystem(Slow):
+    def open(self) -> Session:
+        return Faulting(self._adapter.open())
+
+
+def test_what_has_come_when_a_sequence_ends_is_judged_as_well() -> None:
+    adapter = InSystem(reference(""), at_once)
+    for outcome in (
+        replay(adapter, Specification(), CONVERSATION),
+        walk(adapter, Specification(), 1, 20),
+    ):
+        assert outcome.failure is not None
+        assert outcome.events[-1] == Lost("lost", "crash", "kernel fault")
+        assert [e[0] for e in outcome.events].count("lost") == 1

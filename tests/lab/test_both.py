@@ -9,7 +9,6 @@ from kmcl_adapters.interface import AdapterError
 from kmcl_adapters.uio.pair import Gone
 from kmcl_adapters.uio.stamps import Answer
 from kmcl_adapters.uio.uiobus import SAFETY_NET
-from kmcl_lab.adapter import Hang
 from kmcl_lab.both import BothAdapter, BothSession, answer_of, create, is_rest, ordered
 from kmcl_lab.problem import GuestLost
 from kmcl_model.events import Environment, Event, Lost
@@ -217,23 +216,10 @@ def a_mortal_guest(monkeypatch: pytest.MonkeyPatch, *, nested: bool) -> BothAdap
     return adapter
 
 
-def test_a_guest_that_is_lost_under_emulation_is_doubted_once(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("nested", [True, False])
+def test_a_guest_that_is_lost_is_told_for_others_to_find_out_whether_it_comes_back(
+    monkeypatch: pytest.MonkeyPatch, nested: bool
 ) -> None:
-    adapter = a_mortal_guest(monkeypatch, nested=True)
-    with pytest.raises(Hang, match="sorry"):
-        adapter.open().take()
-
-    assert adapter.open().take() == [Lost("lost", "crash", str(PANIC))]
-    adapter.open()  # a session whose guest lives, and the next
-    adapter.open()
-    with pytest.raises(Hang, match="sorry"):
-        adapter.open().take()
-
-
-def test_a_guest_that_is_lost_on_the_machine_itself_is_a_result(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    adapter = a_mortal_guest(monkeypatch, nested=False)
-
-    assert adapter.open().take() == [Lost("lost", "crash", str(PANIC))]
+    adapter = a_mortal_guest(monkeypatch, nested=nested)
+    for _ in range(2):
+        assert adapter.open().take() == [Lost("lost", "crash", str(PANIC))]

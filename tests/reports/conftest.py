@@ -87,6 +87,15 @@ def hostile_certificate(hostile_events: tuple[Event, ...]) -> Certificate:
             ),
             Failure(case="cases/2.json", summary=HOSTILE, event_index=0),
         ),
+        unconfirmed=(
+            Failure(
+                case="cases/3.json",
+                summary=HOSTILE,
+                event_index=0,
+                reason=HOSTILE,
+                log=Log.of(HOSTILE, (HOSTILE + "\n```\n</pre>").encode("utf-8", "replace")),
+            ),
+        ),
         reproduce=HOSTILE,
         surroundings=Surroundings(
             way=HOSTILE,

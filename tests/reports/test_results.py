@@ -46,7 +46,10 @@ def requirement(verdict: RequirementVerdict, **more: Any) -> RequirementResult:
 
 def changed(**fields: Any) -> Certificate:
     content = json.loads(certificate_json(sample_certificate()))
-    return Certificate.model_validate(content | fields)
+    return Certificate.model_validate(content | {"unconfirmed": []} | fields)
+
+
+FAILURE = {"case": "cases/unconfirmed-01.json", "summary": "it is gone", "event_index": 3}
 
 
 @pytest.mark.parametrize(
@@ -72,6 +75,16 @@ def test_a_requirement_has_to_earn_its_verdict(
         ({"verdict": "conforming"}, "yet something failed"),
         ({"failures": [], "requirements": []}, "yet nothing failed"),
         ({"failures": [], "requirements": [], "verdict": "conforming"}, "nothing was shown"),
+        ({"unconfirmed": [{**FAILURE, "reason": ""}]}, "needs a reason"),
+        (
+            {
+                "failures": [],
+                "requirements": [],
+                "unconfirmed": [{**FAILURE, "reason": "it came back 0 times"}],
+                "verdict": "conforming",
+            },
+            "is not explained",
+        ),
         ({"schema": "kmcl-certificate/2"}, "schema"),
         ({"surprise": 1}, "surprise"),
     ],
@@ -104,23 +117,26 @@ def test_counts_that_cannot_be_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("verdicts", "failures", "expected"),
+    ("verdicts", "failures", "unconfirmed", "expected"),
     [
-        ((), 0, Verdict.INCONCLUSIVE),
-        (("not-exercised",), 0, Verdict.INCONCLUSIVE),
-        (("pass", "not-exercised"), 0, Verdict.CONFORMING),
-        (("pass", "inconclusive"), 0, Verdict.INCONCLUSIVE),
-        (("pass", "fail", "inconclusive"), 0, Verdict.VIOLATIONS),
-        (("pass",), 1, Verdict.VIOLATIONS),
+        ((), 0, 0, Verdict.INCONCLUSIVE),
+        (("not-exercised",), 0, 0, Verdict.INCONCLUSIVE),
+        (("pass", "not-exercised"), 0, 0, Verdict.CONFORMING),
+        (("pass", "inconclusive"), 0, 0, Verdict.INCONCLUSIVE),
+        (("pass",), 0, 1, Verdict.INCONCLUSIVE),
+        (("pass", "fail", "inconclusive"), 0, 0, Verdict.VIOLATIONS),
+        (("pass",), 1, 1, Verdict.VIOLATIONS),
     ],
 )
-def test_the_verdict_of_a_run(verdicts: tuple[str, ...], failures: int, expected: Verdict) -> None:
+def test_the_verdict_of_a_run(
+    verdicts: tuple[str, ...], failures: int, unconfirmed: int, expected: Verdict
+) -> None:
     results = []
     for verdict in map(RequirementVerdict, verdicts):
         seen = verdict is not RequirementVerdict.NOT_EXERCISED
         results.append(requirement(verdict, exercised=int(seen), reason="because"))
 
-    assert overall_verdict(results, failures) is expected
+    assert overall_verdict(results, failures, unconfirmed) is expected
 
 
 def test_capabilities_have_one_order() -> None:

@@ -20,12 +20,11 @@ from kmcl_model.events import Environment, Event, Lost, Quiescence
 from kmcl_model.stimuli import Environ, Settle, Stimulus
 
 from .door import Door
-from .doubt import Doubt
 from .images import build, default_cache
 from .lab import Lab
-from .problem import LabProblem
+from .problem import GuestLost, LabProblem
 
-__all__ = ["UIO_COMMAND", "Hang", "LabAdapter", "LabSession", "create"]
+__all__ = ["UIO_COMMAND", "Hang", "LabAdapter", "LabSession", "create", "with_loss"]
 
 UIO_COMMAND: Final = ("python3", "-m", "kmcl_adapters.uio", "--device", "dynmem", "--bind")
 _LIMIT_SECONDS: Final = 60.0
@@ -33,14 +32,24 @@ _LIMIT_SECONDS: Final = 60.0
 
 
 class Hang(Doubted):
-    """The machines fell silent, or a guest was lost and is doubted. The emulator itself can be the
-    cause, so this is no verdict on anybody: the session has to be played again."""
+    """The machines fell silent. The emulator itself can be the cause, so this is no verdict on
+    anybody: the session has to be played again."""
+
+
+def with_loss(events: list[Event], lost: GuestLost | None) -> list[Event]:
+    """What a session shows where its guest is ``lost``: that as well, in the words of its console.
+    A kernel fault need not end anything that the session looks at; whether it comes back is for
+    those to find out who judge. That a guest hangs is only told where it has ended the session."""
+    ends = bool(events) and isinstance(events[-1], Lost)
+    if lost is None or (lost.is_hang and not ends):
+        return events
+    loss = Lost("lost", "hang" if lost.is_hang else "crash", str(lost))
+    return [*(events[:-1] if ends else events), loss]
 
 
 class LabSession:
     """A session in the guest. Where its process is lost because the machines hang, ``take`` raises
-    Hang instead of showing the loss as the implementation's; also where the guest is lost in
-    another way and that is doubted. ``doubt``: of all sessions; without one every loss is a result.
+    Hang instead of showing the loss as the implementation's.
 
     ``resets``: an end that is to die without a word does so by a reset of the guest, which costs
     a boot; whoever plays the next session finds the guest fresh.
@@ -52,11 +61,8 @@ class LabSession:
         session: Session,
         *,
         resets: bool = False,
-        doubt: Doubt | None = None,
     ) -> None:
         self._lab = lab
-        self._doubt = doubt or Doubt(nested=False)
-        self._doubt.begin()
         self._session = session
         self._resets = resets
         self._is_reset = False
@@ -82,7 +88,6 @@ class LabSession:
         try:
             self._lab.reset()
         except LabProblem as problem:
-            self._doubt.covers(is_hang=True)
             raise Hang(f"lab: {problem}") from None
         finally:
             self._session.close()
@@ -96,11 +101,10 @@ class LabSession:
         events, self._shown = self._shown, []
         if not self._is_reset:
             events += self._session.take()
-        if events and isinstance(events[-1], Lost):
-            lost = self._lab.lost
-            if lost is not None and self._doubt.covers(is_hang=lost.is_hang):
-                raise Hang(f"lab: {lost}")
-        return events
+        lost = self._lab.lost
+        if lost is not None and lost.is_hang and events and isinstance(events[-1], Lost):
+            raise Hang(f"lab: {lost}")
+        return with_loss(events, lost)
 
     def close(self) -> None:
         """See ``kmcl_adapters.interface``."""
@@ -111,7 +115,7 @@ class LabAdapter:
     """``command`` in the guest of ``lab``, which is running; both end with ``close``, the command
     alone if somebody else has the lab (``is_guest``). ``resets``: see ``LabSession``.
 
-    A guest that was lost is replaced before the next session; see ``Doubt``.
+    A guest that was lost is replaced before the next session.
     """
 
     def __init__(
@@ -124,7 +128,6 @@ class LabAdapter:
     ) -> None:
         self.lab = lab
         self._resets = resets
-        self._doubt = Doubt(lab.choice.nested)
         self._is_guest = is_guest
         self._door = Door(lambda: lab.guest)
         path = os.pathsep.join(p for p in sys.path if p)
@@ -148,7 +151,7 @@ class LabAdapter:
         """A session with a fresh implementation. Raises AdapterError."""
         self._revive()
         session = self._process.open()
-        return LabSession(self.lab, session, resets=self._resets, doubt=self._doubt)
+        return LabSession(self.lab, session, resets=self._resets)
 
     def close(self) -> None:
         """End the implementation and, if it is ours, the lab."""

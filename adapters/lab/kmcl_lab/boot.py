@@ -26,7 +26,7 @@ from .machine import (
 )
 from .problem import GuestLost, LabProblem
 from .qmp import Monitor, MonitorError
-from .watch import LIMITS, Limits, Lost, Stage, Watch
+from .watch import AGAIN, LIMITS, Limits, Lost, Stage, Watch
 
 __all__ = ["Boot"]
 
@@ -116,6 +116,26 @@ class Boot:
     def is_revivable(self) -> bool:
         """Whether the guest is lost, and can be taken back to before that."""
         return self.lost is not None and self.lost.is_inner and self.can_go_back
+
+    def look(self) -> Lost | None:
+        """What has become of the guests, by what their consoles have said up to now; who fell
+        silent is found out by somebody else."""
+        with self._deciding:
+            lost = self._watch.verdict(time.monotonic())
+            if lost is not None and not lost.is_hang:
+                self._lose(lost)
+        return self.lost
+
+    def last_words(self) -> bytes:
+        """The guest's console in its present life; of one that is lost, to the end of what it has
+        to say."""
+        if self.lost is not None:
+            self.hear_out()
+        try:
+            said = (self.folder / _LOGS["console"]).read_bytes()
+        except OSError:
+            return b""
+        return said.rpartition(AGAIN.encode())[2].lstrip()
 
     def hear_out(self) -> None:
         """Return when the inner guest's console has fallen silent: a backtrace takes seconds."""
@@ -233,10 +253,14 @@ class Boot:
         with self._deciding:
             lost = self._watch.verdict(now)
             if lost is not None and self.lost is None:
-                self.lost = self._explained(lost) if lost.is_hang else lost
-                if self.is_revivable:
-                    self.guest.forget(str(self.problem()))
+                self._lose(self._explained(lost) if lost.is_hang else lost)
             return self.is_revivable
+
+    def _lose(self, lost: Lost) -> None:
+        if self.lost is None:
+            self.lost = lost
+            if self.is_revivable:
+                self.guest.forget(str(self.problem()))
 
     def _explained(self, lost: Lost) -> Lost:
         """Who fell silent: the VMBus host still answers, or it does not, nor the emulator."""

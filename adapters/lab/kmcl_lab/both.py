@@ -30,7 +30,6 @@ from kmcl_model.trace import TraceError, event_from_json
 
 from .adapter import LabSession
 from .channel import Job
-from .doubt import Doubt
 from .frames import Kind
 from .images import build, default_cache
 from .lab import Lab
@@ -237,14 +236,13 @@ class BothSession(PairSession):
 class BothAdapter:
     """Of a lab that is running with the programmable host; both end with ``close``, the ends alone
     if somebody else has the lab (``is_guest``). A guest that was lost is replaced before the next
-    session; see ``Doubt``. ``monitored``: the client signals by a bit of the monitor page."""
+    session. ``monitored``: the client signals by a bit of the monitor page."""
 
     def __init__(self, lab: Lab, *, is_guest: bool = False, monitored: bool = False) -> None:
         self.lab = lab
         self._more: dict[str, Any] = {"monitor": MONITOR} if monitored else {}
         self._is_guest = is_guest
         self._instance = ""
-        self._doubt = Doubt(lab.choice.nested)
         self._server = ServerEnd(lab)
         self._client: ClientEnd | None = None
 
@@ -270,7 +268,7 @@ class BothAdapter:
             self.kill()
             raise AdapterError(f"host: {problem}") from None
         both = BothSession(self, self._server, self._client)
-        return LabSession(self.lab, both, doubt=self._doubt)
+        return LabSession(self.lab, both)
 
     def _begin(self) -> ClientEnd:
         """The first time the device is there without a server: the guest's driver binds it, and

@@ -148,7 +148,13 @@ class Lab:
     def lost(self) -> GuestLost | None:
         """Why the guest is lost; None while it is not."""
         boot = self._running
-        return boot.problem() if boot.lost is not None else None
+        return boot.problem() if boot.look() is not None else None
+
+    def last_words(self) -> bytes:
+        """What the guest's console has said in its present life, or in the last one; empty where it
+        has said nothing, or nobody listens."""
+        boot = self._boot or self._last
+        return b"" if boot is None else boot.last_words()
 
     @property
     def is_revivable(self) -> bool:

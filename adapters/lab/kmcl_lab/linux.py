@@ -18,10 +18,9 @@ from kmcl_adapters import AdapterError, Description, Session
 from kmcl_adapters.control import ControlSession
 from kmcl_model.events import Event, Lost
 
-from .adapter import Hang
+from .adapter import Hang, with_loss
 from .byhand import LabPort
 from .channel import Job
-from .doubt import Doubt
 from .images import Images, build, default_cache
 from .lab import Lab
 from .machine import HostKind
@@ -61,23 +60,19 @@ def options_for(processors: int) -> tuple[str, ...]:
 
 
 class LinuxSession:
-    """A session whose guest can be lost. ``doubt`` says why that is no verdict on it; ``take``
-    raises Hang then."""
+    """A session whose guest can be lost. ``seen`` adds how; it raises Hang where that is no verdict
+    on it, and so does ``take``."""
 
-    def __init__(self, session: ControlSession, doubt: Callable[[Lost], str]) -> None:
+    def __init__(self, session: ControlSession, seen: Callable[[list[Event]], list[Event]]) -> None:
         self._session = session
-        self._doubt = doubt
+        self._seen = seen
         self.apply = session.apply
         self.runnable = session.runnable
         self.close = session.close
 
     def take(self) -> list[Event]:
         """The events since the last call. Raises Hang."""
-        events = self._session.take()
-        last = events[-1] if events else None
-        if isinstance(last, Lost) and (why := self._doubt(last)):
-            raise Hang(f"linux: {why}")
-        return events
+        return self._seen(self._session.take())
 
 
 class LinuxAdapter:
@@ -86,7 +81,7 @@ class LinuxAdapter:
     its host is lost as well, both are replaced. ``resets``: see ``LabPort``.
 
     A guest that hangs while its host answers is one that is lost; where the host is silent as well,
-    or has ended, that is no result. See ``Doubt``.
+    or has ended, that is no result.
     """
 
     def __init__(self, lab: Lab, *, processors: int = 1, resets: bool = False) -> None:
@@ -94,7 +89,6 @@ class LinuxAdapter:
         self._capabilities = CAPABILITIES | ({MOVING} if processors > 1 else frozenset())
         self._resets = resets
         self._job: int | None = None
-        self._doubt = Doubt(lab.choice.nested)
         self._monitored = kernel_number(lab.account().kernel) < OLDEST_KERNEL
 
     def describe(self) -> Description:
@@ -117,8 +111,7 @@ class LinuxAdapter:
                 port = self._begin()
         except LabProblem as problem:
             raise AdapterError(f"linux: {problem}") from None
-        self._doubt.begin()
-        return LinuxSession(ControlSession(port, exact=False), self._why_doubted)
+        return LinuxSession(ControlSession(port, exact=False), self._seen)
 
     def _replace(self, why: str) -> None:
         """Start other machines."""
@@ -132,20 +125,23 @@ class LinuxAdapter:
             self.lab, self._again, self._start, resets=self._resets, monitored=self._monitored
         )
 
-    def _why_doubted(self, event: Lost) -> str:
-        """Why a loss is no verdict on the guest; empty where it is one. A doubt is counted as a
-        retry."""
+    def _seen(self, events: list[Event]) -> list[Event]:
+        """What a session shows, and how the guest was lost, where it was. Raises Hang where that is
+        no verdict on it; that is counted as a retry."""
+        last = events[-1] if events else None
         deadline = time.monotonic() + _WORDS_SECONDS
-        while event.reason == "crash" and self.lab.lost is None and time.monotonic() < deadline:
+        while isinstance(last, Lost) and last.reason == "crash" and self.lab.lost is None:
+            if time.monotonic() > deadline:
+                break
             time.sleep(_LOOK_SECONDS)
         lost = self.lab.lost
-        is_hang = lost is not None and not lost.is_inner
-        is_hang |= event.detail.startswith(OURS)
-        if not self._doubt.covers(is_hang=is_hang):
-            return ""
-        if lost is None:
-            self.lab.retries.append(f"played again: {event.detail}")
-        return str(lost or event.detail)
+        if lost is not None and not lost.is_inner:
+            raise Hang(f"linux: {lost}")
+        if isinstance(last, Lost) and last.detail.startswith(OURS):
+            if lost is None:
+                self.lab.retries.append(f"played again: {last.detail}")
+            raise Hang(f"linux: {last.detail}")
+        return with_loss(events, lost)
 
     def _save(self) -> None:
         """Keep the moment at which sessions begin."""

@@ -88,7 +88,7 @@ def certify(
             length=length_of(chosen, implementation.describe()),
             out=_folder(out, resume),
             resume=resume is not None,
-            expected=expected_calls,
+            expected=_expected(expected_calls, chosen),
         )
         _make_room(options)
         with Meter(_total(options), "sequences", silent=not screen.is_for_people) as meter:
@@ -150,7 +150,7 @@ def fuzz(
             out=_folder(out, resume),
             resume=resume is not None,
             faults=_faults(faults, PROFILES[chosen_profile].subject.faults),
-            expected=expected_calls,
+            expected=_expected(expected_calls, chosen_profile),
         )
         _make_room(options)
         total = None if budget is None else _total(options)
@@ -272,6 +272,14 @@ def _faults(wanted: str, known: tuple[str, ...]) -> tuple[str, ...]:
     if unknown := [name for name in chosen if name not in known]:
         raise Problem(f"--faults {unknown[0]}: choose from {', '.join(known)}, all, none")
     return chosen
+
+
+def _expected(wanted: bool, profile: str) -> bool:
+    """Whether to make those calls. Raises Problem where there are none."""
+    subject = PROFILES[profile].subject
+    if wanted and not subject.reactions(subject.ends, True):
+        raise Problem(f"--expected-calls: --profile {profile} has no callbacks: leave it out")
+    return wanted
 
 
 def profile_of(wanted: str | None, implementation: Adapter) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from kmcl_conformance.profiles import FULL, PROFILES
+from kmcl_conformance.saving import FOLDERS, remove
 from kmcl_model.spec.charts import Chart
 from kmcl_reports.certificate import certificate_json, parse_certificate
 from kmcl_reports.html import render_html
@@ -46,13 +47,12 @@ def write_certificate(found: Certificate, folder: Path) -> None:
 
 
 def remove_earlier(folder: Path) -> None:
-    """Remove the cases and traces of an earlier run, as far as its certificate names them: the
+    """Remove the files of failures of an earlier run, as far as its certificate names them: the
     folder of a new run must not show failures that are none of it."""
     try:
         earlier = parse_certificate((folder / "certificate.json").read_bytes())
-        for failure in earlier.failures:
-            (folder / "cases" / Path(failure.case).name).unlink(missing_ok=True)
-            (folder / "traces" / Path(failure.trace or "none").name).unlink(missing_ok=True)
+        for failure in (*earlier.failures, *earlier.unconfirmed):
+            remove(folder, Path(failure.case).stem)
     except (OSError, ValueError):
         pass  # nothing there, or not ours
 
@@ -72,5 +72,5 @@ def show_certificate(screen: Screen, found: Certificate, folder: Path) -> None:
     if more > 0:
         screen.show(f"{more} more: kmcl replay draws each, see the table", "")
     print_summary(found, screen.console)
-    listed = [*FORMS, *(f"{kind}/" for kind in ("cases", "traces") if (folder / kind).is_dir())]
+    listed = [*FORMS, *(f"{kind}/" for kind in FOLDERS if (folder / kind).is_dir())]
     screen.show(f"{folder}/: {', '.join(listed)}")

@@ -6,8 +6,7 @@ import json
 import shlex
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -18,16 +17,12 @@ from kmcl_conformance.campaign import CampaignError, Options, Progress
 from kmcl_conformance.figure import table
 from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
 from kmcl_lab.both import MONITORED, BothAdapter
-from kmcl_lab.bridge import bridge
-from kmcl_lab.carry import carry
-from kmcl_lab.door import Door
 from kmcl_lab.growth import Growth, growth_of
 from kmcl_lab.images import Images, build, default_cache
 from kmcl_lab.install import carry_out, find_out, plan
 from kmcl_lab.lab import Lab
 from kmcl_lab.linux import LinuxAdapter, build_for_linux, name_of, options_for
 from kmcl_lab.machine import HostKind
-from kmcl_lab.problem import LabProblem
 from kmcl_reports.results import Certificate
 from kmcl_reports.terminal import kill_matrix
 
@@ -35,6 +30,9 @@ from .budget import length_of, sequences_of
 from .campaigns import conclude, profile_of, run_for
 from .lab_bench import LINUX, Pace, bench, bench_driver, leak_line, rows_of
 from .lab_check import check_defects, in_the_lab
+from .lab_inside import as_problem as _as_problem
+from .lab_inside import inside
+from .lab_options import must_matter
 from .lab_provoke import code_of, provoke, words_of
 from .lab_requests import requests_in, words_of_requests
 from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
@@ -106,7 +104,7 @@ def _run(
 ) -> int:
     """Run a command in the guest: its output, its exit code. kmcl lab run -- uname -a"""
     lab = _lab(cache, kernel, host, out, quiet)
-    return _inside(words, lab, terminal=False, carried=carried)
+    return inside(words, lab, terminal=False, carried=carried)
 
 
 @lab.command("shell")
@@ -120,17 +118,19 @@ def _shell(
 ) -> int:
     """Open a shell in the guest."""
     lab = _lab(cache, kernel, host, out, quiet)
-    return _inside(["sh", "-i"], lab, terminal=True, carried=carried)
+    return inside(["sh", "-i"], lab, terminal=True, carried=carried)
 
 
 @lab.command("certify")
 def _certify(
     command: Annotated[
-        str,
+        str | None,
         typer.Option(
-            "--command", metavar="CMD", help="What speaks the line protocol in the guest."
+            "--command",
+            metavar="CMD",
+            help=f"What speaks the line protocol in the guest. Default: {shlex.join(UIO_COMMAND)}",
         ),
-    ] = shlex.join(UIO_COMMAND),
+    ] = None,
     profile: Profile = None,
     seed: Seed = 1,
     budget: Budget = "small",
@@ -142,7 +142,8 @@ def _certify(
         bool,
         typer.Option(
             "--resets",
-            help="Where an end is to die, or a guest to be reset, the machine is: slow.",
+            help="Where an end is to die, or a guest to be reset, the machine is: slow. Of one end "
+            f"(QEMU as the host), or with --profile {LINUX}.",
         ),
     ] = False,
     monitored: Annotated[
@@ -181,6 +182,7 @@ def _certify(
     client's end over /dev/uioN in the guest; --command is for QEMU as the host. With --profile
     linux-vmbus as well, the guest's own bus driver is judged, from the host's side alone. A leak
     of that host, memory or descriptors, is told and kept in lab.json; it is ours, and no verdict.
+    An option that would change nothing is refused.
 
     Writes what certify writes into --out (default: kmcl-lab-out), and the guests' logs and
     lab.json into its folder lab/.
@@ -189,17 +191,11 @@ def _certify(
     started = time.monotonic()
     screen = Screen(quiet=quiet, as_json=as_json)
     try:
-        argv = tuple(shlex.split(command))
+        argv = UIO_COMMAND if command is None else tuple(shlex.split(command))
     except ValueError as error:
         raise Problem(f"--command {command}: {error}") from None
-    if profile == LINUX and host != HostKind.PROGRAMMABLE:
-        raise Problem(f"--profile {LINUX}: QEMU cannot be led: add --host programmable")
-    if provocations and host != HostKind.QEMU:
-        raise Problem("--provoke is for QEMU as the host: without --host")
-    if monitored and (host != HostKind.PROGRAMMABLE or profile == LINUX):
-        raise Problem("--monitored is for both ends: with --host programmable alone")
-    if processors > 1 and profile != LINUX:
-        raise Problem(f"--processors is for the guest of --profile {LINUX}")
+    chosen_by = {"resets": resets, "monitored": monitored, "provocations": provocations}
+    must_matter(host, profile, command=command, processors=processors, **chosen_by)
     with _as_problem():
         more = _by_hand(processors) if profile == LINUX else {}
         running = _lab(cache, kernel, host, folder, quiet, **more)
@@ -212,7 +208,7 @@ def _certify(
         adapter = BothAdapter(running, monitored=monitored)
         name = f"host:{MONITORED}" if monitored else "host:"
     else:
-        adapter, name = LabAdapter(running, argv, resets=resets), f"lab:{command}"
+        adapter, name = LabAdapter(running, argv, resets=resets), f"lab:{shlex.join(argv)}"
     try:
         with _as_problem():
             options = Options(
@@ -346,25 +342,6 @@ def _bench(
     return Code.VIOLATIONS if figures["leaks"] else Code.CONFORMING
 
 
-def _inside(
-    words: list[str],
-    lab: Lab,
-    *,
-    terminal: bool,
-    carried: bool,
-) -> int:
-    """A command in a guest of its own, with our streams; its exit code."""
-    with _as_problem(), lab as running:
-        running.bind()
-        if carried:
-            carry(running.guest)
-        door = Door(lambda: running.guest)
-        try:
-            return bridge(str(door.path), words, terminal=terminal)
-        finally:
-            door.close()
-
-
 def _lab(
     cache: Path | None,
     kernel: str | None,
@@ -389,12 +366,3 @@ def _by_hand(processors: int) -> dict[str, Any]:
 def _teller(quiet: bool) -> Callable[[str], None]:
     """Progress goes to standard error, for people."""
     return (lambda _: None) if quiet else (lambda text: print(f"lab: {text}", file=sys.stderr))
-
-
-@contextmanager
-def _as_problem() -> Iterator[None]:
-    """What is wrong with the lab is told in one line, and is no verdict."""
-    try:
-        yield
-    except LabProblem as problem:
-        raise Problem(str(problem), Code.UNJUDGED) from None

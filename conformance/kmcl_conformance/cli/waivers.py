@@ -12,7 +12,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
-from kmcl_model.catalogue import requirement_of
+from kmcl_model.book import book_of
 from kmcl_reports.results import Certificate, RequirementVerdict, overall_verdict
 
 from .output import Problem
@@ -33,7 +33,7 @@ def read_waivers(path: Path) -> Mapping[str, str]:
         if not isinstance(reason, str) or not reason.strip():
             raise Problem(f'{path}: {name}: needs a reason, as in {name} = "reason"')
         try:
-            reasons[requirement_of(name).id] = reason.strip()
+            reasons[book_of(name).requirement_of(name).id] = reason.strip()
         except KeyError:
             raise Problem(f"{path}: {name} is no requirement; see kmcl spec") from None
     return reasons
@@ -66,6 +66,6 @@ def waive(certificate: Certificate, reasons: Mapping[str, str]) -> Certificate:
     changed = {
         "requirements": requirements,
         "failures": failures,
-        "verdict": overall_verdict(requirements, len(failures)),
+        "verdict": overall_verdict(requirements, len(failures), len(certificate.unconfirmed)),
     }
     return Certificate.model_validate({**dict(certificate), **changed})

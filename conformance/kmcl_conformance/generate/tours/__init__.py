@@ -22,6 +22,7 @@ from . import (
     lifecycle,
     packets,
     readings,
+    settings,
     transactions,
 )
 from .hosted import asked_instead
@@ -62,6 +63,7 @@ def _words(tour: Any) -> str:
 
 
 TOURS: tuple[Tour, ...] = _tours(
+    *settings.CONVERSATIONS,
     *flow.CONVERSATIONS,
     *packets.CONVERSATIONS,
     *lifecycle.CONVERSATIONS,

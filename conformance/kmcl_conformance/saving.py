@@ -1,0 +1,73 @@
+"""The files of a failure: a case that runs again, its trace, and what the machines said."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from kmcl_adapters import Description
+from kmcl_model.case import Case, Expectation
+from kmcl_model.trace import dump_trace
+
+from .adapters import origin_of
+from .keeping import CampaignError
+from .verdicts import Found
+
+__all__ = ["FOLDERS", "UNCONFIRMED", "case_of", "file_name", "remove", "save"]
+
+FOLDERS: Final = {"cases": "json", "traces": "jsonl", "logs": "log"}
+"""Where the files of a failure are, and how their names end."""
+UNCONFIRMED: Final = "unconfirmed-"
+"""How the file names of a failure begin that did not come back."""
+
+
+def file_name(number: int, key: str, *, counts: bool = True) -> str:
+    """The name of the files of a failure, without an ending. ``key``: its signature."""
+    plain = "".join(c if c.isalnum() or c == "-" else "-" for c in key.lower()).strip("-")[:60]
+    return f"{'' if counts else UNCONFIRMED}{number:02d}-{plain}"
+
+
+def case_of(found: Found, adapter: str, profile: str, seed: int, tool: str) -> Case:
+    """The failure as a case that ``kmcl replay`` runs again."""
+    failure = found.outcome.failure
+    assert failure is not None
+    lost = failure.observer == "implementation"
+    return Case(
+        name=found.file,
+        adapter=adapter,
+        profile=profile,
+        seed=seed,
+        tool=tool,
+        note="; ".join(failure.words),
+        expect=Expectation(
+            verdict="lost" if lost else "violation",
+            requirements=failure.requirements,
+            event=str(failure.number),
+        ),
+        stimuli=found.outcome.stimuli,
+    )
+
+
+def save(out: Path, found: Found, case: Case, description: Description) -> None:
+    """Write them below ``out``. Raises CampaignError where that cannot be written."""
+    texts = {
+        "traces": dump_trace(found.outcome.events, origin_of(description)).encode(),
+        "logs": found.log,
+    }
+    try:
+        (out / "cases").mkdir(parents=True, exist_ok=True)
+        case.save(out / "cases" / f"{found.file}.json")
+        for folder, text in texts.items():
+            if text:
+                (out / folder).mkdir(exist_ok=True)
+                (out / folder / f"{found.file}.{FOLDERS[folder]}").write_bytes(text)
+    except OSError as error:
+        raise CampaignError(f"{out}: {error.strerror}; choose a folder you can write") from None
+
+
+def remove(out: Path, file: str) -> None:
+    """Remove the files of a failure, as far as that can be done."""
+    for folder, ending in FOLDERS.items():
+        with suppress(OSError):
+            (out / folder / f"{file}.{ending}").unlink()
