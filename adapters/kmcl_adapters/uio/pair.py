@@ -18,6 +18,7 @@ from multiprocessing.reduction import send_handle
 from typing import Any, Final, Protocol
 
 from kmcl_adapters.interface import Adapter, AdapterError, Description
+from kmcl_adapters.signals import HELD, MASKED
 from kmcl_model.events import Event, Lost, Quiescence
 from kmcl_model.stimuli import Post, Run, Settle, Stimulus
 
@@ -38,7 +39,9 @@ __all__ = [
     "create",
 ]
 
-CAPABILITIES: Final = frozenset({"server", "client", "hold", "crash", "malformed", "spurious"})
+CAPABILITIES: Final = (
+    frozenset({"server", "client", "hold", "crash", "malformed", "spurious", MASKED}) | HELD
+)
 LIMIT: Final = 12.0
 """Seconds that a request may take; the end itself gives up a settling after five."""
 SETTLING: Final = 6.0

@@ -55,7 +55,7 @@ STRATEGIES: Final = ("uniform", "random", "pct")
 """How schedules are chosen: each step among all that are ready, with a rest often (``uniform``) or
 rarely (``random``), or by priorities with a rest rarely (``pct``)."""
 
-FAULT_RATE: Final = 0.02
+FAULT_RATE: Final = 0.04
 """How often the environment acts, per step of a walk with faults."""
 
 OFTEN, RARELY = 0.12, 0.02

@@ -22,6 +22,7 @@ from . import (
     lifecycle,
     packets,
     readings,
+    signals,
     transactions,
 )
 from .hosted import asked_instead
@@ -67,6 +68,7 @@ TOURS: tuple[Tour, ...] = _tours(
     *lifecycle.CONVERSATIONS,
     *transactions.CONVERSATIONS,
     *faults.CONVERSATIONS,
+    *signals.CONVERSATIONS,
     *contention.CONVERSATIONS,
     *inside.CONVERSATIONS,
     *readings.CONVERSATIONS,
