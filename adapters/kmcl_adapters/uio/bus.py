@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import select
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from .receive import Doze
@@ -75,6 +76,9 @@ class Watch:
 
     def resume(self) -> None:
         """See ``Bus``."""
+
+    def act_on_peer(self, fault: str, tell: Callable[[], object]) -> None:
+        """See ``Bus``. Most cannot."""
 
 
 class Link:
@@ -155,6 +159,10 @@ class Bus(Protocol):
 
     def resume(self) -> None:
         """They come now, as far as they come at all."""
+
+    def act_on_peer(self, fault: str, tell: Callable[[], object]) -> None:
+        """``spurious``, or a fault of the signals to the other end, where this side can play it;
+        ``tell`` is called just before."""
 
     # A client's side
 

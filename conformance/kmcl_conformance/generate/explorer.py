@@ -74,8 +74,8 @@ FIRST_CRASH: Final = 40
 
 class Chooser:
     """Picks the next stimulus of a walk. ``faults`` are those of the book that may be committed,
-    by their weights; ``expected``: callbacks also make calls that are only expected to work in them. ``strategy``
-    is one of ``STRATEGIES``."""
+    by their weights; ``expected``: callbacks also make calls that are only expected to work in
+    them. ``strategy`` is one of ``STRATEGIES``."""
 
     def __init__(
         self,
