@@ -2,9 +2,8 @@
 
 A signal says that there is something to look at, and nothing else: it may come late, and one may
 stand for many. A ``SignalGate`` stands where signals come in. While it is shut they wait; when the
-test waits for rest it is opened, and what is due comes: every signal, or one for all of them, or
-none. So nothing of what a fault does is left over when silence is judged, but for signals that are
-lost.
+test waits for rest it is opened, and every signal comes, or one for all of them. So nothing of what
+a fault does is left over when silence is judged.
 """
 
 from __future__ import annotations
@@ -12,14 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-__all__ = ["COALESCED", "DELAYED", "HELD", "LOST", "MASKED", "Signal", "SignalGate"]
+__all__ = ["COALESCED", "DELAYED", "HELD", "MASKED", "Signal", "SignalGate"]
 
 COALESCED: Final = "signal-coalesced"
 DELAYED: Final = "signal-delayed"
-LOST: Final = "signal-lost"
 MASKED: Final = "signal-masked"
 
-HELD: Final = frozenset({COALESCED, DELAYED, LOST})
+HELD: Final = frozenset({COALESCED, DELAYED})
 """The faults for which signals are held back; a masked one never arises."""
 
 Signal: TypeAlias = Callable[[], object]
@@ -52,7 +50,7 @@ class SignalGate:
             signal()
             return
         self.count += 1
-        if self._action == DELAYED or (self._action == COALESCED and signal not in self._held):
+        if self._action == DELAYED or signal not in self._held:
             self._held.append(signal)
 
     def open(self) -> None:

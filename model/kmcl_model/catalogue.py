@@ -106,7 +106,6 @@ Capability: TypeAlias = Literal[
     "server",
     "signal-coalesced",
     "signal-delayed",
-    "signal-lost",
     "signal-masked",
     "spurious",
     "synchronous-request",

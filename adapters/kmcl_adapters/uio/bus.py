@@ -158,7 +158,7 @@ class Bus(Protocol):
         """Signals wait from now on; see ``kmcl_adapters.signals``."""
 
     def resume(self) -> None:
-        """They come now, as far as they come at all."""
+        """They come now, or one for all of them."""
 
     def act_on_peer(self, fault: str, tell: Callable[[], object]) -> None:
         """``spurious``, or a fault of the signals to the other end, where this side can play it;

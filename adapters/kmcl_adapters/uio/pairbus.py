@@ -15,7 +15,7 @@ import os
 import socket
 from typing import Any, Final
 
-from kmcl_adapters.signals import COALESCED, DELAYED, HELD, LOST, MASKED
+from kmcl_adapters.signals import DELAYED, HELD, MASKED
 
 from .bus import Link, Offer, Opening, Watch, ring_views
 from .descriptor import FROM_GUEST, FROM_HOST, MAXIMUM_PAYLOAD
@@ -144,7 +144,7 @@ class PairBus(Watch):
         if not self._held:
             return
         rung = self._rung()
-        due = {DELAYED: rung, COALESCED: min(rung, 1), LOST: 0}[self._held]
+        due = rung if self._held == DELAYED else min(rung, 1)
         self._held = ""
         self.received += rung - due
         if due:
