@@ -88,8 +88,8 @@ class Environ(NamedTuple):
     (the end writes a broken packet into its outgoing ring), ``spurious`` (a signal to the end
     that announces nothing), ``signal-delayed`` and ``signal-coalesced`` (signals to the end wait
     until the next ``Settle``; then all of them come, or one), ``signal-masked`` (its incoming
-    ring is masked behind its back, then it is signalled). Of the bus: ``reset`` (the guest's machine starts anew), ``busy`` (the host
-    has no room for the guest's next message)."""
+    ring is masked behind its back, then it is signalled). Of the bus: ``reset`` (the guest's
+    machine starts anew), ``busy`` (the host has no room for the guest's next message)."""
 
     kind: Literal["environment"]
     endpoint: str
