@@ -40,7 +40,8 @@ class Description(NamedTuple):
 
     ``capabilities``: ``server``, ``client`` (the ends it can play), ``schedulable`` (the tester
     picks what runs next), ``hold`` (a callback may be held), ``crash``, ``malformed``,
-    ``spurious`` (environment actions), and the optional parts of the header: ``mmio``, ``vtl``,
+    ``spurious``, ``signal-delayed``, ``signal-coalesced``, ``signal-masked`` (environment actions,
+    see ``kmcl_model.stimuli.Environ``), and the optional parts of the header: ``mmio``, ``vtl``,
     ``save-restore``, ``gpadl``, ``external-data``, ``synchronous-request``, ``irql``.
     ``exact_quiescence``: the implementation can tell when nothing more will happen; otherwise
     ``idle_seconds`` without an event count as quiescence. ``surroundings``: a kernel, a host, in

@@ -272,6 +272,7 @@ class Judge(Follower):
 
     def _environment(self, event: Any) -> None:
         name, action = event[1], event[2]
+        self.faults[action] += 1
         if action == "crash":
             self.packets[name].clear()
             self.incoming[name].clear()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final, NamedTuple
 
@@ -83,25 +84,7 @@ def _book(
     return Book(name, origin, requirements, interpretations, faults, digest, by_fact)
 
 
-@cache
-def kmcl() -> Book:
-    """The header of the library."""
-    return _book(
-        "kmcl",
-        PAGES,
-        catalogue.requirements(),
-        catalogue.interpretations(),
-        catalogue.catalogue_digest(),
-        MappingProxyType({}),
-    )
-
-
-@cache
-def vmbus() -> Book:
-    """The control protocol. Raises CatalogueError where its data are missing or inconsistent."""
-    folder = data_folder() / "vmbus"
-    requirements = load_requirements(folder, STATEMENTS, CHOICES)
-    interpretations = load_interpretations(folder, CHOICES)
+def _faults(folder: Path, requirements: Mapping[str, Requirement]) -> Mapping[str, Fault]:
     path = folder / FAULTS
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -112,16 +95,46 @@ def vmbus() -> Book:
     unknown = {id for fault in found for id in fault.endangers} - requirements.keys()
     if unknown or len(faults) < len(found):
         raise CatalogueError(f"{path}: unknown {sorted(unknown)}, or a name that appears twice")
-    digest = hashlib.sha256()
-    for one in (*requirements.values(), *interpretations.values(), *found):
+    return MappingProxyType(faults)
+
+
+def _digest(first: bytes, entries: Iterable[BaseModel]) -> str:
+    digest = hashlib.sha256(first)
+    for one in entries:
         digest.update(one.model_dump_json().encode() + b"\n")
+    return digest.hexdigest()
+
+
+@cache
+def kmcl() -> Book:
+    """The header of the library. Raises CatalogueError as ``vmbus`` does."""
+    requirements = catalogue.requirements()
+    faults = _faults(data_folder(), requirements)
+    return _book(
+        "kmcl",
+        PAGES,
+        requirements,
+        catalogue.interpretations(),
+        _digest(catalogue.catalogue_digest().encode(), faults.values()),
+        faults,
+    )
+
+
+@cache
+def vmbus() -> Book:
+    """The control protocol. Raises CatalogueError where its data are missing or inconsistent."""
+    folder = data_folder() / "vmbus"
+    requirements = load_requirements(folder, STATEMENTS, CHOICES)
+    interpretations = load_interpretations(folder, CHOICES)
+    faults = _faults(folder, requirements)
+    entries = (*requirements.values(), *interpretations.values(), *faults.values())
     return _book(
         "vmbus",
         "the public source trees of Linux and OpenVMM",
         requirements,
         interpretations,
-        digest.hexdigest(),
-        MappingProxyType(faults),
+        _digest(b"", entries),
+        faults,
     )
 
 

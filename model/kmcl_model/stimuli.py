@@ -85,9 +85,11 @@ class Release(NamedTuple):
 
 class Environ(NamedTuple):
     """Let the world act on an endpoint: ``crash`` (the end dies without a word), ``malformed``
-    (the end writes a broken packet into its outgoing ring), ``spurious`` (a signal that
-    announces nothing). Of the bus: ``reset`` (the guest's machine starts anew), ``busy`` (the host
-    has no room for the guest's next message)."""
+    (the end writes a broken packet into its outgoing ring), ``spurious`` (a signal to the end
+    that announces nothing), ``signal-delayed`` and ``signal-coalesced`` (signals to the end wait
+    until the next ``Settle``; then all of them come, or one), ``signal-masked`` (its incoming
+    ring is masked behind its back, then it is signalled). Of the bus: ``reset`` (the guest's
+    machine starts anew), ``busy`` (the host has no room for the guest's next message)."""
 
     kind: Literal["environment"]
     endpoint: str

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from kmcl_conformance.cli import main
-from kmcl_model.book import vmbus
+from kmcl_model.book import kmcl, vmbus
 from kmcl_model.catalogue import requirements
 from kmcl_model.spec.charts import CHARTS, chart_moves
 from kmcl_model.spec.control import CONTROL_CHARTS
@@ -52,11 +52,45 @@ def test_a_profile_limits_what_is_shown(capsys: Captured) -> None:
 def test_the_faults_are_shown_with_what_they_endanger(capsys: Captured) -> None:
     data = found(capsys, "faults")
 
-    assert {f["name"]: f["endangers"] for f in data["faults"]} == {
-        fault.name: list(fault.endangers) for fault in vmbus().faults.values()
-    }
+    for book, profile in ((kmcl(), "full"), (vmbus(), "linux-vmbus")):
+        assert {f["name"]: f["endangers"] for f in data["faults"] if profile in f["profiles"]} == {
+            fault.name: list(fault.endangers) for fault in book.faults.values()
+        }
     assert main(["spec", "rescind-opening"]) == 0
-    assert "OPENCHANNEL has no answer" in " ".join(capsys.readouterr().out.split())
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "OPENCHANNEL has no answer" in shown
+    assert "--profile linux-vmbus" in shown
+
+
+def test_a_name_that_two_profiles_have_is_shown_for_both(capsys: Captured) -> None:
+    data = found(capsys, "spurious")
+    assert [f["profiles"][0] for f in data["faults"]] == ["full", "linux-vmbus"]
+
+    (only,) = found(capsys, "spurious", "--profile", "client-uio")["faults"]
+    assert only["endangers"] == list(kmcl().faults["spurious"].endangers)
+
+
+@pytest.mark.parametrize(
+    ("adapter", "fault", "words"),
+    [
+        (
+            "reference",
+            "rescind-open",
+            "rescind-open: that is a fault of profile linux-vmbus, and profile full has crash,",
+        ),
+        ("guest", "crash", "of profile full, client-uio, client-uio-dynmem, and profile linux-vm"),
+        ("reference", "crsh", "--faults crsh: profile full has crash, malformed,"),
+        ("reference", "crsh", "signal-masked; or all, none"),
+    ],
+)
+def test_a_fault_of_another_profile_is_refused_in_one_line(
+    adapter: str, fault: str, words: str, capsys: Captured
+) -> None:
+    assert main(["fuzz", "--adapter", adapter, "--faults", fault, "-b", "1"]) == 2
+
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
 
 
 def test_a_requirement_of_the_bus_names_its_source_and_its_faults(capsys: Captured) -> None:

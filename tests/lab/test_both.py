@@ -12,7 +12,7 @@ from kmcl_adapters.uio.uiobus import SAFETY_NET
 from kmcl_lab.both import BothAdapter, BothSession, answer_of, create, is_rest, ordered
 from kmcl_lab.problem import GuestLost
 from kmcl_model.events import Environment, Event, Lost
-from kmcl_model.stimuli import Invoke, Settle
+from kmcl_model.stimuli import Environ, Invoke, Settle
 
 CLIENT = (5, 1, 3, 1, 0, 0)
 """Events, is idle, channel that is seen, is aware, threads that run, opens without an answer."""
@@ -145,6 +145,41 @@ def test_a_rest_that_is_doubted_is_looked_at_later() -> None:
     assert first == again == 0
     assert min(doubted) > SAFETY_NET
     assert [e.kind for e in both._ready] == ["quiescence"] * 2 + ["environment", "quiescence"]
+
+
+class Listing(End):
+    """An end that notes what it is asked for."""
+
+    def __init__(self, *answers: Answer) -> None:
+        super().__init__(*answers)
+        self.asked: list[str] = []
+
+    def request(self, kind: str, stimulus: object = None) -> Answer:
+        self.asked.append(f"{kind} {getattr(stimulus, 'action', '')}".strip())
+        return super().request(kind, stimulus)
+
+
+@pytest.mark.parametrize(
+    ("action", "by_host", "by_client"),
+    [
+        ("signal-delayed", ["apply signal-delayed", "resume"], ["apply"]),
+        ("signal-coalesced", ["apply signal-coalesced", "resume"], ["apply"]),
+        ("signal-masked", ["apply signal-masked"], ["apply"]),
+        ("spurious", ["apply spurious"], ["apply"]),
+        ("malformed", [], ["apply malformed", "apply"]),
+    ],
+)
+def test_the_host_plays_what_becomes_of_signals_to_the_client(
+    action: str, by_host: list[str], by_client: list[str]
+) -> None:
+    server = Listing(*[Answer([], at, SERVER) for at in range(20, 60, 10)])
+    client = Listing(*[Answer([], at, CLIENT) for at in range(25, 65, 10)])
+    both = session(client, server)
+    both.apply(Environ("environment", "client", action))
+    both.apply(Settle("settle"))
+
+    assert server.asked == by_host
+    assert client.asked == by_client
 
 
 def test_rest_is_never_said_to_be_exact() -> None:

@@ -19,7 +19,7 @@ def test_an_id_leads_to_its_book() -> None:
 
 def test_the_librarys_book_is_the_catalogue_unchanged() -> None:
     assert kmcl().requirements is requirements()
-    assert kmcl().digest == catalogue_digest()
+    assert len({kmcl().digest, vmbus().digest, catalogue_digest()}) == 3
     assert not set(vmbus().requirements) & set(requirements())
 
 
@@ -47,6 +47,26 @@ def test_most_requirements_are_endangered_by_a_fault() -> None:
     endangered = {id for fault in vmbus().faults.values() for id in fault.endangers}
 
     assert len(endangered) > len(vmbus().requirements) / 2
+
+
+def test_faults_are_of_the_digest_of_a_book(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = kmcl().digest
+    shutil.copytree(data_folder(), tmp_path / "data")
+    path = tmp_path / "data" / "faults.toml"
+    path.write_text(path.read_text().replace("weight = 3", "weight = 2", 1))
+    monkeypatch.setattr(books, "data_folder", lambda: tmp_path / "data")
+    kmcl.cache_clear()
+
+    try:
+        assert kmcl().digest != before
+    finally:
+        kmcl.cache_clear()
+
+
+def test_what_a_library_must_offer_for_a_fault_has_its_name() -> None:
+    assert all(fault.capability == name for name, fault in kmcl().faults.items())
 
 
 @pytest.mark.parametrize(

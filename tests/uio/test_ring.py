@@ -366,6 +366,20 @@ def what_was_read_stays_what_it_is(parts: Parts) -> None:
         assert pair.take() == payload(32)
 
 
+@check
+def who_was_masked_while_it_slept_does_not_sleep(parts: Parts) -> None:
+    pair = Pair(parts)
+    doze = parts.doze(pair.reader)
+    assert not doze.sleeps()
+    assert doze.fall_asleep()
+    assert doze.sleeps()
+    pair.header[INTERRUPT_MASK] = 1
+    assert not doze.sleeps()
+    doze.wake()
+    assert doze.fall_asleep()
+    assert doze.sleeps()
+
+
 def passes(function: Check, parts: Parts) -> bool:
     try:
         function(parts)

@@ -46,6 +46,7 @@ class ThreadedSession:
     ``on_event`` gets each event as it is recorded, under the lock; events are then not kept
     for ``take``. ``idle_seconds`` counts where the implementation has no ``WaitIdle``, but no
     time does while one that has ``AtRest() -> bool`` says that its own threads work.
+    What else the world can do to signals ``Signals`` says, until ``Resume()``.
     ``is_idle`` asks one that has ``Inside() -> (calls, callbacks) or None``, which is ``WaitIdle``
     without waiting.
     ``limit`` is the longest time ``Settle`` may take, in seconds, before the implementation
@@ -301,7 +302,9 @@ class ThreadedSession:
             end = self._ends.get(stimulus.endpoint)
             if end is None or not end.allocated or end.dead or self._over:
                 return
-            possible = stimulus.action in ACTIONS and (end.open or stimulus.action != "malformed")
+            known = ACTIONS | getattr(self._implementation, "Signals", frozenset())
+            open_only = stimulus.action not in ("crash", "spurious")
+            possible = stimulus.action in known and (end.open or not open_only)
             if act is None or not possible:
                 return
             end.dead = stimulus.action == "crash"

@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import deque
+from collections.abc import Callable
 from typing import Final
 
+from kmcl_adapters.signals import HELD, MASKED, SignalGate
 from kmcl_adapters.uio.bus import Link, Offer, Opening, Watch
 from kmcl_adapters.uio.descriptor import FROM_GUEST, RingError
 from kmcl_adapters.uio.parts import SOUND, Parts
@@ -35,9 +37,29 @@ class HostLink(Link):
         outgoing = parts.outgoing(*channel.rings.to_guest)
         super().__init__(channel.open_id, outgoing, ring, parts.doze(ring))
 
+    gate: SignalGate | None = None
+    """What becomes of the signals to the guest, where something does."""
+
     def signal(self) -> None:
-        """Interrupt the guest."""
+        """Interrupt the guest, now or when the gate lets it."""
+        if self.gate is None:
+            self.interrupt()
+        else:
+            self.gate.come(self.interrupt)
+
+    def interrupt(self) -> None:
+        """Interrupt the guest, whatever is done to signals."""
         self._host.signal(self.channel)
+
+    def act(self, fault: str) -> None:
+        """``spurious``, or what becomes of the signals to the guest."""
+        if fault in HELD:
+            self.gate = self.gate or SignalGate()
+            self.gate.shut(fault)
+            return
+        if fault == MASKED:
+            self.outgoing.mask_reader()
+        self.signal()
 
     def release(self) -> None:
         """Let the rings go; again does nothing."""
@@ -51,6 +73,7 @@ class HostBus(Watch):
 
     server = True
     opens_slowly = False
+    signal_faults = HELD | {MASKED}
 
     def __init__(
         self, host: VmbusHost, offer: HostOffer, payload_limit: int, parts: Parts = SOUND
@@ -66,6 +89,7 @@ class HostBus(Watch):
         self._asked: HostLink | None = None
         self._link: HostLink | None = None
         self._closed = False
+        self._ear = SignalGate()  # under the host's lock
         self.unheard = False
         """The bell was rung, and nobody has attended yet."""
         self.watch(self._bell)
@@ -78,7 +102,7 @@ class HostBus(Watch):
 
     def signalled(self, channel: HostChannel) -> None:
         """See ``channel.Listener``."""
-        self._ring()
+        self._ear.come(self._ring)
 
     def left(self, channel: HostChannel) -> None:
         """See ``channel.Listener``. Without anybody to attend, the rings are free at once."""
@@ -127,6 +151,33 @@ class HostBus(Watch):
         if self._asked is not None and self._asked.channel is channel:
             self._asked = None
         self._host.let_go(channel)
+
+    # What the world does to signals
+
+    def interrupt(self) -> bool:
+        """See ``uio.bus``."""
+        with self._host.changed:
+            self._ear.come(self._ring)
+        return True
+
+    def hold(self, fault: str) -> None:
+        """See ``uio.bus``."""
+        with self._host.changed:
+            self._ear.shut(fault)
+
+    def resume(self) -> None:
+        """See ``uio.bus``; signals to the guest as well."""
+        with self._host.changed:
+            self._ear.open()
+        link = self._link
+        if link is not None and link.gate is not None and not link.down:
+            link.gate.open()
+
+    def act_on_peer(self, fault: str, tell: Callable[[], object]) -> None:
+        """See ``uio.bus``: the host interrupts the guest, and can reach the mask of its ring."""
+        if self._link is not None and not self._link.down:
+            tell()
+            self._link.act(fault)
 
     # A server's side
 

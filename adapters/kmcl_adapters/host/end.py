@@ -25,7 +25,9 @@ from typing import Any, Final
 from kmcl_adapters.driver import ThreadedSession
 from kmcl_adapters.uio.library import Library
 from kmcl_adapters.uio.stamps import Recorder
+from kmcl_model.events import Environment
 from kmcl_model.plain import event_record, stimulus_of
+from kmcl_model.stimuli import Environ, Stimulus
 
 __all__ = ["MASK", "StampedEnd"]
 
@@ -46,18 +48,20 @@ class StampedEnd:
         self._clock = clock
         self._traffic = traffic
         self._session: ThreadedSession | None = None
+        self._library: Library | None = None
         self._recorder = Recorder(clock)
 
     def request(self, do: str, stimulus: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """``open`` a fresh end, ``apply`` a stimulus or none, ``close`` it, or tell the ``time``.
-        Raises ValueError for anything else."""
+        """``open`` a fresh end, ``apply`` a stimulus or none, ``resume`` the signals that were held
+        back, ``close`` it, or tell the ``time``. What a world that has the other end in its hands
+        does to it may be applied here, too. Raises ValueError for anything else."""
         match do:
             case "time":
                 return {"until": self._clock()}
             case "open":
                 self.close()
                 self._recorder = Recorder(self._clock)
-                library = self._make()
+                library = self._library = self._make()
                 self._session = ThreadedSession(
                     library, on_event=self._recorder, on_close=library.Reset
                 )
@@ -67,10 +71,28 @@ class StampedEnd:
                 if self._session is None:
                     raise ValueError("there is no session")
                 if stimulus is not None:
-                    self._session.apply(stimulus_of(stimulus))
+                    self._apply(self._session, stimulus_of(stimulus))
+            case "resume":
+                if self._library is not None:
+                    self._library.Resume()
             case _:
                 raise ValueError(f"nothing known as {do!r}")
         return self._answer()
+
+    def _apply(self, session: ThreadedSession, stimulus: Stimulus) -> None:
+        library = self._library
+        channel = library.channel if library is not None else None
+        if library is None or channel is None or not isinstance(stimulus, Environ):
+            session.apply(stimulus)
+            return
+        end, action = stimulus.endpoint, stimulus.action
+        if (end == "server") == channel.is_server:
+            session.apply(stimulus)
+            return
+        event = Environment("environment", end, action)
+        library.monitor.acquire()
+        library.bus.act_on_peer(action, lambda: self._recorder(event))
+        library.monitor.release_quietly()
 
     @property
     def count(self) -> int:
@@ -92,4 +114,4 @@ class StampedEnd:
         """Give the session back; idempotent."""
         if self._session is not None:
             self._session.close()
-            self._session = None
+            self._session = self._library = None

@@ -1,4 +1,5 @@
-"""Defects in what follows a fault of the world: a crash, a broken packet, an empty signal."""
+"""Defects in what follows a fault of the world: a crash, a broken packet, a signal that is empty
+or comes for many."""
 
 from __future__ import annotations
 
@@ -103,6 +104,26 @@ class MalformedTakesNextPacket(Receiver):
             super().deliver(frame)
 
 
+class OnePacketPerSignal(Receiver):
+    signals = 0
+    of: object = None
+
+    def signal(self) -> None:
+        if self.of is not self.channel.incoming:
+            self.of, self.signals = self.channel.incoming, 0
+        self.signals += 1
+        super().signal()
+
+    def step(self) -> None:
+        ring = self.channel.incoming
+        before = len(ring.frames) if ring is not None else 0
+        if before and not self.signals:
+            return
+        super().step()
+        if ring is not None and len(ring.frames) < before:
+            self.signals -= 1
+
+
 _M = Mutant
 MUTANTS: Final = (
     _M(
@@ -164,5 +185,11 @@ MUTANTS: Final = (
         "flow control",
         "skipping a broken packet goes by a length that covers the next one as well",
         MalformedTakesNextPacket,
+    ),
+    _M(
+        "one-packet-per-signal",
+        "flow control",
+        "each interrupt takes one packet, as if there were an interrupt for each",
+        OnePacketPerSignal,
     ),
 )

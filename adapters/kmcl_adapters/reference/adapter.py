@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from kmcl_adapters.interface import Description
+from kmcl_adapters.signals import HELD
 
 from .harness.session import Session
 from .library.parts import SOUND, Parts
@@ -14,8 +15,10 @@ __all__ = ["CAPABILITIES", "VERSION", "ReferenceAdapter"]
 
 VERSION: Final = "0.1.0"
 
-CAPABILITIES: Final = frozenset(
-    {"server", "client", "schedulable", "hold", "crash", "malformed", "spurious", "irql"}
+CAPABILITIES: Final = (
+    frozenset({"server", "client", "schedulable", "hold", "irql"})
+    | {"crash", "malformed", "spurious"}
+    | HELD
 )
 
 

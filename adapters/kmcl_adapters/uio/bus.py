@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import select
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from .receive import Doze
@@ -48,6 +49,7 @@ class Watch:
     """How a bus waits: for descriptors that become readable. ``patience``: see ``Bus``."""
 
     patience = 0.0
+    signal_faults: frozenset[str] = frozenset()
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -64,6 +66,19 @@ class Watch:
     def wait(self) -> bool:
         """See ``Bus``."""
         return bool(self._epoll.poll(self.patience or None))
+
+    def interrupt(self) -> bool:
+        """See ``Bus``. Most have nobody who could."""
+        return False
+
+    def hold(self, fault: str) -> None:
+        """See ``Bus``. Most have nobody who could."""
+
+    def resume(self) -> None:
+        """See ``Bus``."""
+
+    def act_on_peer(self, fault: str, tell: Callable[[], object]) -> None:
+        """See ``Bus``. Most cannot."""
 
 
 class Link:
@@ -118,6 +133,8 @@ class Bus(Protocol):
     """Seconds after which the rings are looked at without a signal; 0: never needed."""
     server: bool
     """Whether an end may offer here."""
+    signal_faults: frozenset[str]
+    """What can become of the signals to this end; see ``kmcl_adapters.signals``."""
 
     def watch(self, descriptor: int) -> None:
         """Let ``wait`` end when this descriptor becomes readable."""
@@ -131,6 +148,21 @@ class Bus(Protocol):
 
     def attend(self) -> None:
         """Heed what happened."""
+
+    # What the world does to signals
+
+    def interrupt(self) -> bool:
+        """A signal comes that announces nothing; false where none can be made."""
+
+    def hold(self, fault: str) -> None:
+        """Signals wait from now on; see ``kmcl_adapters.signals``."""
+
+    def resume(self) -> None:
+        """They come now, or one for all of them."""
+
+    def act_on_peer(self, fault: str, tell: Callable[[], object]) -> None:
+        """``spurious``, or a fault of the signals to the other end, where this side can play it;
+        ``tell`` is called just before."""
 
     # A client's side
 

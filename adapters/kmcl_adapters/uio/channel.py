@@ -7,6 +7,7 @@ import os
 import threading
 from typing import Any, Final
 
+from kmcl_adapters import signals
 from kmcl_model.status import STATUS_INVALID_DEVICE_STATE, STATUS_SUCCESS
 
 from .bus import Bus, Link
@@ -152,7 +153,7 @@ class Channel:
     def _doze(self) -> None:
         """Whoever waits for signals must have asked for them."""
         link = self.live_link()
-        if link is not None and not self.receiver.pumping and not link.doze.asleep:
+        if link is not None and not self.receiver.pumping and not link.doze.sleeps():
             self.receiver.pump()
 
     def _heed(self, signalled: bool) -> None:
@@ -250,7 +251,8 @@ class Channel:
     # The world
 
     def act(self, action: str) -> None:
-        """What the world does to this end: it dies, writes garbage, or signals for nothing."""
+        """What the world does to this end: it dies, writes garbage, gets a signal for nothing (or
+        gives one, where nobody can be made to signal it), or something becomes of its signals."""
         if action == "crash":
             self.crashed = True
             if self.link is not None:
@@ -260,6 +262,16 @@ class Channel:
         link = self.live_link()
         if link is None:
             return
-        if action == "malformed" and link.write_garbage():
-            link.outgoing.publish()
-        self.signal()
+        match action:
+            case "spurious":
+                if not self.bus.interrupt():
+                    self.signal()
+            case "malformed":
+                if link.write_garbage():
+                    link.outgoing.publish()
+                self.signal()
+            case signals.MASKED:
+                link.incoming.mask()
+                self.bus.interrupt()
+            case _:
+                self.bus.hold(action)

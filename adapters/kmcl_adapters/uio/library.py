@@ -47,6 +47,17 @@ class Library:
         """What the world does."""
         self._inside(channel.act, action)
 
+    @property
+    def Signals(self) -> frozenset[str]:
+        """What else can become of the signals to an end here."""
+        return self.bus.signal_faults
+
+    def Resume(self) -> None:
+        """Let signals come that ``Act`` has held back."""
+        self.monitor.acquire()
+        self.bus.resume()
+        self.monitor.release_quietly()
+
     def AtRest(self) -> bool:
         """Whether no thread of ours has anything to do. What the other end will do is its own."""
         return not self.monitor.busy()

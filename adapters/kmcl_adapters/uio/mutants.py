@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final, NamedTuple
 
 from .descriptor import DESCRIPTOR_BYTES, TRAILER_BYTES, Kind, Packet, parse
@@ -164,6 +165,11 @@ class NeverMasks(Doze):
         self.asleep = False
 
 
+class TrustsItsMask(Doze):
+    def sleeps(self) -> bool:
+        return self.asleep
+
+
 class CancelsTwice(Sender):
     def cancel_sent(self) -> None:
         for packet in self.sent.values():
@@ -188,6 +194,21 @@ class LastInFirstOut(Sender):
         blocked = super().fill()
         self.queue.reverse()
         return blocked
+
+
+class GoesPastTheQueue(Sender):
+    """Where there is room again for what waits, and nobody has said so yet."""
+
+    def send(self, packet: Sent, buffer: bytes | None, flags: int) -> int:
+        link, waiting = self.channel.live_link(), self.queue
+        if not waiting or link is None:
+            return super().send(packet, buffer, flags)
+        if link.outgoing.free() > len(self.frame(waiting[0], 1)) + TRAILER_BYTES:
+            self.queue = deque()
+        status = super().send(packet, buffer, flags)
+        if self.queue is not waiting:
+            self.queue = waiting + self.queue
+        return status
 
 
 class LosesSends(Sender):
@@ -331,6 +352,14 @@ MUTANTS: Final[dict[str, Mutant]] = {
         SOUND._replace(doze=SleepsWithoutLooking), "a packet that comes before unmasking is lost"
     ),
     "never-masks": Mutant(SOUND._replace(doze=NeverMasks), "an interrupt for every packet"),
+    "trusts-its-mask": Mutant(
+        SOUND._replace(doze=TrustsItsMask),
+        "a driver masks at an interrupt that announces nothing, and none comes any more",
+    ),
+    "goes-past-queue": Mutant(
+        SOUND._replace(sender=GoesPastTheQueue),
+        "packets that wait for the signal of room are overtaken by whoever sees the room first",
+    ),
     "cancels-twice": Mutant(
         SOUND._replace(sender=CancelsTwice), "sent packets are cancelled again at the next close"
     ),

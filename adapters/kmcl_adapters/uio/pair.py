@@ -15,11 +15,12 @@ import time
 from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from kmcl_adapters.interface import Adapter, AdapterError, Description
+from kmcl_adapters.signals import HELD, MASKED
 from kmcl_model.events import Event, Lost, Quiescence
-from kmcl_model.stimuli import Post, Run, Settle, Stimulus
+from kmcl_model.stimuli import Arm, Environ, Invoke, Post, Release, Run, Settle, Stimulus
 
 from .imitation import HostedAdapter
 from .library import VERSION
@@ -30,6 +31,7 @@ from .stamps import Answer
 __all__ = [
     "CAPABILITIES",
     "ROLES",
+    "Acted",
     "Gone",
     "Owner",
     "PairAdapter",
@@ -38,7 +40,12 @@ __all__ = [
     "create",
 ]
 
-CAPABILITIES: Final = frozenset({"server", "client", "hold", "crash", "malformed", "spurious"})
+CAPABILITIES: Final = (
+    frozenset({"server", "client", "hold", "crash", "malformed", "spurious", MASKED}) | HELD
+)
+Acted: TypeAlias = Invoke | Arm | Release | Environ
+"""Stimuli that name an end."""
+
 LIMIT: Final = 12.0
 """Seconds that a request may take; the end itself gives up a settling after five."""
 SETTLING: Final = 6.0
@@ -148,9 +155,13 @@ class PairSession:
             if isinstance(stimulus, Settle):
                 self._settle()
             elif not isinstance(stimulus, Post) and stimulus.endpoint in self._ends:
-                self._take_from(stimulus.endpoint, "apply", stimulus)
+                self._take_from(self.player_of(stimulus), "apply", stimulus)
         except Gone as gone:
             self._lose(gone)
+
+    def player_of(self, stimulus: Acted) -> str:
+        """Which end makes what the stimulus asks for."""
+        return stimulus.endpoint
 
     def runnable(self) -> int:
         """Not schedulable."""

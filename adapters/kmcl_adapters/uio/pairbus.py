@@ -15,6 +15,8 @@ import os
 import socket
 from typing import Any, Final
 
+from kmcl_adapters.signals import DELAYED, HELD, MASKED
+
 from .bus import Link, Offer, Opening, Watch, ring_views
 from .descriptor import FROM_GUEST, FROM_HOST, MAXIMUM_PAYLOAD
 from .parts import SOUND, Parts
@@ -67,6 +69,7 @@ class PairBus(Watch):
 
     opens_slowly = False
     payload_limit = MAXIMUM_PAYLOAD
+    signal_faults = HELD | {MASKED}
 
     def __init__(
         self,
@@ -88,6 +91,7 @@ class PairBus(Watch):
         self._link: PairLink | None = None
         self._opening: Opening | None = None
         self._asked: PairLink | None = None
+        self._held = ""
         self.watch(self._ours)
         self.watch(control.fileno())
 
@@ -100,8 +104,8 @@ class PairBus(Watch):
 
     def attend(self) -> None:
         """Count what was rung and heed the control plane."""
-        with contextlib.suppress(BlockingIOError):
-            self.received += os.eventfd_read(self._ours)
+        if not self._held:
+            self.received += self._rung()
         while True:
             try:
                 data, memory, _, _ = socket.recv_fds(self._control, _LONGEST_MESSAGE, 1)
@@ -116,6 +120,36 @@ class PairBus(Watch):
                 return
             self.received += 1
             self._heed(json.loads(data), memory[0] if memory else -1)
+
+    def _rung(self) -> int:
+        try:
+            return os.eventfd_read(self._ours)
+        except BlockingIOError:
+            return 0
+
+    def interrupt(self) -> bool:
+        """See ``bus``. The other end has not sent it, and must not miss it among what it has."""
+        self.received -= 1
+        os.eventfd_write(self._ours, 1)
+        return True
+
+    def hold(self, fault: str) -> None:
+        """See ``bus``. Nobody is woken by the doorbell, which counts."""
+        if not self._held:
+            self._held = fault
+            self.unwatch(self._ours)
+
+    def resume(self) -> None:
+        """See ``bus``. A bell that rings when it is watched again wakes somebody."""
+        if not self._held:
+            return
+        rung = self._rung()
+        due = rung if self._held == DELAYED else min(rung, 1)
+        self._held = ""
+        self.received += rung - due
+        if due:
+            os.eventfd_write(self._ours, due)
+        self.watch(self._ours)
 
     def _say(self, what: str, id: int, memory: int = -1, **more: Any) -> None:
         self.sent += 1

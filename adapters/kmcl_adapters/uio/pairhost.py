@@ -54,6 +54,7 @@ class _End:
         return self._answer()
 
     def settle(self) -> Answer:
+        self._library.Resume()
         self._session.apply(Settle("settle"))
         return self._answer()
 
@@ -63,7 +64,7 @@ class _End:
         if self._library.channel is None:
             self._bus.attend()  # no thread does
         sent, received = self._bus.sent, self._bus.received
-        monitor.release()
+        monitor.release_quietly()  # to be asked is no reason to look at the rings
         count = self._recorder.count
         events, until = self._recorder.drain()
         return Answer(events, until, (sent, received, count))

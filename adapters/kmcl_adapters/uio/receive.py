@@ -28,6 +28,11 @@ class Doze:
             self.remasked += self._ring.masked
         self._ring.mask()
 
+    def sleeps(self) -> bool:
+        """Whether the writer will signal what comes next: an older driver masks at each interrupt,
+        also at one that has nothing to announce."""
+        return self.asleep and not self._ring.masked
+
     def fall_asleep(self) -> bool:
         """The ring looked empty: unmask, and look again. False if there is something now, which
         nobody may have signalled; the reader must go on. Raises RingError."""

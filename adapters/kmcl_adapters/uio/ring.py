@@ -135,6 +135,10 @@ class Outgoing:
         masked: int = self._header[INTERRUPT_MASK]
         return masked == 0 and self._load_read() == before
 
+    def mask_reader(self) -> None:
+        """Mask the signals to the reader behind its back, as a driver beneath it does."""
+        self._header[INTERRUPT_MASK] = 1
+
     def wait_for(self, size: int) -> bool:
         """Ask the reader to signal when more than ``size`` bytes are free; false if they are free
         by now, and it was not asked."""

@@ -20,12 +20,13 @@ from typing import Any, Final
 
 from kmcl_adapters import AdapterError, Description, Session
 from kmcl_adapters.host.channel import TEST_CLASS
+from kmcl_adapters.signals import HELD, MASKED
 from kmcl_adapters.uio.library import VERSION
-from kmcl_adapters.uio.pair import CAPABILITIES, ROLES, Gone, PairSession
+from kmcl_adapters.uio.pair import CAPABILITIES, ROLES, Acted, Gone, PairSession
 from kmcl_adapters.uio.stamps import Answer
 from kmcl_model.case import stimulus_to_json
 from kmcl_model.events import Event
-from kmcl_model.stimuli import Settle, Stimulus
+from kmcl_model.stimuli import Environ, Settle, Stimulus
 from kmcl_model.trace import TraceError, event_from_json
 
 from .adapter import LabSession
@@ -64,6 +65,7 @@ _CLOCK_CHECKS: Final = 5
 MONITOR: Final = 37
 """The bit of a monitored channel: in the second group, where a wrong offset would show."""
 MONITORED: Final = "monitored"
+_OF_SIGNALS: Final = HELD | {MASKED, "spurious"}
 
 
 def answer_of(told: Mapping[str, Any]) -> Answer:
@@ -207,11 +209,19 @@ class BothSession(PairSession):
         self._server = server
         self._moving = True
         """Something was done or seen since the last rest."""
+        self._held = False
+        """Signals may wait since the last rest."""
 
     def apply(self, stimulus: Stimulus) -> None:
         """See ``PairSession``."""
         self._moving |= not isinstance(stimulus, Settle)
+        self._held |= isinstance(stimulus, Environ) and stimulus.action in HELD
         super().apply(stimulus)
+
+    def player_of(self, stimulus: Acted) -> str:
+        """Signals to the client come from the host, and so does what becomes of them."""
+        is_signal = isinstance(stimulus, Environ) and stimulus.action in _OF_SIGNALS
+        return "server" if is_signal else stimulus.endpoint
 
     def take(self) -> list[Event]:
         """See ``PairSession``. Ends at rest that have got nothing since are not asked."""
@@ -219,6 +229,12 @@ class BothSession(PairSession):
             return super().take()
         events, self._ready = self._ready, []
         return events
+
+    def _settle(self) -> None:
+        if self._held:
+            self._held = False
+            self._take_from("server", "resume")
+        super()._settle()
 
     def _ask_for_rest(self) -> bool:
         """Whether both were at rest at the same time: the host says when the server's end and the

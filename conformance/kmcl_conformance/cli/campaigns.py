@@ -22,6 +22,7 @@ from kmcl_reports.results import Certificate, Verdict
 
 from .budget import length_of, sequences_of
 from .certificates import remove_earlier, show_certificate, write_certificate
+from .fault_names import faults_of
 from .options import AdapterName, Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
 from .progress import Meter
@@ -125,7 +126,7 @@ def fuzz(
         typer.Option(
             "--faults",
             metavar="NAME,...",
-            help="What the world may do: all, none, or names as in 'kmcl spec faults'.",
+            help="What the world may do: all, none, or names of the profile in 'kmcl spec faults'.",
         ),
     ] = "all",
     out: OutFolder = None,
@@ -149,7 +150,7 @@ def fuzz(
             length=length_of(chosen_profile, implementation.describe()),
             out=_folder(out, resume),
             resume=resume is not None,
-            faults=_faults(faults, PROFILES[chosen_profile].subject.faults),
+            faults=faults_of(faults, chosen_profile),
             expected=_expected(expected_calls, chosen_profile),
         )
         _make_room(options)
@@ -263,15 +264,6 @@ def _folder(out: Path | None, resume: Path | None) -> Path:
     if out is not None and resume is not None and out != resume:
         raise Problem("--resume goes on in the folder it names: leave out --out")
     return resume or out or DEFAULT_OUT
-
-
-def _faults(wanted: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    if wanted in ("all", "none"):
-        return known if wanted == "all" else ()
-    chosen = tuple(name.strip() for name in wanted.split(","))
-    if unknown := [name for name in chosen if name not in known]:
-        raise Problem(f"--faults {unknown[0]}: choose from {', '.join(known)}, all, none")
-    return chosen
 
 
 def _expected(wanted: bool, profile: str) -> bool:

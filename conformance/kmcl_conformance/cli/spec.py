@@ -23,6 +23,7 @@ from kmcl_model.catalogue import Interpretation, Requirement, reentrancy
 from kmcl_model.control import CALLABLE
 
 from .drawings import draw_charts
+from .fault_names import groups_of, profiles_of
 from .lookup import Found, look_up
 from .options import Json, OutFolder, Quiet
 from .output import Code, Problem, Screen
@@ -107,7 +108,11 @@ def _as_data(found: Found, books: tuple[Book, ...]) -> dict[str, Any]:
         ],
         "interpretations": [i.model_dump(mode="json") for i in found.interpretations],
         "functions": [thing._asdict() for thing in named],
-        "faults": [fault.model_dump(mode="json") for fault in found.faults],
+        "faults": [
+            fault.model_dump(mode="json") | {"profiles": list(profiles_of(book))}
+            for book, faults in groups_of(found.faults)
+            for fault in faults
+        ],
     }
 
 
@@ -144,8 +149,7 @@ def _answer(found: Found) -> RenderableType:
         parts.append(_interpretation(found.interpretations[0]))
     elif found.interpretations:
         parts.append(_interpretation_table(found.interpretations))
-    if found.faults:
-        parts.append(_fault_table(found.faults))
+    parts += [_fault_table(book, faults) for book, faults in groups_of(found.faults)]
     return Group(*parts)
 
 
@@ -265,8 +269,9 @@ def _interpretation_table(found: tuple[Interpretation, ...]) -> Table:
     return table
 
 
-def _fault_table(found: tuple[Fault, ...]) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+def _fault_table(book: Book, found: tuple[Fault, ...]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
+    table.title = Text(f"--profile {', '.join(profiles_of(book))}")
     table.add_column("fault", no_wrap=True)
     table.add_column("weight", justify="right")
     table.add_column("endangers", overflow="fold")

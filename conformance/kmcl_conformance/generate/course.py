@@ -11,8 +11,9 @@ from random import Random
 from typing import Any, Protocol
 
 from kmcl_conformance.oracle import Judge
+from kmcl_model.book import kmcl
 from kmcl_model.events import Event
-from kmcl_model.stimuli import Stimulus
+from kmcl_model.stimuli import Environ, Stimulus
 
 from .driver import follows_freely, is_enabled
 from .explorer import Chooser, epilogue
@@ -71,9 +72,13 @@ class DriverCourse:
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
         self.names = Names()
+        self._lacks: frozenset[str] = frozenset()
 
     def limit(self, capabilities: frozenset[str]) -> None:
-        """What a library does not declare is asked for all the same: it must be refused."""
+        """Functions that a library does not declare are asked for all the same: they must be
+        refused. Faults that its adapter does not declare nobody can commit."""
+        known = kmcl().faults.values()
+        self._lacks = frozenset(f.name for f in known if f.capability not in capabilities)
 
     def prelude(self, rng: Random) -> Iterable[Stimulus]:
         """Both channels configured, as far as their ends are driven."""
@@ -104,7 +109,9 @@ class DriverCourse:
         return epilogue(self.judge)
 
     def is_enabled(self, stimulus: Stimulus) -> bool:
-        """Whether the stimulus keeps the rules of drivers."""
+        """Whether the stimulus keeps the rules of drivers, and the adapter can do it."""
+        if isinstance(stimulus, Environ) and stimulus.action in self._lacks:
+            return False
         return is_enabled(self.judge, self.names, stimulus)
 
     def follows_freely(self, stimulus: Stimulus, after: Stimulus) -> bool:

@@ -21,6 +21,7 @@ from kmcl_model.api import (
     STARTED,
     SUSPEND,
 )
+from kmcl_model.book import kmcl
 from kmcl_model.payload import Payload, payload_bytes
 from kmcl_model.spec.specification import peer_of
 from kmcl_model.stimuli import (
@@ -54,7 +55,7 @@ STRATEGIES: Final = ("uniform", "random", "pct")
 """How schedules are chosen: each step among all that are ready, with a rest often (``uniform``) or
 rarely (``random``), or by priorities with a rest rarely (``pct``)."""
 
-FAULT_RATE: Final = 0.02
+FAULT_RATE: Final = 0.04
 """How often the environment acts, per step of a walk with faults."""
 
 OFTEN, RARELY = 0.12, 0.02
@@ -72,9 +73,9 @@ FIRST_CRASH: Final = 40
 
 
 class Chooser:
-    """Picks the next stimulus of a walk. ``faults`` are the environment actions allowed;
-    ``expected``: callbacks also make calls that are only expected to work in them. ``strategy``
-    is one of ``STRATEGIES``."""
+    """Picks the next stimulus of a walk. ``faults`` are those of the book that may be committed,
+    by their weights; ``expected``: callbacks also make calls that are only expected to work in
+    them. ``strategy`` is one of ``STRATEGIES``."""
 
     def __init__(
         self,
@@ -92,6 +93,7 @@ class Chooser:
         self.rng = rng
         self.holds = holds
         self.faults = faults
+        self.weights = [kmcl().faults[name].weight for name in faults]
         self.expected = expected
         self.settle_rate = RARELY if strategy != "uniform" else OFTEN
         self._settled = False
@@ -268,7 +270,7 @@ class Chooser:
 
     def _fault(self) -> Stimulus | None:
         """What the world does; an end dies late in the walk, since little can follow it."""
-        action = self.rng.choice(self.faults)
+        (action,) = self.rng.choices(self.faults, self.weights)
         endpoint = self._end()
         if action == "crash" and self._step < FIRST_CRASH:
             return None

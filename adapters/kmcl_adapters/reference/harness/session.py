@@ -9,6 +9,7 @@ from kmcl_adapters.reference.library.channel import Channel
 from kmcl_adapters.reference.library.parts import Parts
 from kmcl_adapters.reference.library.scheduler import Scheduler, Task
 from kmcl_adapters.reference.readings import Readings
+from kmcl_adapters.signals import HELD, SignalGate
 from kmcl_model.events import Environment, Event, Lost, Quiescence
 from kmcl_model.stimuli import Arm, Environ, Invoke, Release, Run, Settle, Stimulus
 
@@ -27,6 +28,7 @@ class Session:
         "bus",
         "drivers",
         "events",
+        "gates",
         "handles",
         "lost",
         "numbers",
@@ -48,6 +50,7 @@ class Session:
         self.handles: dict[object, str] = {}
         self.lost = False
         self.numbers: dict[Task, int] = {}
+        self.gates: list[SignalGate] = []
 
     # The interface
 
@@ -101,6 +104,9 @@ class Session:
         scheduler = self.scheduler
         ready, run = scheduler.ready, scheduler.run
         patience = PATIENCE
+        if self.gates:
+            for gate in self.gates:
+                gate.open()
         while ready:
             run(0)
             patience -= 1
@@ -126,6 +132,17 @@ class Session:
             elif stimulus.action == "spurious":
                 self.events.append(event)
                 channel.signal_nothing()
+            elif stimulus.action in HELD and channel.link is not None and channel.link.open:
+                self.events.append(event)
+                self.gate_of(channel).shut(stimulus.action)
+
+    def gate_of(self, channel: Channel) -> SignalGate:
+        """Where signals to this end come in."""
+        gate = channel.receiver.gate
+        if gate is None:
+            gate = channel.receiver.gate = SignalGate()
+            self.gates.append(gate)
+        return gate
 
     def lose(self, reason: str, detail: str) -> None:
         """The implementation is gone."""

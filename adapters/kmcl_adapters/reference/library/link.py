@@ -71,10 +71,14 @@ class Link:
         """Write into the ring of one end and signal the other."""
         if writer is self.client:
             self.to_server.put(frame)
-            self.server.receiver.signal()
+            receiver = self.server.receiver
         else:
             self.to_client.put(frame)
-            self.client.receiver.signal()
+            receiver = self.client.receiver
+        if receiver.gate is None:
+            receiver.signal()
+        else:
+            receiver.gate.come(receiver.signal)
 
 
 class Bus:

@@ -12,6 +12,8 @@ from .ring import ANSWER, BROKEN, Frame
 from .scheduler import Task
 
 if TYPE_CHECKING:
+    from kmcl_adapters.signals import SignalGate
+
     from .channel import Channel
     from .configuration import ProcessPacketHandler
 
@@ -25,10 +27,11 @@ class Receiver(Task):
     """The task that empties the incoming ring.
 
     ``busy``: a handler is running. ``blocked``: the quota stopped the queue, only a completion
-    starts it again (A86). ``failed``: the queue was stopped for good (A81, A153).
+    starts it again (A86). ``failed``: the queue was stopped for good (A81, A153). ``gate``: where
+    signals from the peer come in, if the world does something to them.
     """
 
-    __slots__ = ("batch", "blocked", "busy", "channel", "failed")
+    __slots__ = ("batch", "blocked", "busy", "channel", "failed", "gate")
 
     def __init__(self, channel: Channel) -> None:
         super().__init__(channel.scheduler)
@@ -37,6 +40,7 @@ class Receiver(Task):
         self.blocked = False
         self.failed = False
         self.batch = 0
+        self.gate: SignalGate | None = None
 
     def signal(self) -> None:
         """The peer has written something."""
@@ -63,8 +67,13 @@ class Receiver(Task):
     def space_freed(self) -> None:
         """The peer may have packets waiting for room in the ring."""
         link = self.channel.link
-        if link is not None:
-            link.peer(self.channel).sender.room()
+        if link is None:
+            return
+        peer = link.peer(self.channel)
+        if peer.receiver.gate is None:
+            peer.sender.room()
+        else:
+            peer.receiver.gate.come(peer.sender.room)
 
     def take(self, frame: Frame) -> None:
         """Hand on what came off the ring."""

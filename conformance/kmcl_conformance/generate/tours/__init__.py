@@ -23,6 +23,7 @@ from . import (
     packets,
     readings,
     settings,
+    signals,
     transactions,
 )
 from .hosted import asked_instead
@@ -69,6 +70,7 @@ TOURS: tuple[Tour, ...] = _tours(
     *lifecycle.CONVERSATIONS,
     *transactions.CONVERSATIONS,
     *faults.CONVERSATIONS,
+    *signals.CONVERSATIONS,
     *contention.CONVERSATIONS,
     *inside.CONVERSATIONS,
     *readings.CONVERSATIONS,

@@ -1,0 +1,96 @@
+"""The faults of the library: each can be committed, is counted, and finds a defect that is not
+found without it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+
+import pytest
+
+from kmcl_adapters.reference import create
+from kmcl_conformance.adapters import find
+from kmcl_conformance.campaign import Options, begin
+from kmcl_conformance.generate.course import DriverCourse
+from kmcl_conformance.generate.explorer import Chooser
+from kmcl_conformance.generate.names import Names
+from kmcl_conformance.generate.tours import TOURS
+from kmcl_conformance.oracle import Judge
+from kmcl_conformance.sequence import Outcome, replay, walk
+from kmcl_conformance.subjects import KMCL
+from kmcl_model.book import kmcl
+from kmcl_model.spec import Specification
+from kmcl_model.stimuli import Environ, Stimulus
+
+DEFECTS = {
+    "crash": "mutant:crash-strands-pause",
+    "malformed": "mutant:malformed-takes-next-packet",
+    "spurious": "mutant:spurious-signal-reported",
+    "signal-delayed": "ring:goes-past-queue",
+    "signal-coalesced": "mutant:one-packet-per-signal",
+    "signal-masked": "ring:trusts-its-mask",
+}
+"""Of each fault, a defect that nothing else in the conversations with that fault shows."""
+
+
+def commits(stimulus: Stimulus, fault: str) -> bool:
+    return isinstance(stimulus, Environ) and stimulus.action == fault
+
+
+def test_every_fault_is_committed_by_walks_and_by_conversations() -> None:
+    assert DEFECTS.keys() == kmcl().faults.keys() == set(KMCL.faults)
+    for fault in KMCL.faults:
+        assert any(commits(s, fault) for tour in TOURS for s in tour.stimuli)
+
+
+@pytest.mark.parametrize("fault", DEFECTS)
+def test_a_fault_finds_a_defect_by_what_it_endangers(fault: str) -> None:
+    adapter, specification = find(DEFECTS[fault]), Specification()
+
+    def play(stimuli: tuple[Stimulus, ...]) -> Outcome:
+        return replay(adapter, specification, stimuli)
+
+    try:
+        tours = [t.stimuli for t in TOURS if any(commits(s, fault) for s in t.stimuli)]
+        failing = [stimuli for stimuli in tours if play(stimuli).failure is not None]
+        assert failing
+        endangered = set(kmcl().faults[fault].endangers)
+        for stimuli in failing:
+            failure = play(stimuli).failure
+            assert failure is not None
+            assert endangered & set(failure.requirements)
+            without = tuple(s for s in stimuli if not commits(s, fault))
+            assert play(without).failure is None
+    finally:
+        adapter.close()
+
+
+def test_walks_commit_faults_as_often_as_their_weights_say() -> None:
+    adapter, committed = create(""), Counter[str]()
+    specification = Specification()
+    faults = ("spurious", "signal-delayed")
+    for seed in range(150):
+        outcome = walk(adapter, specification, seed, 80, faults=faults)
+        assert outcome.failure is None
+        committed.update(dict(outcome.faults))
+
+    assert set(committed) == set(faults)
+    chooser = Chooser(Judge(specification), Names(), Random(0), faults=("crash", "signal-delayed"))
+    assert chooser.weights == [kmcl().faults[f].weight for f in chooser.faults]
+
+
+def test_what_the_adapter_does_not_declare_is_not_committed() -> None:
+    course = DriverCourse(Judge(Specification()))
+    course.limit(frozenset({"server", "client", "crash"}))
+
+    assert not course.is_enabled(Environ("environment", "client", "signal-masked"))
+
+
+def test_a_campaign_counts_what_it_has_committed() -> None:
+    campaign = begin(create(""), Options(sequences=0))
+    for _ in campaign.run():
+        pass
+
+    assert campaign.faults.keys() == set(KMCL.faults) - {"signal-masked"}
+    planned = sum(commits(s, "signal-delayed") for tour in TOURS for s in tour.stimuli)
+    assert campaign.faults["signal-delayed"] == planned
