@@ -274,6 +274,29 @@ def test_a_guest_that_unloads_is_not_let_go_before_its_memory() -> None:
     bus.close()
 
 
+def test_memory_is_free_for_another_life_when_the_server_has_left_it(stage: Stage) -> None:
+    open_it(stage)
+    stage.await_exit("PostStarted")
+    host = stage.guest.host
+    with host.changed:
+        host.machine_reset()
+        in_use = len(host.in_use)
+    host.await_release()
+
+    assert (in_use, host.in_use) == (1, [])
+
+
+def test_memory_that_nobody_leaves_is_not_free() -> None:
+    guest, bus, _ = attended()
+    guest.host.machine_reset()
+    with pytest.raises(TimeoutError, match="rings are still in use after 0 s"):
+        guest.host.await_release(0)
+    bus.attend()
+
+    guest.host.await_release(0)
+    bus.close()
+
+
 def test_an_earlier_link_leaves_the_next_one_alone() -> None:
     guest, bus, link = attended()
     relid = link.channel.relid

@@ -324,9 +324,17 @@ class VmbusHost:
             if opening in self.in_use:
                 self.in_use.remove(opening)
                 self.control.catch_up()
+                self.changed.notify_all()
+
+    def await_release(self, limit: float = 5.0) -> None:
+        """Until nobody here uses any rings. Raises TimeoutError after ``limit`` seconds."""
+        with self.changed:
+            if not self.changed.wait_for(lambda: not self.in_use, limit):
+                raise TimeoutError(f"rings are still in use after {limit:g} s")
 
     def machine_reset(self) -> None:
-        """The machine begins anew: nobody is connected, and no pages are set up."""
+        """The machine begins anew: nobody is connected, and no pages are set up. Its memory may
+        be another's after ``await_release``."""
         with self.changed:
             self.underway.clear()
             self.control.forget()
@@ -374,7 +382,7 @@ class VmbusHost:
 
     def restore(self, state: HostState) -> None:
         """As it was saved; the trace goes on. The machine is paused. Whoever serves a channel that
-        is open hears that the guest has left."""
+        is open hears that the guest has left; memory may come back after ``await_release``."""
         with self.changed:
             self.rules.clear()
             self.underway.clear()
