@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 
-from kmcl_adapters.host.channel import HostChannel, HostOffer, State
+from kmcl_adapters.host.channel import HostChannel, HostOffer, HostOpening, State
 from kmcl_adapters.host.control import Status, version
 from kmcl_adapters.host.host import SOUND
 from kmcl_adapters.host.mutants import MUTANTS
+from kmcl_adapters.host.rules import Rule
 from kmcl_adapters.host.scripted import ScriptedGuest, ScriptedMachine
 
 Conversation = Callable[[ScriptedGuest], None]
@@ -23,19 +24,77 @@ def conversation(function: Conversation) -> Conversation:
 
 
 class Server:
-    """Serves a channel, and notes what it is told."""
+    """Serves a channel, and notes what it is told, and of which openings."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.openings: list[HostOpening] = []
 
-    def asked(self, channel: HostChannel) -> None:
+    def asked(self, opening: HostOpening) -> None:
         self.told.append("asked")
+        self.openings.append(opening)
 
     def signalled(self, channel: HostChannel) -> None:
         self.told.append("signalled")
 
-    def left(self, channel: HostChannel) -> None:
+    def left(self, opening: HostOpening) -> None:
+        assert opening in self.openings
         self.told.append("left")
+
+
+def post_contact(guest: ScriptedGuest) -> int:
+    """Begin anew; the answer may take its time."""
+    return guest.post(
+        "INITIATE_CONTACT",
+        vmbus_version_requested=version(5, 3),
+        target_vcpu=0,
+        interrupt_page=2,
+        monitor_page1=0,
+        monitor_page2=0,
+    )
+
+
+def power_on(guest: ScriptedGuest) -> None:
+    """Set up the pages of the only processor anew."""
+    guest.machine.words[(0x1000 + 512) // 4] = 0
+    guest.host.synic_changed(0, 1, 0x2001, 0x1001)
+
+
+def reset(guest: ScriptedGuest) -> None:
+    guest.host.machine_reset()
+    power_on(guest)
+
+
+def keep_back(guest: ScriptedGuest, relid: int) -> None:
+    """One message of each side is held, and one delayed."""
+    for name, action in (
+        ("GPADL_CREATED", "hold"),
+        ("GPADL_CREATED", "delay"),
+        ("UNLOAD", "hold"),
+        ("UNLOAD", "delay"),
+    ):
+        guest.host.rules.add(Rule(name, action, float(action == "delay")))
+    for handle in (5, 6):
+        assert guest.share(relid, handle, [8, 9]) == []
+        guest.post("UNLOAD")
+    assert guest.names() == []
+    assert (len(guest.host.held), guest.host.underway.count) == (2, 4)
+
+
+def refused_to_save(guest: ScriptedGuest, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        guest.host.save()
+
+
+def served(guest: ScriptedGuest) -> tuple[HostChannel, Server]:
+    """A channel that is open, and who serves it."""
+    server = Server()
+    channel = guest.host.offer(ONE, server)
+    guest.connect()
+    guest.open(channel.relid)
+    guest.host.answer_open(server.openings[0], 0)
+    assert guest.names() == [RESULT]
+    return channel, server
 
 
 @conversation
@@ -151,30 +210,31 @@ def a_channel_is_opened_used_and_closed(guest: ScriptedGuest) -> None:
     guest.connect()
     assert [message.name for message in guest.open(channel.relid)] == ["GPADL_CREATED"]
     assert channel.state == State.OPENING
-    guest.host.answer_open(channel, 0)
+    guest.host.answer_open(server.openings[0], 0)
     (result,) = guest.read_all()
     assert result.fields == {"child_relid": channel.relid, "openid": channel.relid, "status": 0}
     assert guest.signal(channel.connection_id) == Status.SUCCESS
     guest.host.signal(channel)
     assert guest.events() == [channel.relid]
     assert guest.close(channel.relid) == []  # the server still uses the rings
-    guest.host.let_go(channel)
+    guest.host.let_go(server.openings[0])
     assert guest.names() == ["GPADL_TORNDOWN"]
     assert (server.told, channel.state) == (["asked", "signalled", "left"], State.OFFERED)
 
 
 @conversation
 def an_open_is_refused_and_tried_again(guest: ScriptedGuest) -> None:
-    channel = guest.host.offer(ONE, Server())
+    server = Server()
+    channel = guest.host.offer(ONE, server)
     guest.connect()
     guest.open(channel.relid)
-    guest.host.answer_open(channel, 0xC000009A)
-    guest.host.let_go(channel)
+    guest.host.answer_open(server.openings[0], 0xC000009A)
+    guest.host.let_go(server.openings[0])
     guest.post("GPADL_TEARDOWN", child_relid=channel.relid, gpadl=900)
     result, torn_down = guest.read_all()
     assert (result.fields["status"], torn_down.name) == (0xC000009A, "GPADL_TORNDOWN")
     guest.open(channel.relid)
-    guest.host.answer_open(channel, 0)
+    guest.host.answer_open(server.openings[1], 0)
     assert guest.names() == [RESULT]
 
 
@@ -204,10 +264,10 @@ def a_rescinded_channel_is_neither_opened_nor_answered(guest: ScriptedGuest) -> 
     guest.connect()
     guest.open(channel.relid)
     guest.host.rescind(channel)
-    guest.host.answer_open(channel, 0)
+    guest.host.answer_open(server.openings[0], 0)
     assert guest.names() == ["RESCIND_CHANNELOFFER"]
     assert [message.name for message in guest.open(channel.relid, 901)] == ["GPADL_CREATED"]
-    guest.host.let_go(channel)
+    guest.host.let_go(server.openings[0])
     assert [m.name for m in guest.close(channel.relid, 901)] == ["GPADL_TORNDOWN"]
     assert server.told == ["asked", "left"]
 
@@ -234,11 +294,16 @@ def a_guest_that_begins_anew_finds_all_closed(guest: ScriptedGuest) -> None:
     channel, gone = guest.host.offer(ONE, server), guest.host.offer()
     guest.connect()
     guest.open(channel.relid)
-    guest.host.answer_open(channel, 0)
+    guest.host.answer_open(server.openings[0], 0)
     guest.host.rescind(gone)
     guest.read_all()
-    offers = guest.connect()
-    assert [offer["child_relid"] for offer in offers] == [channel.relid]
+    post_contact(guest)
+    assert server.told == ["asked", "left"]
+    guest.host.let_go(server.openings[0])
+    assert guest.names() == ["VERSION_RESPONSE"]
+    guest.post("REQUESTOFFERS")
+    offers = [m.fields["child_relid"] for m in guest.read_all() if m.name == "OFFERCHANNEL"]
+    assert offers == [channel.relid]
     assert (server.told, channel.state) == (["asked", "left"], State.OFFERED)
     assert guest.host.gpadls.complete == {}
 
@@ -251,6 +316,289 @@ def an_unload_ends_the_connection(guest: ScriptedGuest) -> None:
     assert guest.names() == ["UNLOAD_RESPONSE"]
     assert guest.post("REQUESTOFFERS") == Status.INVALID_CONNECTION
     assert len(guest.connect()) == 1
+
+
+@conversation
+def a_channel_is_opened_again_before_it_was_let_go(guest: ScriptedGuest) -> None:
+    """Nothing answers a close, so a guest need not wait for its end."""
+    channel, server = served(guest)
+    guest.post("CLOSECHANNEL", child_relid=channel.relid)
+    assert [m.name for m in guest.open(channel.relid, 901, range(16, 24))] == ["GPADL_CREATED"]
+    assert (server.told, channel.state) == (["asked", "left"], State.OPENING)
+    guest.post("GPADL_TEARDOWN", child_relid=channel.relid, gpadl=900)
+    assert guest.names() == []
+    first = server.openings[0]
+    guest.host.let_go(first)
+    assert guest.names() == ["GPADL_TORNDOWN"]
+    assert server.told == ["asked", "left", "asked"]
+    second = server.openings[1]
+    assert (second.gpadl, channel.opening) == (901, second)
+    guest.host.answer_open(second, 0)
+    (result,) = guest.read_all()
+    assert (result.fields["status"], channel.state) == (0, State.OPEN)
+
+
+@conversation
+def what_is_said_of_an_earlier_opening_does_not_touch_the_next(guest: ScriptedGuest) -> None:
+    server = Server()
+    channel = guest.host.offer(ONE, server)
+    guest.connect()
+    guest.open(channel.relid)
+    guest.post("CLOSECHANNEL", child_relid=channel.relid)  # it did not wait for the answer
+    guest.open(channel.relid, 901, range(16, 24))
+    first = server.openings[0]
+    guest.host.answer_open(first, 0)
+    assert (guest.names(), channel.state) == ([], State.OPENING)
+    guest.host.let_go(first)
+    second = server.openings[1]
+    guest.host.answer_open(first, 0xC000009A)
+    guest.host.let_go(first)
+    assert (guest.names(), channel.state) == ([], State.OPENING)
+    assert guest.host.in_use == [second]
+    guest.host.answer_open(second, 0)
+    assert guest.names() == [RESULT]
+    assert guest.close(channel.relid, 901) == []
+    guest.host.let_go(first)
+    assert guest.names() == []
+    guest.host.let_go(second)
+    assert guest.names() == ["GPADL_TORNDOWN"]
+
+
+@conversation
+def a_wish_to_open_again_is_given_up(guest: ScriptedGuest) -> None:
+    channel, server = served(guest)
+    guest.post("CLOSECHANNEL", child_relid=channel.relid)
+    guest.open(channel.relid, 901, range(16, 24))
+    guest.post("CLOSECHANNEL", child_relid=channel.relid)
+    guest.host.let_go(server.openings[0])
+    assert (server.told, channel.state) == (["asked", "left"], State.OFFERED)
+    guest.post("GPADL_TEARDOWN", child_relid=channel.relid, gpadl=901)
+    assert guest.names() == ["GPADL_TORNDOWN"]
+    assert [m.name for m in guest.open(channel.relid, 902)] == ["GPADL_CREATED"]
+    assert server.told == ["asked", "left", "asked"]
+
+
+@conversation
+def a_wish_to_open_again_ends_with_the_offer(guest: ScriptedGuest) -> None:
+    channel, server = served(guest)
+    guest.post("CLOSECHANNEL", child_relid=channel.relid)
+    guest.open(channel.relid, 901, range(16, 24))
+    guest.host.rescind(channel)
+    guest.host.let_go(server.openings[0])
+    assert guest.names() == ["RESCIND_CHANNELOFFER"]
+    assert (server.told, channel.state) == (["asked", "left"], State.RESCINDED)
+
+
+@conversation
+def rings_that_are_none_are_refused_when_their_turn_comes(guest: ScriptedGuest) -> None:
+    channel, server = served(guest)
+    guest.post("CLOSECHANNEL", child_relid=channel.relid)
+    guest.open(channel.relid, 901, [16, 17, 18])
+    guest.host.let_go(server.openings[0])
+    (result,) = guest.read_all()
+    assert (result.name, result.fields["status"]) == (RESULT, 0xC000000D)
+    assert (server.told, channel.state) == (["asked", "left"], State.OFFERED)
+
+
+@conversation
+def a_handle_is_free_when_it_was_torn_down(guest: ScriptedGuest) -> None:
+    """The answer names no channel: two of one handle could not be told apart."""
+    channel, server = served(guest)
+    guest.close(channel.relid)
+    assert guest.share(channel.relid, 900, range(16, 24)) == []
+    guest.host.let_go(server.openings[0])
+    assert guest.names() == ["GPADL_TORNDOWN"]
+    (created,) = guest.share(channel.relid, 900, range(16, 24))
+    assert created.fields["creation_status"] == 0
+
+
+@conversation
+def an_unload_is_answered_when_no_memory_is_in_use(guest: ScriptedGuest) -> None:
+    """The guest takes the answer for leave to use its memory for something else."""
+    channel, server = served(guest)
+    guest.post("UNLOAD")
+    assert (guest.names(), server.told) == ([], ["asked", "left"])
+    assert guest.post("REQUESTOFFERS") == Status.INVALID_CONNECTION
+    assert guest.signal(channel.connection_id) == Status.INVALID_CONNECTION
+    guest.host.let_go(server.openings[0])
+    assert guest.names() == ["UNLOAD_RESPONSE"]
+    assert guest.post("UNLOAD") == Status.INVALID_CONNECTION
+    assert len(guest.connect()) == 1
+
+
+@conversation
+def an_unload_waits_for_rings_of_an_id_that_was_released(guest: ScriptedGuest) -> None:
+    channel, server = served(guest)
+    guest.host.rescind(channel)
+    guest.post("RELID_RELEASED", child_relid=channel.relid)
+    guest.post("UNLOAD")
+    assert (guest.names(), guest.host.channels) == (["RESCIND_CHANNELOFFER"], {})
+    guest.host.let_go(server.openings[0])
+    assert guest.names() == ["UNLOAD_RESPONSE"]
+
+
+@conversation
+def a_contact_is_answered_when_no_memory_is_in_use(guest: ScriptedGuest) -> None:
+    """Another kernel, started without a word of farewell."""
+    channel, server = served(guest)
+    assert post_contact(guest) == Status.SUCCESS
+    assert guest.names() == []
+    assert guest.post("REQUESTOFFERS") == Status.INVALID_CONNECTION
+    guest.host.let_go(server.openings[0])
+    assert guest.names() == ["VERSION_RESPONSE"]
+    guest.post("REQUESTOFFERS")
+    assert guest.names() == ["OFFERCHANNEL", "ALLOFFERS_DELIVERED"]
+    assert [m.name for m in guest.open(channel.relid, 77, range(32, 40))] == ["GPADL_CREATED"]
+    guest.host.answer_open(server.openings[1], 0)
+    assert guest.names() == [RESULT]
+
+
+@conversation
+def of_two_farewells_the_last_is_answered(guest: ScriptedGuest) -> None:
+    _, server = served(guest)
+    guest.post("UNLOAD")
+    post_contact(guest)
+    guest.host.let_go(server.openings[0])
+    assert guest.names() == ["VERSION_RESPONSE"]
+    guest.post("REQUESTOFFERS")
+    (offer, _) = guest.read_all()
+    guest.open(offer.fields["child_relid"])
+    post_contact(guest)
+    assert guest.post("UNLOAD") == Status.SUCCESS
+    guest.host.let_go(server.openings[1])
+    assert guest.names() == ["UNLOAD_RESPONSE"]
+
+
+@conversation
+def a_reset_ends_what_the_guest_has_waited_for(guest: ScriptedGuest) -> None:
+    channel, server = served(guest)
+    aside = Server()
+    other = guest.host.offer(None, aside)
+    guest.read_all()
+    guest.open(other.relid, 910, range(16, 24))
+    guest.close(channel.relid)
+    guest.open(channel.relid, 901, range(24, 32))
+    guest.host.rules.add(Rule("OPENCHANNEL_RESULT", "hold"))
+    guest.host.answer_open(aside.openings[0], 0)
+    guest.post("UNLOAD")
+    guest.host.machine_reset()
+    power_on(guest)
+    post_contact(guest)
+    assert guest.names() == []
+    guest.host.let_go(server.openings[0])
+    assert guest.names() == []
+    guest.host.let_go(aside.openings[0])
+    assert (guest.names(), guest.host.held) == (["VERSION_RESPONSE"], [])
+    assert (server.told, aside.told) == (["asked", "left"],) * 2
+
+
+@conversation
+def a_reset_leaves_no_farewell_behind(guest: ScriptedGuest) -> None:
+    _, server = served(guest)
+    guest.post("UNLOAD")
+    guest.host.machine_reset()
+    power_on(guest)
+    guest.host.let_go(server.openings[0])
+    assert guest.names() == []
+
+
+@conversation
+def a_rewound_guest_has_left_its_rings(guest: ScriptedGuest) -> None:
+    """Whoever serves a channel that came after the moment hears of it, and takes nothing back."""
+    server, late = Server(), Server()
+    channel = guest.host.offer(ONE, server)
+    guest.connect()
+    saved = guest.host.save()
+    newcomer = guest.host.offer(None, late)
+    guest.read_all()
+    for relid, handle, start in ((channel.relid, 900, 8), (newcomer.relid, 910, 16)):
+        guest.open(relid, handle, range(start, start + 8))
+    guest.close(channel.relid)
+    guest.host.restore(saved)
+    assert (server.told, late.told) == (["asked", "left"],) * 2
+    guest.host.rescind(newcomer)
+    guest.host.let_go(late.openings[0])
+    assert guest.names() == []
+    assert [m.name for m in guest.open(channel.relid, 900)] == ["GPADL_CREATED"]
+    assert server.told == ["asked", "left"]
+    guest.host.let_go(server.openings[0])
+    assert (guest.names(), server.told) == ([], ["asked", "left", "asked"])
+
+
+@conversation
+def what_is_kept_back_ends_with_the_connection(guest: ScriptedGuest) -> None:
+    """Held or delayed, of either side; by a new contact, an unload, a reset."""
+    for end, answer in (
+        (post_contact, ["VERSION_RESPONSE"]),
+        (lambda guest: guest.post("UNLOAD"), ["UNLOAD_RESPONSE"]),
+        (reset, []),
+    ):
+        channel = guest.host.offer()
+        guest.read_all()
+        guest.connect()
+        keep_back(guest, channel.relid)
+        end(guest)
+        assert (guest.names(), guest.host.held) == (answer, [])
+        assert guest.contact()["version_supported"]
+        guest.run_later()
+        assert (guest.names(), guest.host.underway.count) == ([], 0)
+        assert guest.post("REQUESTOFFERS") == Status.SUCCESS
+        guest.read_all()
+        guest.host.rescind(channel)
+        guest.post("RELID_RELEASED", child_relid=channel.relid)
+        guest.read_all()
+
+
+@conversation
+def what_is_kept_back_ends_where_the_guest_goes_back(guest: ScriptedGuest) -> None:
+    channel = guest.host.offer()
+    guest.connect()
+    saved = guest.host.save()
+    keep_back(guest, channel.relid)
+    guest.host.restore(saved)
+    guest.run_later()
+    assert (guest.names(), guest.host.held) == ([], [])
+    assert guest.host.gpadls.complete == {}
+    assert guest.post("REQUESTOFFERS") == Status.SUCCESS
+
+
+@conversation
+def a_host_is_not_saved_while_something_is_to_come(guest: ScriptedGuest) -> None:
+    channel, server = served(guest)
+    guest.host.rules.add(Rule("GPADL_CREATED", "delay", 0.5))
+    guest.host.rules.add(Rule("GPADL_CREATED", "hold"))
+    guest.share(channel.relid, 5, [40, 41])
+    refused_to_save(guest, "messages are on their way")
+    guest.run_later()
+    guest.read_all()
+    refused_to_save(guest, "a channel is open")
+    guest.share(channel.relid, 6, [42, 43])
+    refused_to_save(guest, "messages are on their way")
+    guest.host.release()
+    guest.read_all()
+    guest.host.rescind(channel)
+    guest.post("RELID_RELEASED", child_relid=channel.relid)
+    guest.read_all()
+    refused_to_save(guest, "a channel is open")
+    guest.host.let_go(server.openings[0])
+    assert guest.host.save().channels == []
+
+
+@conversation
+def an_answer_fails_and_is_held(guest: ScriptedGuest) -> None:
+    relid = guest.host.offer().relid
+    guest.connect()
+    guest.host.rules.add(Rule("GPADL_CREATED", "fail", 1))
+    guest.host.rules.add(Rule("GPADL_CREATED", "hold"))
+    assert guest.share(relid, 5, [8, 9]) == []
+    assert guest.host.gpadls.complete == {}
+    assert [held.fields["creation_status"] for held in guest.host.held] == [1]
+    guest.host.release()
+    (created,) = guest.read_all()
+    assert created.fields["creation_status"] == 1
+    assert guest.host.trace.since(-1)[0].note == "fail"
+    (created,) = guest.share(relid, 6, [8, 9])
+    assert created.fields["creation_status"] == 0
 
 
 @conversation
@@ -294,6 +642,21 @@ FINDS = {
     "answers-close": "a_close_has_no_answer",
     "keeps-released": "an_instance_comes_back_when_it_was_released",
     "forgets-modify": "interrupts_move_to_another_processor",
+    "reopens-at-once": "a_channel_is_opened_again_before_it_was_let_go",
+    "forgets-the-reopening": "a_channel_is_opened_again_before_it_was_let_go",
+    "answers-the-next": "what_is_said_of_an_earlier_opening_does_not_touch_the_next",
+    "opens-what-was-given-up": "a_wish_to_open_again_is_given_up",
+    "reopens-what-was-rescinded": "a_wish_to_open_again_ends_with_the_offer",
+    "takes-handles-early": "a_handle_is_free_when_it_was_torn_down",
+    "unloads-at-once": "an_unload_is_answered_when_no_memory_is_in_use",
+    "looks-at-channels-only": "an_unload_waits_for_rings_of_an_id_that_was_released",
+    "agrees-at-once": "a_contact_is_answered_when_no_memory_is_in_use",
+    "answers-every-farewell": "of_two_farewells_the_last_is_answered",
+    "keeps-the-farewell": "a_reset_leaves_no_farewell_behind",
+    "keeps-messages": "what_is_kept_back_ends_with_the_connection",
+    "keeps-timers": "what_is_kept_back_ends_where_the_guest_goes_back",
+    "saves-with-timers": "a_host_is_not_saved_while_something_is_to_come",
+    "one-rule-each": "an_answer_fails_and_is_held",
 }
 """For each defect the conversation that is about it; others may find it as well."""
 

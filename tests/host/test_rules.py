@@ -71,7 +71,7 @@ def test_an_open_fails_and_the_host_knows_it() -> None:
     channel = guest.host.channels[1]
 
     assert result.fields["status"] == 0xC000009A
-    assert (channel.state, channel.rings) == (State.OFFERED, None)
+    assert (channel.state, channel.opening) == (State.OFFERED, None)
 
 
 def test_a_gpadl_fails_and_the_host_knows_it() -> None:

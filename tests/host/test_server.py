@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from kmcl_adapters.driver import ThreadedSession
-from kmcl_adapters.host.bus import HostBus
+from kmcl_adapters.host.bus import HostBus, HostLink
 from kmcl_adapters.host.channel import HostOffer, State, rings_of
+from kmcl_adapters.host.control import NEWEST
 from kmcl_adapters.host.end import StampedEnd
 from kmcl_adapters.host.gpadl import Gpadl, Range
 from kmcl_adapters.host.mutants import BUS_MUTANTS
@@ -96,8 +97,9 @@ def guests_rings(stage: Stage) -> tuple[Outgoing, Incoming]:
 
 
 def open_it(stage: Stage) -> None:
+    since = stage.guest.host.trace.count
     stage.guest.open(stage.relid)
-    stage.guest.host.wait_for("OPENCHANNEL_RESULT", status=0)
+    stage.guest.host.wait_for("OPENCHANNEL_RESULT", since, status=0)
     stage.guest.read_all()
 
 
@@ -133,6 +135,46 @@ def gives_the_rings_back(stage: Stage) -> None:
     open_it(stage)
 
 
+def opens_again_at_once(stage: Stage) -> None:
+    """A guest that closes and opens again before the server has heard of either is served, and the
+    end of the first time leaves the second one alone."""
+    open_it(stage)
+    stage.await_exit("PostStarted")
+    host, since = stage.guest.host, stage.guest.host.trace.count
+    with host.changed:
+        stage.guest.post("CLOSECHANNEL", child_relid=stage.relid)
+        stage.guest.open(stage.relid, 901, range(16, 24))
+    host.wait_for("OPENCHANNEL_RESULT", since, status=0)
+    assert stage.bus.channel is not None
+    assert host.in_use == [stage.bus.channel.opening]
+    stage.guest.read_all()
+    stage.guest.post("GPADL_TEARDOWN", child_relid=stage.relid, gpadl=900)
+    assert stage.guest.names() == ["GPADL_TORNDOWN"]
+
+
+def begins_anew(stage: Stage) -> None:
+    """Another kernel: it is answered when the server has left the memory, and is served."""
+    open_it(stage)
+    stage.await_exit("PostStarted")
+    host, since = stage.guest.host, stage.guest.host.trace.count
+    with host.changed:
+        stage.guest.post(
+            "INITIATE_CONTACT",
+            vmbus_version_requested=NEWEST,
+            target_vcpu=0,
+            interrupt_page=2,
+            monitor_page1=0,
+            monitor_page2=0,
+        )
+        assert host.trace.find("VERSION_RESPONSE", since) is None
+    host.wait_for("VERSION_RESPONSE", since)
+    assert host.in_use == []
+    stage.guest.read_all()
+    stage.guest.post("REQUESTOFFERS")
+    stage.guest.read_all()
+    open_it(stage)
+
+
 def refuses_and_opens_again(stage: Stage) -> None:
     """Opened fails: the guest hears of it, gets its memory back, and may try again."""
     stage.arm(OPENED, status=REFUSED)
@@ -163,6 +205,8 @@ def offers_again_when_released(stage: Stage) -> None:
 CONVERSATIONS: dict[str, Callable[[Stage], None]] = {
     "deaf-to-signals": opens_and_completes,
     "keeps-the-rings": gives_the_rings_back,
+    "lets-the-next-go": opens_again_at_once,
+    "lets-go-unheard": begins_anew,
     "keeps-refused-rings": refuses_and_opens_again,
     "opens-at-once": refuses_and_opens_again,
     "forgets-to-rescind": offers_again_when_released,
@@ -174,6 +218,8 @@ CONVERSATIONS: dict[str, Callable[[Stage], None]] = {
     [
         opens_and_completes,
         gives_the_rings_back,
+        opens_again_at_once,
+        begins_anew,
         refuses_and_opens_again,
         offers_again_when_released,
     ],
@@ -200,6 +246,100 @@ def test_a_defect_of_the_bus_is_found(mutant: str, monkeypatch: pytest.MonkeyPat
 
 def test_every_defect_of_the_bus_has_its_conversation() -> None:
     assert set(CONVERSATIONS) == set(BUS_MUTANTS)
+
+
+def attended() -> tuple[ScriptedGuest, HostBus, HostLink]:
+    """A bus with an open link; the test attends, and nobody else."""
+    guest = ScriptedGuest()
+    bus = HostBus(guest.host, OFFER, 4096)
+    bus.make_offer(None, 64)
+    (offer,) = guest.connect()
+    guest.open(offer["child_relid"])
+    bus.attend()
+    link = bus.asked()
+    assert isinstance(link, HostLink)
+    bus.accept(link)
+    bus.answer(link, 0)
+    guest.read_all()
+    return guest, bus, link
+
+
+def test_a_guest_that_unloads_is_not_let_go_before_its_memory() -> None:
+    guest, bus, link = attended()
+    guest.post("UNLOAD")
+    assert (guest.names(), link.down) == ([], False)  # whoever has the link may write still
+    bus.attend()
+
+    assert (guest.names(), link.down) == (["UNLOAD_RESPONSE"], True)
+    bus.close()
+
+
+def test_memory_is_free_for_another_life_when_the_server_has_left_it(stage: Stage) -> None:
+    open_it(stage)
+    stage.await_exit("PostStarted")
+    host = stage.guest.host
+    with host.changed:
+        host.machine_reset()
+        in_use = len(host.in_use)
+    host.await_release()
+
+    assert (in_use, host.in_use) == (1, [])
+
+
+def test_memory_that_nobody_leaves_is_not_free() -> None:
+    guest, bus, _ = attended()
+    guest.host.machine_reset()
+    with pytest.raises(TimeoutError, match="rings are still in use after 0 s"):
+        guest.host.await_release(0)
+    bus.attend()
+
+    guest.host.await_release(0)
+    bus.close()
+
+
+def test_an_earlier_link_leaves_the_next_one_alone() -> None:
+    guest, bus, link = attended()
+    relid = link.channel.relid
+    guest.post("CLOSECHANNEL", child_relid=relid)
+    guest.open(relid, 901, range(16, 24))
+    bus.attend()
+    following = bus.asked()
+    assert isinstance(following, HostLink)
+    bus.leave(link)
+    bus.answer(link, REFUSED)
+
+    assert (link.down, following.down, bus.asked()) == (True, False, following)
+    assert guest.host.in_use == [following.opening]
+    bus.accept(following)
+    bus.answer(following, 0)
+    assert guest.names() == ["OPENCHANNEL_RESULT"]
+    bus.close()
+    assert guest.host.in_use == []
+
+
+def test_a_guest_that_asks_and_leaves_before_anybody_attends_is_not_served() -> None:
+    guest, bus, link = attended()
+    relid = link.channel.relid
+    guest.close(relid)
+    bus.attend()
+    bus.leave(link)
+    guest.open(relid)
+    assert [m.name for m in guest.close(relid)] == []
+    bus.attend()
+
+    assert (bus.asked(), guest.host.in_use) == (None, [])
+    assert guest.names() == ["GPADL_TORNDOWN"]
+    bus.close()
+
+
+def test_a_bus_that_is_given_up_lets_go_what_it_has_not_heard_of() -> None:
+    guest, bus, link = attended()
+    guest.post("CLOSECHANNEL", child_relid=link.channel.relid)
+    guest.open(link.channel.relid, 901, range(16, 24))
+    bus.close()
+
+    assert guest.names() == ["RESCIND_CHANNELOFFER"]
+    assert (guest.host.in_use, guest.host.control.reopening) == ([], [])
 
 
 def test_a_ring_that_makes_no_sense_is_not_opened(stage: Stage) -> None:

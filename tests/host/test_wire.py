@@ -243,7 +243,7 @@ def test_a_saved_host_comes_back_as_it_was() -> None:
     guest.host.restore(saved)
 
     assert guest.host.channels == {channel.relid: channel}
-    assert (channel.state, channel.rings) == (State.OFFERED, None)
+    assert (channel.state, channel.opening) == (State.OFFERED, None)
     assert list(guest.host.gpadls.complete) == [5]
     assert [message.name for message in guest.open(channel.relid)] == [
         "GPADL_CREATED",

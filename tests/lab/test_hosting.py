@@ -34,8 +34,9 @@ class Guest:
         )
         host = SimpleNamespace(
             save=lambda: None,
-            restore=lambda _: None,
-            machine_reset=lambda: None,
+            restore=lambda _: self.note("is left"),
+            machine_reset=lambda: self.note("is left"),
+            await_release=lambda: self.note("is let go"),
             written=SimpleNamespace(bits=0),
             changed=threading.Condition(),
             note=lambda sender, name, fields, note="": self.said.append((fields, note)),
@@ -96,9 +97,13 @@ def test_frames_wait_while_a_moment_is_kept_or_comes_back(monkeypatch: pytest.Mo
         ("is copied", True),
         ("runs", False),
         ("stands still", False),
+        ("is left", True),
+        ("is let go", True),
         ("goes back", True),
         ("runs", False),
         ("stands still", False),
+        ("is left", False),
+        ("is let go", False),
         ("goes back", True),
         ("is not watched", False),
         ("runs", False),
@@ -159,8 +164,8 @@ def test_a_guest_that_resets_itself_boots_again_and_the_trace_tells(
     guest.close()
 
     assert guest.said == [({}, "the guest has reset itself")]
-    seen = ["runs", "stands still", "goes back", "is not watched", "runs"]
-    assert [what for what, _ in guest.seen] == seen
+    seen = ["is left", "is let go", "goes back", "is not watched"]
+    assert [what for what, _ in guest.seen] == ["runs", "stands still", *seen, "runs"]
 
 
 class Ended(BaseException):

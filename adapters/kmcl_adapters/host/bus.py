@@ -18,7 +18,7 @@ from kmcl_adapters.uio.bus import Link, Offer, Opening, Watch
 from kmcl_adapters.uio.descriptor import FROM_GUEST, RingError
 from kmcl_adapters.uio.parts import SOUND, Parts
 
-from .channel import HostChannel, HostOffer
+from .channel import HostChannel, HostOffer, HostOpening
 from .host import VmbusHost
 
 __all__ = ["HostBus", "HostLink"]
@@ -27,15 +27,16 @@ _INVALID: Final = 0xC000000D
 
 
 class HostLink(Link):
-    """The guest's rings, as long as it has the channel open."""
+    """The guest's rings, as long as it has the channel open this time."""
 
-    def __init__(self, host: VmbusHost, channel: HostChannel, parts: Parts) -> None:
-        assert channel.rings is not None
-        self.channel = channel
+    def __init__(self, host: VmbusHost, opening: HostOpening, parts: Parts) -> None:
+        assert opening.rings is not None
+        self.channel = opening.channel
+        self.opening = opening
         self._host = host
-        ring = parts.incoming(*channel.rings.from_guest, FROM_GUEST)
-        outgoing = parts.outgoing(*channel.rings.to_guest)
-        super().__init__(channel.open_id, outgoing, ring, parts.doze(ring))
+        ring = parts.incoming(*opening.rings.from_guest, FROM_GUEST)
+        outgoing = parts.outgoing(*opening.rings.to_guest)
+        super().__init__(opening.id, outgoing, ring, parts.doze(ring))
 
     gate: SignalGate | None = None
     """What becomes of the signals to the guest, where something does."""
@@ -64,7 +65,7 @@ class HostLink(Link):
     def release(self) -> None:
         """Let the rings go; again does nothing."""
         self.down = True
-        self._host.let_go(self.channel)
+        self._host.let_go(self.opening)
 
 
 class HostBus(Watch):
@@ -84,7 +85,7 @@ class HostBus(Watch):
         self._host = host
         self._wanted = offer
         self._parts = parts
-        self._notes: deque[tuple[str, HostChannel]] = deque()
+        self._notes: deque[tuple[str, HostOpening]] = deque()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._asked: HostLink | None = None
         self._link: HostLink | None = None
@@ -96,23 +97,23 @@ class HostBus(Watch):
 
     # What the host tells, with its lock
 
-    def asked_by(self, channel: HostChannel) -> None:
+    def asked_by(self, opening: HostOpening) -> None:
         """The guest wants to open the channel."""
-        self._leave_note("asked", channel)
+        self._leave_note("asked", opening)
 
     def signalled(self, channel: HostChannel) -> None:
         """See ``channel.Listener``."""
         self._ear.come(self._ring)
 
-    def left(self, channel: HostChannel) -> None:
+    def left(self, opening: HostOpening) -> None:
         """See ``channel.Listener``. Without anybody to attend, the rings are free at once."""
         if self._closed:
-            self._host.let_go(channel)
+            self._host.let_go(opening)
         else:
-            self._leave_note("left", channel)
+            self._leave_note("left", opening)
 
-    def _leave_note(self, what: str, channel: HostChannel) -> None:
-        self._notes.append((what, channel))
+    def _leave_note(self, what: str, opening: HostOpening) -> None:
+        self._notes.append((what, opening))
         self._ring()
 
     def _ring(self) -> None:
@@ -128,29 +129,29 @@ class HostBus(Watch):
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._bell)
         while self._notes:
-            what, channel = self._notes.popleft()
+            what, opening = self._notes.popleft()
             if what == "left":
-                self._guest_left(channel)
-            elif channel is self.channel and channel.rings is not None:
-                self._guest_asked(channel)
+                self._guest_left(opening)
+            elif opening.channel is self.channel:
+                self._guest_asked(opening)
 
-    def _guest_asked(self, channel: HostChannel) -> None:
+    def _guest_asked(self, opening: HostOpening) -> None:
         try:
-            self._asked = HostLink(self._host, channel, self._parts)
+            self._asked = HostLink(self._host, opening, self._parts)
         except RingError:
-            self._host.answer_open(channel, _INVALID)
+            self._host.answer_open(opening, _INVALID)
             return
         self._asked.outgoing.support_pending_send()
 
-    def _guest_left(self, channel: HostChannel) -> None:
+    def _guest_left(self, opening: HostOpening) -> None:
         """Nobody touches the rings after this: whoever does has the library's lock, and looks
         whether the link is down."""
         for link in (self._asked, self._link):
-            if link is not None and link.channel is channel:
+            if link is not None and link.opening is opening:
                 link.down = True
-        if self._asked is not None and self._asked.channel is channel:
+        if self._asked is not None and self._asked.opening is opening:
             self._asked = None
-        self._host.let_go(channel)
+        self._host.let_go(opening)
 
     # What the world does to signals
 
@@ -203,7 +204,7 @@ class HostBus(Watch):
     def answer(self, link: Link, status: int) -> None:
         """See ``uio.bus``."""
         assert isinstance(link, HostLink)
-        self._host.answer_open(link.channel, status)
+        self._host.answer_open(link.opening, status)
         if status and link is self._link:
             self._link = None
 
@@ -226,9 +227,8 @@ class HostBus(Watch):
         self.withdraw()
         with self._host.changed:
             self._closed = True
-            for _, channel in self._notes:
-                self._host.let_go(channel)
-            self._notes.clear()
+            while self._notes:
+                self._host.let_go(self._notes.popleft()[1])
         if self._link is not None:
             self._link.release()
         self._epoll.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -17,6 +18,7 @@ __all__ = [
     "TEST_CLASS",
     "HostChannel",
     "HostOffer",
+    "HostOpening",
     "Listener",
     "Rings",
     "State",
@@ -39,7 +41,8 @@ class State(StrEnum):
     OFFERED = "offered"
     """It may be opened: never was, or was closed."""
     OPENING = "opening"
-    """The guest has asked to open it and waits for the answer."""
+    """The guest has asked to open it and waits for the answer: of whoever serves the channel, or
+    until that one has let an earlier opening's rings go."""
     OPEN = "open"
     RESCINDED = "rescinded"
     """Taken back; the guest has not released its id yet."""
@@ -104,22 +107,39 @@ def _ring(memory: memoryview, frames: tuple[int, ...]) -> tuple[Any, Any]:
     return header, piece(memory, frames[1:])
 
 
+class HostOpening:
+    """One time that the guest opens a channel. Whoever serves the channel answers it, and lets its
+    rings go, by this: so what is said of an earlier opening never touches a later one. ``id``: the
+    guest's name for it; ``gpadl``: the handle of its rings, of which the guest writes the first
+    ``first_pages``; ``rings``: these, as soon as they may be used."""
+
+    def __init__(self, channel: HostChannel, fields: Mapping[str, Any]) -> None:
+        self.channel = channel
+        self.id: int = fields["openid"]
+        self.gpadl: int = fields["ring_buffer_gpadlhandle"]
+        self.first_pages: int = fields["downstream_ringbuffer_pageoffset"]
+        self.rings: Rings | None = None
+
+
 class Listener(Protocol):
     """Who serves a channel. Called with the host's lock held: it must not wait."""
 
-    def asked(self, channel: HostChannel) -> None:
-        """The guest wants to open it, and ``rings`` are there: answer by ``answer_open``."""
+    def asked(self, opening: HostOpening) -> None:
+        """The guest wants to open the channel, and ``rings`` are there: answer by ``answer_open``.
+        They may be used until ``let_go`` is called."""
 
     def signalled(self, channel: HostChannel) -> None:
         """The guest has signalled."""
 
-    def left(self, channel: HostChannel) -> None:
-        """The guest has closed it, or is gone. The rings may be used until ``let_go`` is called."""
+    def left(self, opening: HostOpening) -> None:
+        """The guest has closed the channel, or is gone: call ``let_go``, and never later than the
+        guest may wait for its memory."""
 
 
 class HostChannel:
-    """``rings`` are there from the guest's wish to open it until it is closed; ``target_vp`` is
-    the processor that the guest wants to be interrupted; ``signals`` counts those of the guest."""
+    """``opening``: the guest's, from its wish to open the channel until it is closed;
+    ``target_vp``: the processor that the guest wants to be interrupted; ``signals`` counts those of
+    the guest."""
 
     def __init__(self, offer: HostOffer, relid: int, listener: Listener | None = None) -> None:
         self.offer = offer
@@ -127,13 +147,9 @@ class HostChannel:
         self.connection_id = _FIRST_CONNECTION + relid
         self.listener = listener
         self.state = State.WAITING
-        self.rings: Rings | None = None
-        self.ring_gpadl = 0
-        self.open_id = 0
+        self.opening: HostOpening | None = None
         self.target_vp = 0
         self.signals = 0
-        self.holds_rings = False
-        """The listener may still use the rings: their GPADL is torn down when it has let go."""
 
     def fields(self) -> dict[str, Any]:
         """Of the message that offers it."""

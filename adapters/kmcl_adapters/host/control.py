@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
 
-from .channel import HostChannel, State, Unfit, rings_of
+from .channel import HostChannel, HostOpening, State, Unfit, rings_of
 from .gpadl import Gpadl, Rejected
 from .machine import PAGE
 from .messages import LAYOUTS, Message
@@ -58,6 +59,10 @@ class Control:
         self.offers_asked = False
         self.tearing_down: list[int] = []
         """GPADLs of rings that somebody here still uses; the guest waits for them."""
+        self.reopening: list[HostOpening] = []
+        """Openings of channels whose earlier rings somebody here still uses."""
+        self.farewell: Callable[[], object] | None = None
+        """What ends a connection, as soon as nobody here uses any of its rings."""
 
     _STATE: tuple[str, ...] = ("refused", "agreed", "connection", "monitor_page", "offers_asked")
 
@@ -69,14 +74,21 @@ class Control:
         """As it was."""
         for name, value in state.items():
             setattr(self, name, copy.copy(value))
+        self._wait_for_nothing()
+
+    def _wait_for_nothing(self) -> None:
         self.tearing_down.clear()
+        self.reopening.clear()
+        self.farewell = None
 
     def is_connected(self, connection: int, message: Message) -> bool:
-        """Whether a message may be posted to this connection now."""
+        """Whether a message may be posted to this connection now: to one that is ending, nothing
+        but its end, again."""
         if message.name == "INITIATE_CONTACT":
             wanted = message.fields["vmbus_version_requested"]
             return connection == (_NEW_CONNECTION if wanted >= _FIRST_WITH_ID else _OLD_CONNECTION)
-        return bool(self.agreed) and connection == self.connection
+        ending = self.farewell is not None and message.name == "UNLOAD"
+        return bool(self.agreed or ending) and connection == self.connection
 
     def handle(self, message: Message, connection: int) -> str:
         """Do what a message asks; why it was ignored, if it was."""
@@ -104,9 +116,12 @@ class Control:
     # The connection
 
     def contact(self, message: Message, connection: int) -> None:
-        """A guest that begins, again perhaps: everything before is over."""
+        """A guest that begins, again perhaps: everything before is over first."""
+        self.part(connection, lambda: self.agree(message, connection))
+
+    def agree(self, message: Message, connection: int) -> None:
+        """Answer a guest that nothing of before is left of."""
         fields = message.fields
-        self.forget()
         wanted = fields["vmbus_version_requested"]
         if fields["target_vcpu"] < self.host.machine.processors:
             self.host.direct_messages(fields["target_vcpu"])
@@ -119,22 +134,27 @@ class Control:
         )
         if answer["version_supported"]:
             self.agreed = wanted
-            self.connection = connection
             page = fields["monitor_page2"] & ~(PAGE - 1)
             self.monitor_page = page if page + PAGE <= len(self.host.machine.memory) else 0
             self.host.written.add(page // PAGE)
 
     def unload(self, message: Message) -> None:
         """The guest wants to have nothing to do with us any more."""
+        self.part(self.connection, lambda: self.host.send("UNLOAD_RESPONSE"))
+
+    def part(self, connection: int, farewell: Callable[[], object]) -> None:
+        """End the connection; ``farewell`` comes when nobody here uses the guest's memory any more,
+        because the guest relies on that. What else was to come at its end never does."""
         self.forget()
-        self.host.send("UNLOAD_RESPONSE")
+        self.connection, self.farewell = connection, farewell
+        self.catch_up()
 
     def forget(self) -> None:
         """No connection: channels are closed, GPADLs gone, ids released."""
         host = self.host
         self.agreed = self.connection = self.monitor_page = 0
         self.offers_asked = False
-        self.tearing_down.clear()
+        self._wait_for_nothing()
         host.slot.clear()
         host.gpadls = host.no_gpadls()
         for channel in list(host.channels.values()):
@@ -198,6 +218,9 @@ class Control:
     def gpadl_header(self, message: Message) -> None:
         """A GPADL begins. One of a rescinded channel is answered all the same."""
         self.channel(message)
+        handle = message.fields["gpadl"]
+        if handle in self.tearing_down:
+            raise Rejected(f"GPADL {handle} is not torn down yet")
         self.gpadl_created(self.host.gpadls.header(message))
 
     def gpadl_body(self, message: Message) -> None:
@@ -222,54 +245,74 @@ class Control:
         handle = message.fields["gpadl"]
         self.host.gpadls.tear_down(handle)
         self.tearing_down.append(handle)
-        self.go_on_tearing_down()
+        self.catch_up()
 
-    def go_on_tearing_down(self) -> None:
-        """Tell the guest of those that nobody uses."""
-        used = {c.ring_gpadl for c in self.host.channels.values() if c.holds_rings}
-        free = [handle for handle in self.tearing_down if handle not in used]
-        for handle in free:
+    def catch_up(self) -> None:
+        """Do what has waited for rings to be let go, as far as they are."""
+        used = {opening.gpadl for opening in self.host.in_use}
+        for handle in [handle for handle in self.tearing_down if handle not in used]:
             self.tearing_down.remove(handle)
             self.host.send("GPADL_TORNDOWN", gpadl=handle)
+        for opening in [*self.reopening]:
+            if opening in self.reopening and self.is_free(opening.channel):
+                self.reopening.remove(opening)
+                if opening.channel.opening is opening:
+                    self.begin(opening)
+        if self.farewell is not None and not self.host.in_use:
+            farewell, self.farewell = self.farewell, None
+            farewell()
 
     # Open and close
 
     def open(self, message: Message) -> None:
-        """The guest wants to use the channel."""
-        fields, channel = message.fields, self.channel(message)
+        """The guest wants to use the channel. Because nothing answers a close, it may want so while
+        whoever serves the channel still uses the earlier rings: then it waits for that."""
+        channel = self.channel(message)
         if channel.state == State.RESCINDED:
             return  # the guest will hear of that, and of nothing else
         if channel.state != State.OFFERED:
             raise Rejected(f"channel {channel.relid} is {channel.state}")
         channel.state = State.OPENING
-        channel.open_id = fields["openid"]
-        channel.ring_gpadl = fields["ring_buffer_gpadlhandle"]
-        channel.target_vp = fields["target_vp"]
+        channel.opening = opening = HostOpening(channel, message.fields)
+        channel.target_vp = message.fields["target_vp"]
         channel.signals = 0
+        if self.is_free(channel):
+            self.begin(opening)
+        else:
+            self.reopening.append(opening)
+
+    def is_free(self, channel: HostChannel) -> bool:
+        """Whether nobody here uses rings of the channel."""
+        return all(opening.channel is not channel for opening in self.host.in_use)
+
+    def begin(self, opening: HostOpening) -> None:
+        """Ask whoever serves the channel to open it."""
+        channel = opening.channel
         try:
             if channel.target_vp >= self.host.machine.processors:
                 raise Unfit(f"there is no processor {channel.target_vp}")
-            gpadl = self.host.gpadls.complete.get(channel.ring_gpadl)
+            gpadl = self.host.gpadls.complete.get(opening.gpadl)
             if gpadl is None or gpadl.relid != channel.relid:
-                raise Unfit(f"GPADL {channel.ring_gpadl} is not one of the channel")
-            pages = fields["downstream_ringbuffer_pageoffset"]
-            self.host.use_rings(channel, rings_of(self.host.machine.memory, gpadl, pages))
+                raise Unfit(f"GPADL {opening.gpadl} is not one of the channel")
+            opening.rings = rings_of(self.host.machine.memory, gpadl, opening.first_pages)
             self.host.written.add(*gpadl.frames)
         except Unfit:
             channel.target_vp = 0
-            self.answer_open(channel, _INVALID)
+            self.answer_open(opening, _INVALID)
             return
         if channel.listener is None:
-            self.answer_open(channel, 0)
+            self.answer_open(opening, 0)
         else:
-            channel.listener.asked(channel)
+            self.host.in_use.append(opening)
+            channel.listener.asked(opening)
 
-    def answer_open(self, channel: HostChannel, status: int) -> None:
+    def answer_open(self, opening: HostOpening, status: int) -> None:
         """Open it, or not."""
-        if channel.state != State.OPENING:
-            return  # rescinded, or the guest is gone
+        channel = opening.channel
+        if channel.opening is not opening or channel.state != State.OPENING:
+            return  # given up or rescinded, or the guest is gone
         channel.state = State.OFFERED if status else State.OPEN
-        fields = {"child_relid": channel.relid, "openid": channel.open_id, "status": status}
+        fields = {"child_relid": channel.relid, "openid": opening.id, "status": status}
         answer = self.host.send("OPENCHANNEL_RESULT", **fields)
         if answer["status"]:
             channel.state = State.OFFERED
@@ -287,10 +330,9 @@ class Control:
 
     def leave(self, channel: HostChannel) -> None:
         """The guest has left the rings. Whoever serves them must let them go."""
-        if channel.listener is not None and channel.holds_rings:
-            channel.listener.left(channel)
-        else:
-            channel.rings = None
+        opening, channel.opening = channel.opening, None
+        if opening in self.host.in_use and channel.listener is not None:
+            channel.listener.left(opening)
 
     def modify(self, message: Message) -> None:
         """Interrupts of the channel go to another processor. Answered by newer versions only."""

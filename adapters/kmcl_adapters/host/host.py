@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple
 
-from .channel import HostChannel, HostOffer, Listener, Rings, State
+from .channel import HostChannel, HostOffer, HostOpening, Listener, State
 from .control import Control, Status
 from .gpadl import GpadlTable
 from .machine import PAGE, SINT, Machine
@@ -22,12 +22,15 @@ from .pages import PageSet
 from .rules import Rule, Rules
 from .slot import MessageSlot
 from .trace import GUEST, HOST, Entry, Trace
+from .underway import Held, Later, Underway, by_timer
 
-__all__ = ["SOUND", "Held", "HostParts", "HostState", "VmbusHost"]
+__all__ = ["SOUND", "HostParts", "HostState", "VmbusHost"]
 
 _POST_MESSAGE, _SIGNAL_EVENT = 0x5C, 0x5D
 _INPUT: Final = struct.Struct("<4I")
 _CHANNEL_MESSAGE: Final = 1
+_ENDS: Final = ("INITIATE_CONTACT", "UNLOAD")
+"""With these a guest leaves behind all that there was before."""
 _EVENT_BYTES: Final = 256
 _ENABLED: Final = 1
 _RELIDS: Final = 2047
@@ -41,19 +44,12 @@ class HostParts(NamedTuple):
     control: type[Control] = Control
     slot: type[MessageSlot] = MessageSlot
     gpadls: type[GpadlTable] = GpadlTable
+    rules: type[Rules] = Rules
+    underway: type[Underway] = Underway
 
 
 SOUND: Final = HostParts()
 """The host as it is meant to be."""
-
-
-class Held(NamedTuple):
-    """A message that a rule holds: of the guest, to be handled, or of the host, to be sent."""
-
-    sender: str
-    name: str
-    fields: Mapping[str, Any]
-    go_on: Callable[[], object]
 
 
 class HostState(NamedTuple):
@@ -66,15 +62,11 @@ class HostState(NamedTuple):
     control: dict[str, Any]
 
 
-def _by_timer(seconds: float, call: Callable[[], object]) -> None:
-    timer = threading.Timer(seconds, call)
-    timer.daemon = True
-    timer.start()
-
-
 class VmbusHost:
     """The host of one machine. ``later`` makes a call after so many seconds. ``written``: what may
-    have been written here of its memory; ``busy``: so many of the next posts find no room."""
+    have been written here of its memory; ``busy``: so many of the next posts find no room;
+    ``in_use``: the openings whose rings somebody here may still use, whatever the guest has done
+    since."""
 
     def __init__(
         self,
@@ -82,25 +74,30 @@ class VmbusHost:
         *,
         parts: HostParts = SOUND,
         trace: Trace | None = None,
-        later: Callable[[float, Callable[[], object]], object] = _by_timer,
+        later: Later = by_timer,
     ) -> None:
         self.machine = machine
         self.changed = threading.Condition(threading.RLock())
         self.trace = trace or Trace()
-        self.rules = Rules()
-        self.held: list[Held] = []
+        self.rules = parts.rules()
+        self.underway = parts.underway(later, self.changed)
         self.channels: dict[int, HostChannel] = {}
+        self.in_use: list[HostOpening] = []
         self.parts = parts
         self.gpadls = self.no_gpadls()
         self.slot = parts.slot(machine)
         self.crashes = 0
         self.written = PageSet(len(machine.memory) // PAGE)
         self.busy = 0
-        self._later = later
         self._message_pages: dict[int, int] = {}
         self._event_pages: dict[int, int] = {}
         self._last_relid = 0
         self.control = parts.control(self)
+
+    @property
+    def held(self) -> list[Held]:
+        """The messages that rules hold."""
+        return self.underway.held
 
     def no_gpadls(self) -> GpadlTable:
         """As many as a connection begins with."""
@@ -165,7 +162,8 @@ class VmbusHost:
         """By a hypercall, or by its bit in the ``monitor`` page."""
         channel.signals += 1
         self.note(GUEST, "SIGNAL", {"child_relid": channel.relid} | how)
-        if channel.listener is not None and channel.rings is not None:
+        opening = channel.opening
+        if channel.listener is not None and opening is not None and opening.rings is not None:
             channel.listener.signalled(channel)
 
     def _post(self, place: int) -> int:
@@ -185,7 +183,7 @@ class VmbusHost:
             self.busy -= 1
             self.note(GUEST, message.name, message.fields, "refused: no room")
             return Status.INSUFFICIENT_BUFFERS
-        rule = self.rules.take(message.name, message.fields)
+        rule = self.rules.take(message.name, message.fields).passage
         if rule is not None and rule.action == "refuse":
             self.note(GUEST, message.name, message.fields, f"refused with {int(rule.value):#x}")
             return int(rule.value)
@@ -194,6 +192,8 @@ class VmbusHost:
             return Status.INVALID_CONNECTION
 
         def handle() -> None:
+            if message.name in _ENDS:
+                self.underway.clear()
             if why := self.control.handle(message, connection):
                 self.note(HOST, "IGNORED", {"name": message.name}, why)
 
@@ -221,16 +221,16 @@ class VmbusHost:
     def send(self, name: str, **fields: Any) -> Mapping[str, Any]:
         """Send a message, as the rules have it; its fields as the guest will read them."""
         with self.changed:
-            rule = self.rules.take(name, fields)
-            if rule is not None and rule.action == "fail":
-                fields |= self.control.failure(name, int(rule.value))
+            ruling = self.rules.take(name, fields)
+            if ruling.failure is not None:
+                fields |= self.control.failure(name, int(ruling.failure.value))
             payload = encode(name, fields)
+            noted = ", ".join(r.action for r in ruling if r is not None and r.action != "hold")
 
             def deliver() -> None:
-                noted = "" if rule is None or rule.action == "hold" else rule.action
                 self.slot.put(payload, lambda: self.note(HOST, name, fields, noted))
 
-            self._by_rule(rule, HOST, name, fields, deliver)
+            self._by_rule(ruling.passage, HOST, name, fields, deliver)
             return fields
 
     def send_bytes(self, payload: bytes) -> None:
@@ -263,11 +263,11 @@ class VmbusHost:
             case "drop":
                 self.note(HOST, "DROPPED", {"name": name})
             case "hold":
-                self.held.append(Held(sender, name, fields, go_on))
+                self.underway.hold(Held(sender, name, fields, go_on))
                 self.note(HOST, "HELD", {"name": name})
             case "delay":
                 assert rule is not None
-                self._later(rule.value, lambda: self._now(go_on))
+                self.underway.delay(rule.value, go_on)
             case "repeat":
                 assert rule is not None
                 for _ in range(1 + int(rule.value)):
@@ -275,16 +275,10 @@ class VmbusHost:
             case _:
                 go_on()
 
-    def _now(self, go_on: Callable[[], object]) -> None:
-        with self.changed:
-            go_on()
-
     def release(self, place: int = 0) -> Held:
         """Let a held message go on. Raises IndexError where there is none."""
         with self.changed:
-            held = self.held.pop(place)
-            held.go_on()
-            return held
+            return self.underway.release(place)
 
     # Channels
 
@@ -318,26 +312,31 @@ class VmbusHost:
                 channel.state = State.RESCINDED
                 self.send("RESCIND_CHANNELOFFER", child_relid=channel.relid)
 
-    def answer_open(self, channel: HostChannel, status: int) -> None:
-        """The answer of whoever serves the channel to the guest's wish to open it."""
+    def answer_open(self, opening: HostOpening, status: int) -> None:
+        """The answer of whoever serves the channel to the guest's wish to open it; without effect
+        where the guest has given up."""
         with self.changed:
-            self.control.answer_open(channel, status)
+            self.control.answer_open(opening, status)
 
-    def let_go(self, channel: HostChannel) -> None:
-        """Whoever serves the channel does not use its rings any more."""
+    def let_go(self, opening: HostOpening) -> None:
+        """Whoever serves the channel does not use these rings any more; again does nothing."""
         with self.changed:
-            channel.holds_rings = False
-            channel.rings = None
-            self.control.go_on_tearing_down()
+            if opening in self.in_use:
+                self.in_use.remove(opening)
+                self.control.catch_up()
+                self.changed.notify_all()
 
-    def use_rings(self, channel: HostChannel, rings: Rings) -> None:
-        """The guest has named these rings."""
-        channel.rings = rings
-        channel.holds_rings = channel.listener is not None
+    def await_release(self, limit: float = 5.0) -> None:
+        """Until nobody here uses any rings. Raises TimeoutError after ``limit`` seconds."""
+        with self.changed:
+            if not self.changed.wait_for(lambda: not self.in_use, limit):
+                raise TimeoutError(f"rings are still in use after {limit:g} s")
 
     def machine_reset(self) -> None:
-        """The machine begins anew: nobody is connected, and no pages are set up."""
+        """The machine begins anew: nobody is connected, and no pages are set up. Its memory may
+        be another's after ``await_release``."""
         with self.changed:
+            self.underway.clear()
             self.control.forget()
             self._message_pages.clear()
             self._event_pages.clear()
@@ -366,14 +365,12 @@ class VmbusHost:
     _OWN: Final = ("channels", "_message_pages", "_event_pages", "_last_relid", "crashes", "busy")
 
     def save(self) -> HostState:
-        """With the machine paused, nothing held or waiting, and no channel served by anybody.
-
-        Raises ValueError.
-        """
+        """With the machine paused, no message held, delayed or waiting, no channel open, and no
+        rings in use. Raises ValueError."""
         with self.changed:
-            if self.held or self.slot.waiting:
+            if self.slot.waiting or not self.underway.is_empty:
                 raise ValueError("messages are on their way; save at a quiet moment")
-            if any(channel.rings is not None for channel in self.channels.values()):
+            if self.in_use or any(channel.opening for channel in self.channels.values()):
                 raise ValueError("a channel is open; save with all of them closed")
             return HostState(
                 {name: copy.copy(getattr(self, name)) for name in self._OWN},
@@ -384,16 +381,20 @@ class VmbusHost:
             )
 
     def restore(self, state: HostState) -> None:
-        """As it was saved; the trace goes on. The machine is paused."""
+        """As it was saved; the trace goes on. The machine is paused. Whoever serves a channel that
+        is open hears that the guest has left; memory may come back after ``await_release``."""
         with self.changed:
+            self.rules.clear()
+            self.underway.clear()
+            self.slot.clear()
+            self.control.restore(state.control)
+            for channel in self.channels.values():
+                self.control.leave(channel)
+                channel.state = State.RELEASED
             for name, value in state.attributes.items():
                 setattr(self, name, copy.copy(value))
             for channel, attributes in state.channels:
                 vars(channel).update(attributes)
             self.gpadls = state.gpadls.copy()
-            self.held.clear()
-            self.rules.clear()
-            self.slot.clear()
             self.slot.page, self.slot.vp = state.slot
-            self.control.restore(state.control)
             self.note(HOST, "REWIND", {})

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NamedTuple
 
 from kmcl_adapters.uio.bus import Link
 
 from .bus import HostBus
-from .channel import HostChannel, State
+from .channel import HostChannel, HostOpening, State
 from .control import Control
 from .gpadl import Gpadl, GpadlTable, Range
 from .host import HostParts
 from .messages import Message
+from .rules import Rules, Ruling
 from .slot import MessageSlot
+from .underway import Underway
 
 __all__ = ["BUS_MUTANTS", "MUTANTS", "HostMutant"]
 
@@ -80,10 +82,11 @@ class _TakesHandlesTwice(GpadlTable):
 
 
 class _TearsDownEarly(Control):
-    def go_on_tearing_down(self) -> None:
+    def catch_up(self) -> None:
         for handle in self.tearing_down:
             self.host.send("GPADL_TORNDOWN", gpadl=handle)
         self.tearing_down.clear()
+        super().catch_up()
 
 
 class _OffersAtOnce(Control):
@@ -102,10 +105,11 @@ class _OffersUnasked(Control):
 
 
 class _AnswersAfterRescind(Control):
-    def answer_open(self, channel: HostChannel, status: int) -> None:
-        if channel.state == State.RESCINDED:
-            channel.state = State.OPENING
-        super().answer_open(channel, status)
+    def answer_open(self, opening: HostOpening, status: int) -> None:
+        if opening.channel.state == State.RESCINDED:
+            opening.channel.state = State.OPENING
+            opening.channel.opening = opening
+        super().answer_open(opening, status)
 
 
 class _OpensRescinded(Control):
@@ -161,6 +165,99 @@ class _ForgetsModify(Control):
         self.channel(message).target_vp = target
 
 
+class _ReopensAtOnce(Control):
+    def is_free(self, channel: HostChannel) -> bool:
+        return True
+
+
+class _ForgetsTheReopening(Control):
+    def catch_up(self) -> None:
+        self.reopening.clear()
+        super().catch_up()
+
+
+class _AnswersTheNext(Control):
+    def answer_open(self, opening: HostOpening, status: int) -> None:
+        super().answer_open(opening.channel.opening or opening, status)
+
+
+class _OpensWhatWasGivenUp(Control):
+    def close(self, message: Message) -> None:
+        channel = self.channel(message)
+        waiting = channel.opening if channel.opening in self.reopening else None
+        super().close(message)
+        channel.opening = waiting
+
+
+class _ReopensWhatWasRescinded(Control):
+    def leave(self, channel: HostChannel) -> None:
+        waiting = channel.opening if channel.opening in self.reopening else None
+        super().leave(channel)
+        channel.opening = waiting
+
+
+class _TakesHandlesEarly(Control):
+    def gpadl_header(self, message: Message) -> None:
+        waiting, self.tearing_down = self.tearing_down, []
+        super().gpadl_header(message)
+        self.tearing_down = waiting
+
+
+class _UnloadsAtOnce(Control):
+    def unload(self, message: Message) -> None:
+        self.forget()
+        self.host.send("UNLOAD_RESPONSE")
+
+
+class _LooksAtChannelsOnly(Control):
+    def drop(self, channel: HostChannel) -> None:
+        super().drop(channel)
+        self.host.in_use = [o for o in self.host.in_use if o.channel is not channel]
+
+
+class _AgreesAtOnce(Control):
+    def contact(self, message: Message, connection: int) -> None:
+        self.forget()
+        self.connection = connection
+        self.agree(message, connection)
+
+
+class _AnswersEveryFarewell(Control):
+    def part(self, connection: int, farewell: Callable[[], object]) -> None:
+        earlier = self.farewell or (lambda: None)
+        super().part(connection, lambda: (earlier(), farewell()))
+
+
+class _KeepsTheFarewell(Control):
+    def forget(self) -> None:
+        farewell = self.farewell
+        super().forget()
+        self.farewell = farewell
+
+
+class _KeepsMessages(Underway):
+    def clear(self) -> None:
+        self._delayed.clear()
+
+
+class _KeepsTimers(Underway):
+    def clear(self) -> None:
+        self.held.clear()
+
+
+class _SavesWithTimers(Underway):
+    @property
+    def is_empty(self) -> bool:
+        return not self.held
+
+
+class _OneRuleEach(Rules):
+    def take(self, name: str, fields: Mapping[str, Any]) -> Ruling:
+        if (failure := self._first(name, fields, True)) is not None:
+            return Ruling(None, failure)
+        return super().take(name, fields)
+
+
 class _KeepsGpadls(GpadlTable):
     def forget(self, relid: int) -> None:
         pass
@@ -172,6 +269,10 @@ def _control(part: type[Control], stands_for: str) -> HostMutant:
 
 def _slot(part: type[MessageSlot], stands_for: str) -> HostMutant:
     return HostMutant(HostParts(slot=part), stands_for)
+
+
+def _underway(part: type[Underway], stands_for: str) -> HostMutant:
+    return HostMutant(HostParts(underway=part), stands_for)
 
 
 def _gpadls(part: type[GpadlTable], stands_for: str) -> HostMutant:
@@ -200,6 +301,25 @@ MUTANTS: Final[Mapping[str, HostMutant]] = {
     "answers-close": _control(_AnswersClose, "a close is answered"),
     "keeps-released": _control(_KeepsReleased, "an id is never free again"),
     "forgets-modify": _control(_ForgetsModify, "interrupts stay where they were"),
+    "reopens-at-once": _control(_ReopensAtOnce, "two openings of one channel at a time"),
+    "forgets-the-reopening": _control(_ForgetsTheReopening, "an open is never answered"),
+    "answers-the-next": _control(_AnswersTheNext, "a late answer opens what came later"),
+    "opens-what-was-given-up": _control(_OpensWhatWasGivenUp, "an open outlives its close"),
+    "reopens-what-was-rescinded": _control(
+        _ReopensWhatWasRescinded, "an open outlives the offer it is for"
+    ),
+    "takes-handles-early": _control(_TakesHandlesEarly, "a handle is used twice at a time"),
+    "unloads-at-once": _control(_UnloadsAtOnce, "memory is written after the farewell"),
+    "looks-at-channels-only": _control(
+        _LooksAtChannelsOnly, "rings are forgotten with the channel's id"
+    ),
+    "agrees-at-once": _control(_AgreesAtOnce, "another kernel's memory is written"),
+    "answers-every-farewell": _control(_AnswersEveryFarewell, "an answer to nobody's question"),
+    "keeps-the-farewell": _control(_KeepsTheFarewell, "a new machine hears what the old one asked"),
+    "keeps-messages": _underway(_KeepsMessages, "a held message reaches the next life"),
+    "keeps-timers": _underway(_KeepsTimers, "a delayed message reaches an earlier moment"),
+    "saves-with-timers": _underway(_SavesWithTimers, "a saved moment lacks what was to come"),
+    "one-rule-each": HostMutant(HostParts(rules=_OneRuleEach), "one fault hides the other"),
 }
 """By name."""
 
@@ -210,11 +330,24 @@ class _DeafToSignals(HostBus):
 
 
 class _KeepsTheRings(HostBus):
-    def _guest_left(self, channel: HostChannel) -> None:
+    def _guest_left(self, opening: HostOpening) -> None:
         for link in (self._asked, self._link):
-            if link is not None and link.channel is channel:
+            if link is not None and link.opening is opening:
                 link.down = True
                 link.release = lambda: None  # type: ignore[method-assign]
+
+
+class _LetsTheNextGo(HostBus):
+    def leave(self, link: Link) -> None:
+        super().leave(link)
+        if self.channel is not None and self.channel.opening is not None:
+            self._host.let_go(self.channel.opening)
+
+
+class _LetsGoUnheard(HostBus):
+    def left(self, opening: HostOpening) -> None:
+        super().left(opening)
+        self._host.let_go(opening)
 
 
 class _KeepsRefusedRings(HostBus):
@@ -224,9 +357,9 @@ class _KeepsRefusedRings(HostBus):
         self.refused = bool(status)
         super().answer(link, status)
 
-    def left(self, channel: HostChannel) -> None:
+    def left(self, opening: HostOpening) -> None:
         if not self.refused:
-            super().left(channel)
+            super().left(opening)
 
 
 class _OpensAtOnce(HostBus):
@@ -244,6 +377,8 @@ class _ForgetsToRescind(HostBus):
 BUS_MUTANTS: Final[Mapping[str, type[HostBus]]] = {
     "deaf-to-signals": _DeafToSignals,
     "keeps-the-rings": _KeepsTheRings,
+    "lets-the-next-go": _LetsTheNextGo,
+    "lets-go-unheard": _LetsGoUnheard,
     "keeps-refused-rings": _KeepsRefusedRings,
     "opens-at-once": _OpensAtOnce,
     "forgets-to-rescind": _ForgetsToRescind,

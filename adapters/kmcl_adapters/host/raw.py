@@ -7,7 +7,7 @@ from typing import Final
 from kmcl_adapters.uio.descriptor import COMPLETION_REQUESTED, FROM_GUEST, Kind, Packet, encode
 from kmcl_adapters.uio.ring import Incoming, Outgoing
 
-from .channel import HostChannel
+from .channel import HostChannel, HostOpening
 from .host import VmbusHost
 
 __all__ = ["RawEnd"]
@@ -29,13 +29,13 @@ class RawEnd:
 
     # What the host tells
 
-    def asked(self, channel: HostChannel) -> None:
+    def asked(self, opening: HostOpening) -> None:
         """See ``channel.Listener``."""
-        assert channel.rings is not None
-        self.channel = channel
-        self.incoming = Incoming(*channel.rings.from_guest, FROM_GUEST)
-        self.outgoing = Outgoing(*channel.rings.to_guest)
-        self._host.answer_open(channel, 0)
+        assert opening.rings is not None
+        self.channel = opening.channel
+        self.incoming = Incoming(*opening.rings.from_guest, FROM_GUEST)
+        self.outgoing = Outgoing(*opening.rings.to_guest)
+        self._host.answer_open(opening, 0)
 
     def signalled(self, channel: HostChannel) -> None:
         """See ``channel.Listener``; whoever waits hears of it from the trace."""
@@ -44,10 +44,10 @@ class RawEnd:
             if packet.flags & COMPLETION_REQUESTED:
                 self.complete(packet, packet.payload)
 
-    def left(self, channel: HostChannel) -> None:
+    def left(self, opening: HostOpening) -> None:
         """See ``channel.Listener``."""
         self.incoming = self.outgoing = None
-        self._host.let_go(channel)
+        self._host.let_go(opening)
 
     # What a test does
 

@@ -1,7 +1,9 @@
 """What a test makes of control messages: held, dropped, delayed, repeated, answered with an error.
 
-A rule names a message of either side. The first rule that fits and is not used up decides. Held
-messages wait for ``release``, in any order: so messages are reordered.
+A rule names a message of either side, and is of one of two kinds: what an answer tells (``fail``),
+or what becomes of a message (all others). Of each kind the first rule that fits and is not used up
+decides, so an answer that fails can be held, too. Held messages wait for ``release``, in any order:
+so messages are reordered.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import Any, Final, NamedTuple
 
 from .messages import LAYOUTS
 
-__all__ = ["ACTIONS", "Rule", "RuleError", "Rules"]
+__all__ = ["ACTIONS", "Rule", "RuleError", "Rules", "Ruling"]
 
 ACTIONS: Final[Mapping[str, str]] = {
     "hold": "the message waits for its release",
@@ -62,6 +64,13 @@ class Rule(NamedTuple):
         return name == self.name and self.fields.items() <= fields.items()
 
 
+class Ruling(NamedTuple):
+    """For one message: what becomes of it, and how it fails; None for the ordinary."""
+
+    passage: Rule | None
+    failure: Rule | None
+
+
 class Rules:
     """The rules in force, oldest first."""
 
@@ -76,10 +85,13 @@ class Rules:
         """None any more."""
         self._rules.clear()
 
-    def take(self, name: str, fields: Mapping[str, Any]) -> Rule | None:
-        """The rule for this message; one that is used up goes."""
+    def take(self, name: str, fields: Mapping[str, Any]) -> Ruling:
+        """The rules for this message; one that is used up goes."""
+        return Ruling(self._first(name, fields, False), self._first(name, fields, True))
+
+    def _first(self, name: str, fields: Mapping[str, Any], fails: bool) -> Rule | None:
         for place, (rule, left) in enumerate(self._rules):
-            if rule.fits(name, fields):
+            if (rule.action == "fail") == fails and rule.fits(name, fields):
                 if left == 1:
                     del self._rules[place]
                 elif left:

@@ -225,6 +225,7 @@ class Hosting:
         self._job = 0
         self.resets += 1
         self.host.machine_reset()
+        self.host.await_release()
         with self.feeding:
             go_back(self.machine, self._power_on)
         self._console.mark()
@@ -271,6 +272,7 @@ class Hosting:
                 other.changed = _both(other.changed, changed) if other is not moment else 0
             self._job = 0
             self.host.restore(moment.host)
+            self.host.await_release()
             go_back(self.machine, moment.machine, changed)
         self._console.mark()
         hello = {"moment": name}
