@@ -1,15 +1,20 @@
 """``--kernel`` with a path: a kernel package of one's own, modules of one's own."""
 
 import lzma
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from kmcl_lab import images
-from kmcl_lab.modules import closure
+from kmcl_lab.images import Images, default_cache
+from kmcl_lab.lab import Lab
+from kmcl_lab.machine import HostKind
+from kmcl_lab.modules import closure, decompressed
 from kmcl_lab.own import Own, own_kernel
-from kmcl_lab.packages import kernel_for_kvm
+from kmcl_lab.packages import extract, fetch, kernel_for_kvm, kernel_packages
 from kmcl_lab.problem import LabProblem
 
 KERNEL = "6.12.9-cloud-amd64"
@@ -216,3 +221,38 @@ def test_a_package_must_have_one_kernel_in_it(
     monkeypatch.setattr(images, "extract", lambda debs, folder: None)
     with pytest.raises(LabProblem, match=r"^some_1_amd64\.deb: 0 kernels in them, not one$"):
         images._unpack([a_package(tmp_path, "some")], tmp_path / "unpacked", tmp_path / "kernel")
+
+
+SIGNED = b"~Module signature appended~\n"
+
+
+def changed(module: bytes) -> bytes:
+    """The same driver with another version, and without the signature, as one that was built here
+    has none: its last 12 bytes but for the mark say in the last four how long it is."""
+    if module.endswith(SIGNED):
+        end = len(module) - len(SIGNED)
+        module = module[: end - 12 - int.from_bytes(module[end - 4 : end], "big")]
+    (said,) = re.findall(rb"\0version=[^\0]+\0", module)
+    return module.replace(said, b"\0version=" + b"9" * (len(said) - 10) + b"\0")
+
+
+@pytest.mark.lab
+@pytest.mark.xdist_group("lab")
+def test_the_guest_runs_the_module_of_ones_own(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    version = request.getfixturevalue("images").inputs["kernel"]
+    packages = tmp_path / "cache/packages"
+    packages.mkdir(parents=True)
+    for package in default_cache().glob("packages/*.deb"):
+        os.symlink(package, packages / package.name)
+    extract([fetch(name, packages) for name in kernel_packages(version)], tmp_path / "unpacked")
+    (driver,) = (tmp_path / "unpacked").rglob("uio_hv_generic.ko*")
+    mine = modules(tmp_path / "mine", uio_hv_generic=changed(decompressed(driver.read_bytes())))
+    built: Images = images.build(tmp_path / "cache", str(mine))
+    with Lab(built, tmp_path / "logs", host=HostKind.PROGRAMMABLE) as lab:
+        assert lab.bind() == "/dev/uio0"
+        told = lab.guest.run(["cat", "/sys/module/uio_hv_generic/version"]).output
+
+    assert set(told.strip()) == {ord("9")}
+    assert lab.account().kernel == version
