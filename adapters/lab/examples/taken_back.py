@@ -51,6 +51,6 @@ def run(images: Images, logs: Path) -> list[str]:
 
 if __name__ == "__main__":
     try:
-        print(*run(build(default_cache(), *sys.argv[1:2], tell=print), Path("taken-back-logs")))
+        print(*run(build(default_cache(), *sys.argv[1:2], tell=print), Path("kmcl-out/taken-back")))
     except LabProblem as problem:
         sys.exit(f"FAILED: {problem}")
