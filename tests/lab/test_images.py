@@ -4,7 +4,7 @@ import io
 import json
 import lzma
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -139,8 +139,8 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         file.write_text(name)
         return file
 
-    def make(scratch: Path, debs: list[Path], outers: list[Path]) -> Path:
-        both = dict.fromkeys((*debs, *outers))
+    def make(scratch: Path, debs: list[Path], outers: list[Path], own: Sequence[Path]) -> Path:
+        both = dict.fromkeys((*debs, *own, *outers))
         made.append(",".join(deb.name for deb in both))
         folder = scratch / "made"
         folder.mkdir()

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +22,7 @@ from . import trees
 from .machine import hosting_command, inner_command, shell_command
 from .modules import plain_kernel
 from .newc import pack
+from .own import Own, own_kernel
 from .packages import (
     OLDEST_KERNEL,
     extract,
@@ -92,22 +93,20 @@ def build(
     oldest: tuple[int, int] = OLDEST_KERNEL,
     tell: Callable[[str], object] = lambda _: None,
 ) -> Images:
-    """Images of that kernel (the newest that apt offers by default), from the cache if they are
-    there and whole; the guest that provides KVM has ``packages.kernel_for_kvm``. ``fresh`` builds
-    them anyway. Raises LabProblem, also for a kernel that is older than ``oldest``."""
-    version = kernel or newest_kernel()
+    """Images of that kernel (the newest that apt offers by default; a path as ``own`` has it), from
+    the cache if they are there and whole; the guest that provides KVM has
+    ``packages.kernel_for_kvm``. ``fresh`` builds them anyway. Raises LabProblem, also for a kernel
+    that is older than ``oldest``."""
+    own = own_kernel(kernel) if kernel else None
+    version = own.version if own else kernel or newest_kernel()
     _check_kernel(version, oldest)
     packages = cache / "packages"
     try:
         packages.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise LabProblem(f"{cache}: {error.strerror}; name another folder with --cache") from None
-    outer = kernel_for_kvm(version)
-    debs = [fetch(name, packages) for name in (*kernel_packages(version), "busybox-static")]
-    outers = debs
-    if outer != version:
-        outers = [fetch(name, packages) for name in (*kernel_packages(outer), "busybox-static")]
-    inputs = _inputs(version, [*dict.fromkeys((*debs, *outers))])
+    debs, outers = _packages(version, own, packages)
+    inputs = _inputs(version, [*dict.fromkeys((*debs, *outers))], own)
     folder = cache / _digest(inputs)
     if not fresh and (folder / "manifest.json").exists():
         try:
@@ -119,12 +118,25 @@ def build(
             return images
     tell(f"building images of Linux {version} in {folder}")
     with tempfile.TemporaryDirectory(prefix="making-", dir=cache) as scratch:
-        made = _make(Path(scratch), debs, outers)
+        made = _make(Path(scratch), debs, outers, own.modules if own else ())
         (made / "manifest.json").write_text(_manifest(inputs, made))
         shutil.rmtree(folder, ignore_errors=True)
         made.replace(folder)
-    _remove_superseded(cache, folder, version, tell)
+    _remove_superseded(cache, folder, inputs, tell)
     return load(folder)
+
+
+def _packages(version: str, own: Own | None, folder: Path) -> tuple[list[Path], list[Path]]:
+    """What the guest under test is made of, and what the one that provides KVM is."""
+    busybox = fetch("busybox-static", folder)
+    if own is not None and own.package is not None:  # which need not have KVM
+        debs, outer = [own.package, busybox], kernel_for_kvm(newest_kernel())
+    else:
+        debs = [*(fetch(name, folder) for name in kernel_packages(version)), busybox]
+        outer = kernel_for_kvm(version)
+        if outer == version:
+            return debs, debs
+    return debs, [*(fetch(name, folder) for name in kernel_packages(outer)), busybox]
 
 
 def _check_kernel(version: str, oldest: tuple[int, int]) -> None:
@@ -153,15 +165,19 @@ def hold(folder: Path) -> int:
 
 
 def _remove_superseded(
-    cache: Path, folder: Path, kernel: str, tell: Callable[[str], object]
+    cache: Path, folder: Path, inputs: dict[str, Any], tell: Callable[[str], object]
 ) -> None:
     """Images of the same kernel that were made of something else take 300 MB each. Those that a
-    lab holds stay."""
+    lab holds stay, and so do those with other modules of one's own, or with none."""
+
+    def whose(found: dict[str, Any]) -> tuple[str, str | None]:
+        return found["kernel"], found.get("own", {}).get("place")
+
     for manifest in cache.glob("*/manifest.json"):
         if manifest.parent == folder:
             continue
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError), manifest.open() as file:
-            if json.load(file)["inputs"]["kernel"] != kernel:
+            if whose(json.load(file)["inputs"]) != whose(inputs):
                 continue
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -190,13 +206,14 @@ def load(folder: Path) -> Images:
     return Images(folder, inputs)
 
 
-def _make(scratch: Path, debs: list[Path], outers: list[Path]) -> Path:
+def _make(scratch: Path, debs: list[Path], outers: list[Path], own: Sequence[Path]) -> Path:
     """The files of the images in a new folder below ``scratch``: the guest under test from some
-    packages, the one that provides KVM from others, or from the same."""
+    packages and modules of one's ``own``, the one that provides KVM from other packages, or from
+    the same."""
     made, unpacked = scratch / "made", scratch / "packages"
     made.mkdir()
     busybox = _unpack(debs, unpacked, made / "kernel")
-    trees.inner_tree(scratch / "inner", unpacked, busybox)
+    trees.inner_tree(scratch / "inner", unpacked, busybox, own)
     _pack(scratch / "inner", made / "inner.img")
     if outers is debs:
         os.link(made / "kernel", made / "outer-kernel")
@@ -217,7 +234,12 @@ def _unpack(debs: list[Path], folder: Path, kernel: Path) -> Path:
     """Unpack packages; ``kernel`` takes the kernel in them. Where busybox is."""
     folder.mkdir()
     extract(debs, folder)
-    (image,) = [*folder.glob("boot/vmlinuz-*"), *folder.glob("usr/lib/modules/*/vmlinuz")]
+    found = [*folder.glob("boot/vmlinuz-*"), *folder.glob("usr/lib/modules/*/vmlinuz")]
+    if len(found) != 1:
+        raise LabProblem(
+            f"{', '.join(d.name for d in debs)}: {len(found)} kernels in them, not one"
+        )
+    (image,) = found
     kernel.write_bytes(plain_kernel(image.read_bytes()))
     places = (folder / "bin/busybox", folder / "usr/bin/busybox")
     return next(place for place in places if place.exists())
@@ -228,19 +250,23 @@ def _pack(root: Path, file: Path) -> None:
         pack(root, out)
 
 
-def _inputs(kernel: str, debs: list[Path]) -> dict[str, Any]:
+def _inputs(kernel: str, debs: list[Path], own: Own | None) -> dict[str, Any]:
     """Everything the images depend on."""
-    own = hashlib.sha256()
+    sources = hashlib.sha256()
     for source in trees.sources():
-        own.update(f"{source.name}\0".encode() + source.read_bytes() + b"\0")
+        sources.update(f"{source.name}\0".encode() + source.read_bytes() + b"\0")
     told = {name: found.version for name in _TOLD_BY_DPKG if (found := installed(name))}
-    return {
+    inputs = {
         "recipe": _RECIPE,
         "kernel": kernel,
         "packages": {deb.name: _sha256(deb) for deb in debs},
         "installed": told,
-        "own_sources": own.hexdigest(),
+        "own_sources": sources.hexdigest(),
     }
+    if own is not None:
+        modules = {module.name: _sha256(module) for module in own.modules}
+        inputs["own"] = {"place": str(own.place), "modules": modules}
+    return inputs
 
 
 def _manifest(inputs: dict[str, Any], made: Path) -> str:

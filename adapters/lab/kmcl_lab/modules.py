@@ -11,7 +11,14 @@ from typing import Final
 
 from .problem import LabProblem
 
-__all__ = ["closure", "decompressed", "dependencies", "plain_kernel"]
+__all__ = [
+    "closure",
+    "decompressed",
+    "dependencies",
+    "module_name",
+    "plain_kernel",
+    "said_by",
+]
 
 _SETUP_SECTORS: Final = 0x1F1
 _PAYLOAD_OFFSET: Final = 0x248
@@ -40,26 +47,43 @@ def decompressed(data: bytes) -> bytes:
     return data
 
 
+def said_by(module: bytes, about: str) -> str:
+    """What a module (unpacked) says of itself, as ``modinfo`` prints it; empty for nothing."""
+    key = f"\0{about}=".encode()
+    start = module.find(key)
+    if start < 0:
+        return ""
+    start += len(key)
+    return module[start : module.index(b"\0", start)].decode()
+
+
 def dependencies(module: bytes) -> list[str]:
     """The modules a module (unpacked) says it depends on."""
-    start = module.find(b"\0depends=")
-    if start < 0:
-        return []
-    start += len(b"\0depends=")
-    names = module[start : module.index(b"\0", start)].decode()
-    return [_plain(name) for name in names.split(",") if name]
+    return [_plain(name) for name in said_by(module, "depends").split(",") if name]
 
 
-def closure(folder: Path, names: Sequence[str]) -> list[tuple[str, bytes]]:
-    """The named modules below ``folder`` (a ``lib/modules/VERSION``) with all they depend on.
+def module_name(file: Path) -> str:
+    """The name of the module in a file, packed or not, as the kernel has it."""
+    return _plain(file.name.partition(".ko")[0])
+
+
+def closure(
+    folder: Path, names: Sequence[str], own: Sequence[Path] = ()
+) -> list[tuple[str, bytes]]:
+    """The named modules below ``folder`` (a ``lib/modules/VERSION``) with all they depend on, then
+    ``own``, which also take the place of those that have their names.
 
     In the order in which they can be inserted, by name and unpacked; built-in ones are left out.
-    Raises LabProblem for a module that the kernel does not have.
+    Raises LabProblem for a module that the kernel does not have, or has in itself where it should
+    be replaced.
     """
-    files = {_plain(f.name.partition(".ko")[0]): f for f in (folder / "kernel").rglob("*.ko*")}
+    replaced = {module_name(file): file for file in own}
+    files = {module_name(f): f for f in (folder / "kernel").rglob("*.ko*")} | replaced
     builtin = {
         _plain(Path(line).stem) for line in (folder / "modules.builtin").read_text().splitlines()
     }
+    for name in sorted(builtin & replaced.keys()):
+        raise LabProblem(f"{replaced[name]}: {name} is a part of {folder.name} itself")
     ordered: dict[str, bytes] = {}
 
     def add(name: str) -> None:
@@ -72,7 +96,7 @@ def closure(folder: Path, names: Sequence[str]) -> list[tuple[str, bytes]]:
             add(other)
         ordered[name] = data
 
-    for name in names:
+    for name in (*names, *replaced):
         add(_plain(name))
     return list(ordered.items())
 

@@ -90,13 +90,14 @@ poweroff -f
 """
 
 
-def inner_tree(root: Path, kernel: Path, busybox: Path) -> None:
+def inner_tree(root: Path, kernel: Path, busybox: Path, own: Sequence[Path] = ()) -> None:
     """The guest under test: Python, our packages, the drivers.
 
-    ``kernel`` is the unpacked kernel package, ``busybox`` the static program.
+    ``kernel`` is the unpacked kernel package, ``busybox`` the static program, ``own`` see
+    ``modules.closure``.
     """
     _skeleton(root, busybox, INNER_INIT)
-    _add_modules(root, _modules_folder(kernel), INNER_MODULES)
+    _add_modules(root, _modules_folder(kernel), INNER_MODULES, own)
     _add_python(root)
 
 
@@ -158,8 +159,8 @@ def _modules_folder(kernel: Path) -> Path:
     raise LabProblem(f"{kernel}: no kernel modules; build anew with --fresh")
 
 
-def _add_modules(root: Path, folder: Path, names: Sequence[str]) -> None:
-    modules = closure(folder, names)
+def _add_modules(root: Path, folder: Path, names: Sequence[str], own: Sequence[Path] = ()) -> None:
+    modules = closure(folder, names, own)
     for name, data in modules:
         (root / "mod" / f"{name}.ko").write_bytes(data)
     (root / "mod/order").write_text("".join(f"{name}\n" for name, _ in modules))

@@ -58,7 +58,12 @@ Cache = Annotated[
 ]
 Kernel = Annotated[
     str | None,
-    typer.Option("--kernel", metavar="VERSION", help="Of the guest. Default: the newest offered."),
+    typer.Option(
+        "--kernel",
+        metavar="VERSION|PATH",
+        help="Of the guest. A path: a kernel package of your own, or a folder with modules of your "
+        "own. Default: the newest offered.",
+    ),
 ]
 Host = Annotated[
     HostKind,
