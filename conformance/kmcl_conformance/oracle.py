@@ -89,7 +89,8 @@ class Judge(Follower):
         self.host = specification.host() if specification.host else None
         """What is known of the end that is not observed."""
         self._host_open = False
-        self._asked: dict[tuple[str, str], bytes] = {}
+        # By end and thread: the answer to the question that is being sent, and whether it is due.
+        self._asked: dict[tuple[str, str], tuple[bytes, bool]] = {}
         self._sends = {e: Sends() for e in s.ends if peer_of(e) not in s.ends}
         self._unseen = False
         """A message was sent with the default routine to an end that is not observed: whether it
@@ -326,19 +327,27 @@ class Judge(Follower):
             self._flow(peer_of(endpoint), Shadow("silent", endpoint, (buffer,)))
         if endpoint in self._sends and is_success(event[4]):
             self._sends[endpoint].accepted(name)
-        answer = self._asked.pop((endpoint, event[2]), None)
-        if answer is not None and is_success(event[4]) and self._is_surely_open(endpoint):
-            self._flow(endpoint, Shadow("owed", peer_of(endpoint), (answer,)))
+        asked = self._asked.pop((endpoint, event[2]), None)
+        if asked is not None:
+            answer, due = asked
+            due = due and is_success(event[4]) and self._is_surely_open(endpoint)
+            shown = "owed" if due else "doubted"
+            self._flow(endpoint, Shadow(shown, peer_of(endpoint), (answer,)))
 
     def _tell_host(self, host: Host, endpoint: str, by: str, buffer: bytes) -> None:
         """A packet is sent to a known host. It surely gets it where the channel is surely open;
-        what it owes then may come from now on, and must come when the call has returned."""
-        if not self._is_surely_open(endpoint):
+        what it owes then may come from now on, and must come when the call has returned. Questions
+        that are being sent may come after a packet which is none, and find the host changed."""
+        surely = self._is_surely_open(endpoint)
+        answer = host.hears(buffer) if surely else None
+        if not surely:
             host.may_hear(buffer)
-            return
-        answer = host.hears(buffer)
-        if answer is not None:
-            self._asked[endpoint, by] = answer
+        if answer is None:
+            for (end, thread), (expected, _) in self._asked.items():
+                if end == endpoint:
+                    self._asked[end, thread] = (expected, False)
+        else:
+            self._asked[endpoint, by] = (answer, True)
             self._flow(endpoint, Shadow("asked", peer_of(endpoint), (answer,)))
 
     def _is_surely_open(self, endpoint: str) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from kmcl_adapters import Adapter, AdapterError
 from kmcl_adapters.reference import create as reference
 from kmcl_adapters.uio import imitation
+from kmcl_adapters.uio.bus import Offer, Opening
 from kmcl_adapters.uio.imitation import Conversation
 from kmcl_adapters.uio.pair import create as ring
 from kmcl_adapters.uio.peers import DynamicMemory
@@ -30,6 +31,7 @@ from kmcl_model.api import (
 )
 from kmcl_model.events import Call, Enter, Event, Exit, Quiescence, Return
 from kmcl_model.spec import Specification
+from kmcl_model.status import STATUS_UNSUCCESSFUL
 from kmcl_model.stimuli import Environ, Invoke
 
 PROFILE = "client-uio-dynmem"
@@ -142,12 +144,29 @@ def test_a_host_that_does_not_do_what_is_known_of_it_is_noticed(
     assert {"F042", "F226"} <= set(failure.requirements)
 
 
+def test_an_endpoint_that_is_never_let_in_is_at_fault_where_the_host_accepts_whoever_opens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(_bus: object, offer: Offer, _incoming: int, _outgoing: int) -> Opening:
+        opening = Opening(offer.id)
+        opening.failure = STATUS_UNSUCCESSFUL
+        return opening
+
+    monkeypatch.setattr(imitation._Bus, "open", refused)
+    failure = played(ring("dynmem"), "questions in a row, to a host").failure
+
+    assert failure is not None
+    assert failure.requirements == ("F027",)
+
+
 # By hand --------------------------------------------------------------------------------------
 
 
-def call(function: str, *arguments: object, status: int | None = 0) -> Iterator[Event]:
-    yield Call("call", "client", "t0", function, arguments)  # type: ignore[arg-type]
-    yield Return("return", "client", "t0", function, status, ())
+def call(
+    function: str, *arguments: object, status: int | None = 0, by: str = "t0"
+) -> Iterator[Event]:
+    yield Call("call", "client", by, function, arguments)  # type: ignore[arg-type]
+    yield Return("return", "client", by, function, status, ())
 
 
 def run(name: str, *arguments: object, status: int | None = None) -> Iterator[Event]:
@@ -171,13 +190,22 @@ def opened() -> Iterator[Event]:
     yield from run(OPENED, status=0)
     yield from run(STARTED)
     yield from run(POST_STARTED)
-    yield Call("call", "client", "t0", "VmbPacketAllocate", ("p0",))
-    yield Return("return", "client", "t0", "VmbPacketAllocate", None, (True,))
+    yield from allocated("p0")
+
+
+def allocated(packet: str) -> tuple[Event, Event]:
+    return (
+        Call("call", "client", "t0", "VmbPacketAllocate", (packet,)),
+        Return("return", "client", "t0", "VmbPacketAllocate", None, (True,)),
+    )
+
+
+def host_question(number: int) -> bytes:
+    return PEER.version(9, 9, number)
 
 
 def question(number: int) -> tuple[Event, Event]:
-    payload = PEER.version(9, 9, number)
-    asks, returns = call("VmbPacketSend", "p0", payload, 1)
+    asks, returns = call("VmbPacketSend", "p0", host_question(number), 1)
     return asks, returns
 
 
@@ -212,6 +240,46 @@ def test_an_answer_that_does_not_come_is_missed_at_rest_and_not_before() -> None
     assert broken(asks, returns) == ()
     assert set(broken(asks, returns, QUIET)) == {"F042", "F226", "F386"}
     assert "F226" in broken(asks, returns, answer(2), QUIET)
+
+
+def overlapping(first: bytes, second: bytes) -> tuple[Event, ...]:
+    """Two threads that send at once: nobody knows which message is in the ring first."""
+    asks, returns = call("VmbPacketSend", "p0", first, 1)
+    asks_too, returns_too = call("VmbPacketSend", "p1", second, 1, by="t1")
+    return (*allocated("p1"), asks, asks_too, returns_too, returns)
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_the_answers_to_questions_that_overlap_come_either_way_round(
+    order: tuple[int, int],
+) -> None:
+    asked = overlapping(host_question(1), host_question(2))
+    one, other = order
+
+    assert broken(*asked, answer(one), answer(other), QUIET) == ()
+    assert broken(*asked[:4], answer(one), *asked[4:], answer(other), QUIET) == ()
+    assert "F226" in broken(*asked, answer(one), QUIET)
+
+
+def test_the_answers_to_questions_one_after_the_other_come_in_their_order() -> None:
+    asks, returns = question(1)
+    asks_too, returns_too = call("VmbPacketSend", "p1", host_question(2), 1, by="t1")
+    asked = (*allocated("p1"), asks, returns, asks_too, returns_too)
+
+    assert broken(*asked, answer(1), answer(2), QUIET) == ()
+    assert "F226" in broken(*asked, answer(2), answer(1), QUIET)
+
+
+def test_a_question_that_overlaps_with_one_that_is_granted_may_come_too_late() -> None:
+    """The host answers no refusals any more when it has agreed on a version."""
+    granted = PEER.version(2, 0, 7)
+
+    for asked in (
+        overlapping(host_question(1), granted),
+        overlapping(granted, host_question(1)),
+    ):
+        assert broken(*asked, QUIET) == ()
+        assert broken(*asked, answer(1), QUIET) == ()
 
 
 def test_a_question_that_is_refused_or_may_not_have_gone_out_obliges_nobody() -> None:

@@ -82,6 +82,11 @@ _FAILURE = (
                 ),
             ),
             need(
+                "a host that accepts whoever opens gives no cause for a failure",
+                "F027",
+                lambda s, e: s.peer != STEADY,
+            ),
+            need(
                 "a connect failure has a failure status",
                 "F027 A52",
                 lambda s, e: not is_success(e.arguments[1]),

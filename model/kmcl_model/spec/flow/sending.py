@@ -19,7 +19,10 @@ def _send(s: FlowState, e: Event) -> list[FlowState]:
     buffer, flags = e.arguments[1], e.arguments[2]
     assert isinstance(buffer, bytes)
     unusual = bool(isinstance(flags, int) and flags & ~SEND_FLAGS)
-    new = Entry(buffer, e.by, launched=s.send_open, unusual=unusual)
+    return _queued(s, Entry(buffer, e.by, launched=s.send_open, unusual=unusual))
+
+
+def _queued(s: FlowState, new: Entry) -> list[FlowState]:
     after = [s._replace(entries=(*s.entries, new))]
     for place in range(len(s.entries) - 1, -1, -1):
         if not s.entries[place].calling:
@@ -74,19 +77,28 @@ def _silent(s: FlowState, e: Shadow) -> FlowState:
     )
 
 
-def _asked(s: FlowState, e: Shadow) -> FlowState:
-    """A host that is not observed is being asked, and may answer before the question returns."""
+def _asked(s: FlowState, e: Shadow) -> list[FlowState]:
+    """A host that is not observed is being asked, and may answer before the question returns.
+    Answers to questions that overlap come either way round."""
     buffer: Any = e.states[0]
-    answer = Entry(buffer, "", calling=False, launched=True, optional=True)
-    return s._replace(entries=(*s.entries, answer))
+    return _queued(s, Entry(buffer, "", launched=True, optional=True))
 
 
 def _owed(s: FlowState, e: Shadow) -> FlowState:
     """It has been asked: its answer is in the ring or soon will be, if it has not come yet."""
+    return _asked_before(s, e, optional=False)
+
+
+def _doubted(s: FlowState, e: Shadow) -> FlowState:
+    """Nobody knows whether it has been asked, or what it knew when it was."""
+    return _asked_before(s, e, optional=True)
+
+
+def _asked_before(s: FlowState, e: Shadow, *, optional: bool) -> FlowState:
     entries = list(s.entries)
     for i, entry in enumerate(entries):
         if entry.buffer == e.states[0] and not entry.sure:
-            entries[i] = entry._replace(sure=True, optional=False)
+            entries[i] = entry._replace(calling=False, sure=not optional, optional=optional)
             break
     return s._replace(entries=tuple(entries))
 
@@ -139,4 +151,5 @@ RULES = (
     Rule("FL-silent", ("silent", ""), (), _silent),
     Rule("FL-asked", ("asked", ""), (), _asked),
     Rule("FL-owed", ("owed", ""), (), _owed),
+    Rule("FL-doubted", ("doubted", ""), (), _doubted),
 )
