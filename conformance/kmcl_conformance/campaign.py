@@ -249,7 +249,8 @@ class Campaign:
             self.broken.update(dict.fromkeys(left, found.file))
 
     def _note_calls(self, outcome: Outcome) -> None:
-        self.asked.update(s.function for s in outcome.stimuli if isinstance(s, Invoke))
+        if outcome.failure is None:  # after one, calls are not made, or not looked at
+            self.asked.update(s.function for s in outcome.stimuli if isinstance(s, Invoke))
         for event in outcome.events:
             if not isinstance(event, Call):
                 continue

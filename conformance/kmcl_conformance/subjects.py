@@ -6,7 +6,7 @@ sequences, campaigns, verdicts and the command line know subjects only by what i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 from typing import Any, Final, NamedTuple
 
@@ -50,7 +50,8 @@ class Subject(NamedTuple):
 
     ``ends`` are those there are, ``places`` those that a stimulus can name; ``make`` gives the
     specification of some of them, with a known host or with none, ``judge`` one that follows a
-    trace, ``course`` what a sequence can do. ``tours`` are the directed sequences, ``contending``
+    trace, ``course`` what a sequence can do. ``essential``: by the id of the requirement that it
+    shows, the words for something without which a run is one of error paths alone. ``tours`` are the directed sequences, ``contending``
     those whose outcome depends on who goes first. ``faults`` are the names of what walks may do
     wrong. ``reactions`` are the calls inside callbacks that tests make: those that must work, or
     those that are only expected to. ``candidates`` are events that may be allowed next.
@@ -74,6 +75,7 @@ class Subject(NamedTuple):
     trial: Callable[[Random], tuple[Stimulus, ...]]
     """A short sequence that every implementation must be able to go through, of all ends."""
     candidates: Callable[[Any], Iterable[Event]]
+    essential: Mapping[str, str]
 
     def specification(self, ends: tuple[str, ...] = (), host: str = "") -> Automata:
         """Fresh automata, of all ends unless some are named; ``host``: what is known of the other
@@ -123,6 +125,7 @@ KMCL: Final = Subject(
     reactions=_library_reactions,
     trial=_library_trial,
     candidates=candidates,
+    essential={"F014": "no channel was ever opened"},
 )
 """The Kernel Mode Client Library."""
 
@@ -143,6 +146,7 @@ VMBUS: Final = Subject(
     reactions=lambda _ends, _expected: frozenset(),
     trial=lambda _rng: tuple(connected()),
     candidates=control_candidates,
+    essential={"V024": "the guest never asked to open a channel"},
 )
 """The control protocol of the bus, as a guest plays it."""
 

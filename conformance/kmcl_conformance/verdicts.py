@@ -124,7 +124,7 @@ def _result(
         source=requirement.source,
         role=requirement.role,
         rules=rules_of(requirement.id),
-        verdict=verdict,
+        verdict=_overall(campaign, results, never),
         exercised=0 if verdict is RequirementVerdict.NOT_EXERCISED else exercised,
         reason=reason,
         witness=Witness(case=witness[0], steps=witness[1]) if witness else None,
@@ -209,7 +209,7 @@ def certificate(campaign: Campaign, seconds: float) -> Certificate:
         of,
         campaign.subject.ends,
     )
-    verdict = _overall(campaign, results)
+    never = _never(campaign, results)
     return Certificate(
         schema="kmcl-certificate/1",
         tool=Tool(version=campaign.version, model_digest=of.digest),
@@ -223,6 +223,7 @@ def certificate(campaign: Campaign, seconds: float) -> Certificate:
         seed=campaign.options.seed,
         verdict=verdict,
         not_offered=_not_offered(results),
+        never=never,
         counts=Counts(
             sequences=campaign.done,
             planned=campaign.total if campaign.done < campaign.total < ENDLESS else None,
@@ -243,11 +244,19 @@ def certificate(campaign: Campaign, seconds: float) -> Certificate:
     )
 
 
-def _overall(campaign: Campaign, results: tuple[RequirementResult, ...]) -> Verdict:
+def _never(campaign: Campaign, results: tuple[RequirementResult, ...]) -> tuple[str, ...]:
+    """What nothing is shown without, and never happened."""
+    shown = {result.id for result in results if result.exercised}
+    return tuple(words for id, words in campaign.subject.essential.items() if id not in shown)
+
+
+def _overall(
+    campaign: Campaign, results: tuple[RequirementResult, ...], never: tuple[str, ...]
+) -> Verdict:
     if campaign.found:
         return Verdict.VIOLATIONS
     passed = any(result.verdict is RequirementVerdict.PASS for result in results)
-    if campaign.inconclusive or not passed:
+    if campaign.inconclusive or never or not passed:
         return Verdict.INCONCLUSIVE
     return Verdict.CONFORMING
 

@@ -304,7 +304,8 @@ class Certificate(_Result):
     """Everything one run of ``kmcl certify`` found; see ``kmcl_reports.certificate``.
 
     ``not_offered`` are the functions that the implementation was asked for and does not have,
-    ``unconfirmed`` what was seen and did not come back often enough to be a failure.
+    ``unconfirmed`` what was seen and did not come back often enough to be a failure, ``never`` in
+    words what never happened although nothing is shown without it.
     """
 
     format: Literal["kmcl-certificate/1"] = Field(default="kmcl-certificate/1", alias="schema")
@@ -314,6 +315,7 @@ class Certificate(_Result):
     seed: int
     verdict: Verdict
     not_offered: tuple[str, ...] = ()
+    never: tuple[Text, ...] = Field(default=(), exclude_if=lambda them: not them)
     counts: Counts
     requirements: tuple[RequirementResult, ...]
     interpretations: tuple[InterpretationResult, ...] = ()
@@ -336,6 +338,8 @@ class Certificate(_Result):
             raise ValueError("conforming, yet something failed")
         if self.unconfirmed and self.verdict is Verdict.CONFORMING:
             raise ValueError("conforming, yet something was seen that is not explained")
+        if self.never and self.verdict is Verdict.CONFORMING:
+            raise ValueError(f"conforming, yet {'; '.join(self.never)}")
         if not all(failure.reason for failure in self.unconfirmed):
             raise ValueError("an unconfirmed failure needs a reason")
         if self.verdict is Verdict.VIOLATIONS and not broken:
@@ -363,13 +367,13 @@ def statement_digest(statement: str) -> str:
 
 
 def overall_verdict(
-    requirements: Iterable[RequirementResult], failures: int = 0, unconfirmed: int = 0
+    requirements: Iterable[RequirementResult], failures: int = 0, unsettled: int = 0
 ) -> Verdict:
-    """The verdict of a run: one failure blames, one loss of judgement leaves it open, and
-    without a single pass nothing was shown."""
+    """The verdict of a run: one failure blames, one loss of judgement or one thing more that is not
+    settled leaves it open, and without a single pass nothing was shown."""
     verdicts = {requirement.verdict for requirement in requirements}
     if failures or RequirementVerdict.FAIL in verdicts:
         return Verdict.VIOLATIONS
-    if unconfirmed or RequirementVerdict.INCONCLUSIVE in verdicts:
+    if unsettled or RequirementVerdict.INCONCLUSIVE in verdicts:
         return Verdict.INCONCLUSIVE
     return Verdict.CONFORMING if RequirementVerdict.PASS in verdicts else Verdict.INCONCLUSIVE

@@ -63,9 +63,10 @@ def waive(certificate: Certificate, reasons: Mapping[str, str]) -> Certificate:
         for f in certificate.failures
         if not f.requirements or not reasons.keys() >= {*f.requirements}
     )
+    unsettled = len(certificate.unconfirmed) + len(certificate.never)
     changed = {
         "requirements": requirements,
         "failures": failures,
-        "verdict": overall_verdict(requirements, len(failures), len(certificate.unconfirmed)),
+        "verdict": overall_verdict(requirements, len(failures), unsettled),
     }
     return Certificate.model_validate({**dict(certificate), **changed})
