@@ -50,11 +50,12 @@ class Subject(NamedTuple):
 
     ``ends`` are those there are, ``places`` those that a stimulus can name; ``make`` gives the
     specification of some of them, with a known host or with none, ``judge`` one that follows a
-    trace, ``course`` what a sequence can do. ``essential``: by the id of the requirement that it
-    shows, the words for something without which a run is one of error paths alone. ``tours`` are the directed sequences, ``contending``
-    those whose outcome depends on who goes first. ``faults`` are the names of what walks may do
-    wrong. ``reactions`` are the calls inside callbacks that tests make: those that must work, or
-    those that are only expected to. ``candidates`` are events that may be allowed next.
+    trace, ``course`` what a sequence can do. ``essential``: by the id of the requirement that
+    it shows, the words for something without which a run is one of error paths alone. ``tours``
+    are the directed sequences, ``contending`` those whose outcome depends on who goes first.
+    ``faults`` are the names of what walks may do wrong. ``reactions`` are the calls inside
+    callbacks that tests make: those that must work, or those that are only expected to.
+    ``candidates`` are events that may be allowed next.
     """
 
     name: str

@@ -124,7 +124,7 @@ def _result(
         source=requirement.source,
         role=requirement.role,
         rules=rules_of(requirement.id),
-        verdict=_overall(campaign, results, never),
+        verdict=verdict,
         exercised=0 if verdict is RequirementVerdict.NOT_EXERCISED else exercised,
         reason=reason,
         witness=Witness(case=witness[0], steps=witness[1]) if witness else None,
@@ -221,7 +221,7 @@ def certificate(campaign: Campaign, seconds: float) -> Certificate:
         ),
         profile=campaign.options.profile,
         seed=campaign.options.seed,
-        verdict=verdict,
+        verdict=_overall(campaign, results, never),
         not_offered=_not_offered(results),
         never=never,
         counts=Counts(
