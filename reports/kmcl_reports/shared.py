@@ -61,7 +61,7 @@ def verdict_text(certificate: Certificate) -> str:
     """What the verdict means, and what it says nothing about."""
     text = _SENTENCES[certificate.verdict]
     if certificate.never:
-        text += f" What it would have to show first: {'; '.join(certificate.never)}."
+        text += f" Nothing counts as shown: {'; '.join(certificate.never)}."
     if number := len(certificate.unconfirmed):
         seen = "One thing was" if number == 1 else f"{number} things were"
         text += f" {seen} seen that did not come back often enough to be a failure."

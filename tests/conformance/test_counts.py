@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from kmcl_adapters import Adapter, Description, Session
+import pytest
+
+from kmcl_adapters import Adapter, Description, Session, mutants
 from kmcl_adapters.reference import create
 from kmcl_conformance.campaign import Campaign, Options
 from kmcl_conformance.verdicts import ENDLESS, certificate
@@ -12,7 +14,7 @@ from kmcl_model.events import Event
 from kmcl_model.stimuli import Invoke, Stimulus
 from kmcl_reports.html import render_html
 from kmcl_reports.markdown import render_markdown
-from kmcl_reports.results import Counts, Verdict
+from kmcl_reports.results import Certificate, Counts, Verdict
 from kmcl_reports.shared import counts_text
 
 
@@ -96,6 +98,32 @@ def test_what_an_implementation_lacks_stands_beside_the_verdict() -> None:
     words = "Not offered, and so not judged: VmbChannelPause, VmbChannelSetTransactionQuota."
     assert words in render_html(found)
     assert words in render_markdown(found)
+
+
+@pytest.mark.parametrize("lacking", ["VmbChannelEnable", "VmbChannelAllocate"])
+def test_a_run_in_which_no_channel_opens_shows_nothing(lacking: str) -> None:
+    campaign = Campaign(Lacking((lacking,)), Options(sequences=5))
+    for _ in campaign.run():
+        pass
+    found = certificate(campaign, 1.0)
+    assert (found.verdict, found.failures) == (Verdict.INCONCLUSIVE, ())
+    assert found.never == ("no channel was ever opened",)
+    assert lacking in found.not_offered
+    words = "Nothing counts as shown: no channel was ever opened."
+    assert words in render_html(found)
+    assert words in render_markdown(found)
+    with pytest.raises(ValueError, match="conforming, yet no channel was ever opened"):
+        Certificate.model_validate({**dict(found), "verdict": Verdict.CONFORMING})
+
+
+def test_what_a_broken_sequence_did_not_come_to_is_not_lacking() -> None:
+    mutant = mutants.create("absent-post-started-calls-started")
+    campaign = Campaign(mutant, Options(sequences=1))
+    for _ in campaign.run():
+        pass
+    found = certificate(campaign, 1.0)
+    assert found.verdict is Verdict.VIOLATIONS
+    assert found.not_offered == ()
 
 
 def test_who_has_everything_lacks_nothing() -> None:
