@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 import pytest
 
-from kmcl_adapters import Adapter, Description, Session, mutants
+from kmcl_adapters import Adapter, Description, Session
 from kmcl_adapters.reference import create
 from kmcl_conformance.campaign import Campaign, Options
 from kmcl_conformance.verdicts import ENDLESS, certificate
-from kmcl_model.events import Event
+from kmcl_model.events import Event, Lost
 from kmcl_model.stimuli import Invoke, Stimulus
 from kmcl_reports.html import render_html
 from kmcl_reports.markdown import render_markdown
@@ -116,9 +116,28 @@ def test_a_run_in_which_no_channel_opens_shows_nothing(lacking: str) -> None:
         Certificate.model_validate({**dict(found), "verdict": Verdict.CONFORMING})
 
 
-def test_what_a_broken_sequence_did_not_come_to_is_not_lacking() -> None:
-    mutant = mutants.create("absent-post-started-calls-started")
-    campaign = Campaign(mutant, Options(sequences=1))
+class Crashing(Lacking):
+    """It is gone when it is asked for one of them."""
+
+    def open(self) -> Session:
+        return CrashingSession(self.whole.open(), self.functions)
+
+
+class CrashingSession(LackingSession):
+    gone = False
+
+    def apply(self, stimulus: Stimulus) -> None:
+        if isinstance(stimulus, Invoke) and stimulus.function in self.functions:
+            self.gone = True
+        if not self.gone:
+            super().apply(stimulus)
+
+    def take(self) -> list[Event]:
+        return [Lost("lost", "crash", "it is gone")] if self.gone else super().take()
+
+
+def test_what_a_crash_came_before_is_not_lacking() -> None:
+    campaign = Campaign(Crashing(["VmbPacketGetPointer"]), Options(sequences=20))
     for _ in campaign.run():
         pass
     found = certificate(campaign, 1.0)
