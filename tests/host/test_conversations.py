@@ -42,18 +42,6 @@ class Server:
         self.told.append("left")
 
 
-def post_contact(guest: ScriptedGuest) -> int:
-    """Begin anew; the answer may take its time."""
-    return guest.post(
-        "INITIATE_CONTACT",
-        vmbus_version_requested=version(5, 3),
-        target_vcpu=0,
-        interrupt_page=2,
-        monitor_page1=0,
-        monitor_page2=0,
-    )
-
-
 def power_on(guest: ScriptedGuest) -> None:
     """Set up the pages of the only processor anew."""
     guest.machine.words[(0x1000 + 512) // 4] = 0
@@ -297,7 +285,7 @@ def a_guest_that_begins_anew_finds_all_closed(guest: ScriptedGuest) -> None:
     guest.host.answer_open(server.openings[0], 0)
     guest.host.rescind(gone)
     guest.read_all()
-    post_contact(guest)
+    guest.begin()
     assert server.told == ["asked", "left"]
     guest.host.let_go(server.openings[0])
     assert guest.names() == ["VERSION_RESPONSE"]
@@ -441,7 +429,7 @@ def an_unload_waits_for_rings_of_an_id_that_was_released(guest: ScriptedGuest) -
 def a_contact_is_answered_when_no_memory_is_in_use(guest: ScriptedGuest) -> None:
     """Another kernel, started without a word of farewell."""
     channel, server = served(guest)
-    assert post_contact(guest) == Status.SUCCESS
+    assert guest.begin() == Status.SUCCESS
     assert guest.names() == []
     assert guest.post("REQUESTOFFERS") == Status.INVALID_CONNECTION
     guest.host.let_go(server.openings[0])
@@ -457,13 +445,13 @@ def a_contact_is_answered_when_no_memory_is_in_use(guest: ScriptedGuest) -> None
 def of_two_farewells_the_last_is_answered(guest: ScriptedGuest) -> None:
     _, server = served(guest)
     guest.post("UNLOAD")
-    post_contact(guest)
+    guest.begin()
     guest.host.let_go(server.openings[0])
     assert guest.names() == ["VERSION_RESPONSE"]
     guest.post("REQUESTOFFERS")
     (offer, _) = guest.read_all()
     guest.open(offer.fields["child_relid"])
-    post_contact(guest)
+    guest.begin()
     assert guest.post("UNLOAD") == Status.SUCCESS
     guest.host.let_go(server.openings[1])
     assert guest.names() == ["UNLOAD_RESPONSE"]
@@ -483,7 +471,7 @@ def a_reset_ends_what_the_guest_has_waited_for(guest: ScriptedGuest) -> None:
     guest.post("UNLOAD")
     guest.host.machine_reset()
     power_on(guest)
-    post_contact(guest)
+    guest.begin()
     assert guest.names() == []
     guest.host.let_go(server.openings[0])
     assert guest.names() == []
@@ -529,7 +517,7 @@ def a_rewound_guest_has_left_its_rings(guest: ScriptedGuest) -> None:
 def what_is_kept_back_ends_with_the_connection(guest: ScriptedGuest) -> None:
     """Held or delayed, of either side; by a new contact, an unload, a reset."""
     for end, answer in (
-        (post_contact, ["VERSION_RESPONSE"]),
+        (lambda guest: guest.begin(), ["VERSION_RESPONSE"]),
         (lambda guest: guest.post("UNLOAD"), ["UNLOAD_RESPONSE"]),
         (reset, []),
     ):

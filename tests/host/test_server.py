@@ -9,7 +9,6 @@ import pytest
 from kmcl_adapters.driver import ThreadedSession
 from kmcl_adapters.host.bus import HostBus, HostLink
 from kmcl_adapters.host.channel import HostOffer, State, rings_of
-from kmcl_adapters.host.control import NEWEST
 from kmcl_adapters.host.end import StampedEnd
 from kmcl_adapters.host.gpadl import Gpadl, Range
 from kmcl_adapters.host.mutants import BUS_MUTANTS
@@ -158,14 +157,7 @@ def begins_anew(stage: Stage) -> None:
     stage.await_exit("PostStarted")
     host, since = stage.guest.host, stage.guest.host.trace.count
     with host.changed:
-        stage.guest.post(
-            "INITIATE_CONTACT",
-            vmbus_version_requested=NEWEST,
-            target_vcpu=0,
-            interrupt_page=2,
-            monitor_page1=0,
-            monitor_page2=0,
-        )
+        stage.guest.begin()
         assert host.trace.find("VERSION_RESPONSE", since) is None
     host.wait_for("VERSION_RESPONSE", since)
     assert host.in_use == []

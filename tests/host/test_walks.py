@@ -5,7 +5,6 @@ import random
 import pytest
 
 from kmcl_adapters.host.channel import HostChannel, HostOffer, HostOpening, State
-from kmcl_adapters.host.control import NEWEST
 from kmcl_adapters.host.host import SOUND, HostParts
 from kmcl_adapters.host.mutants import MUTANTS
 from kmcl_adapters.host.scripted import ScriptedGuest
@@ -109,15 +108,8 @@ class Walk:
         self.leaving.clear()
         if self.answer == "UNLOAD_RESPONSE":
             self.guest.post("UNLOAD")
-            return
-        self.guest.post(
-            "INITIATE_CONTACT",
-            vmbus_version_requested=NEWEST,
-            target_vcpu=0,
-            interrupt_page=2,
-            monitor_page1=0,
-            monitor_page2=0,
-        )
+        else:
+            self.guest.begin()
 
     def offer_again(self) -> None:
         channel = self.one()

@@ -116,9 +116,9 @@ class ScriptedGuest:
 
     # Several
 
-    def contact(self, version: int = NEWEST) -> Mapping[str, Any]:
-        """Ask for a version; the fields of the answer."""
-        self.post(
+    def begin(self, version: int = NEWEST) -> int:
+        """Ask for a version, whenever the answer comes; the status of the hypercall."""
+        return self.post(
             "INITIATE_CONTACT",
             vmbus_version_requested=version,
             target_vcpu=0,
@@ -126,6 +126,10 @@ class ScriptedGuest:
             monitor_page1=0,
             monitor_page2=_MONITOR,
         )
+
+    def contact(self, version: int = NEWEST) -> Mapping[str, Any]:
+        """Ask for a version; the fields of the answer."""
+        self.begin(version)
         (answer,) = self.read_all()
         assert answer.name == "VERSION_RESPONSE"
         return answer.fields
