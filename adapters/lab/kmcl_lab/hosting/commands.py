@@ -213,7 +213,7 @@ class HostCommands:
             offered = 0 if channel is None else channel.relid
             opening = channel is not None and channel.state == State.OPENING
             running = 0 if self._library is None else self._library.monitor.running
-            waiting = self._host.slot.waiting + len(self._host.held)
+            waiting = self._host.slot.waiting + self._host.underway.count
             waiting += self._bus is not None and self._bus.unheard
             leaving = [c for c in self._host.channels.values() if c.state == State.RESCINDED]
             passed = self._host.trace.count
