@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(ROOT.glob("*.md"))
-MADE = {"__pycache__", "build", "dist", "out"}
+MADE = {"__pycache__", "build", "dist", "kmcl-lab-out", "kmcl-out", "out"}
 PRIVATE = re.compile(r"(?<![\w.])/(?:work|root|home|Users)/\w")
 LINK = re.compile(r"\bhttps?://([\w.-]+)")
 PUBLIC = {
