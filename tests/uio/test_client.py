@@ -17,6 +17,7 @@ from kmcl_adapters.interface import AdapterError
 from kmcl_adapters.uio.bus import Link, Offer, Opening
 from kmcl_adapters.uio.descriptor import FROM_GUEST, Kind, encode
 from kmcl_adapters.uio.device import Device, DeviceError
+from kmcl_adapters.uio.devicemutants import DEVICE_MUTANTS
 from kmcl_adapters.uio.library import Library
 from kmcl_adapters.uio.lifecycle import Lifecycle
 from kmcl_adapters.uio.monitor import Monitor
@@ -62,6 +63,8 @@ class Host:
         self.rings = root / "rings"
         self.masks_at_open = False
         self.rescinded = False
+        self.leaves_at_signal = False
+        """The next signal of the guest is the first that hears of the rescind."""
         self.opened = 0
         self.answers = threading.Event()
         """Whether an open comes back."""
@@ -164,6 +167,12 @@ class Host:
                 if host.rescinded:
                     raise OSError(errno.EIO, "rescinded")
                 super().listen()
+
+            def notify(self) -> None:
+                host.rescinded |= host.leaves_at_signal
+                if host.rescinded:
+                    raise OSError(errno.EIO, "rescinded")
+                super().notify()
 
             def release(self) -> None:
                 super().release()
@@ -345,6 +354,101 @@ def test_a_rescind_ends_everything_exactly_once(host: Host, talk: Talk) -> None:
     entered = [e.activation for e in entries]
     assert entered == ["Suspend", *["CompletionRoutine"] * 3, "Closed"]
     assert talk.invoke("VmbChannelInitSetFlags", 0) == STATUS_SUCCESS  # it is disabled
+
+
+class Watched:
+    """A part of a ring that tells of every access once the device has said EIO: the kernel may
+    have given its pages to somebody else."""
+
+    def __init__(self, host: Host, part: Any, touched: list[str], name: str) -> None:
+        self.host, self.part, self.touched, self.name = host, part, touched, name
+
+    def note(self, what: str, place: object) -> None:
+        if self.host.rescinded:
+            self.touched.append(f"{what} {self.name}[{place}]")
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def __getitem__(self, place: Any) -> Any:
+        self.note("load", place)
+        return self.part[place]
+
+    def __setitem__(self, place: Any, value: Any) -> None:
+        self.note("store", place)
+        self.part[place] = value
+
+
+def watch(talk: Talk) -> list[str]:
+    """What is done to the rings of the open channel after EIO, from now on."""
+    assert talk.library.channel is not None
+    link, touched = talk.library.channel.link, list[str]()
+    assert link is not None
+    for ring, name in ((link.outgoing, "outgoing"), (link.incoming, "incoming")):
+        ring._header = Watched(talk.host, ring._header, touched, f"{name} header")
+        ring._data = Watched(talk.host, ring._data, touched, name)
+    return touched
+
+
+def rescind_where_an_answer_is_signalled(talk: Talk) -> list[str]:
+    """The ring is being drained then, and a signal would be followed by masking it again."""
+    complete = Act("VmbChannelPacketComplete", ("this", None, None))
+    talk.session.apply(Arm("arm", "client", PROCESS_PACKET, Reaction((complete,))))
+    touched = watch(talk)
+    talk.host.leaves_at_signal = True
+    talk.host.send(b"request!")
+    assert talk.handlers() == ["ProcessPacket", "ProcessingComplete", "Suspend", "Closed"]
+    return touched
+
+
+def rescind_where_a_full_ring_is_signalled(talk: Talk) -> list[str]:
+    """Packets wait, and the endpoint would ask to be signalled when there is room."""
+    for number in range(30):
+        talk.send(f"p{number}", bytes([number]) * 1024)
+    assert talk.handlers() == ["CompletionRoutine"] * 7
+    touched = watch(talk)
+    talk.host.leaves_at_signal = True
+    talk.host.receive()
+    handlers = talk.handlers()
+    assert handlers.count("CompletionRoutine") == 23
+    assert "Closed" in handlers
+    return touched
+
+
+RESCINDS = [rescind_where_an_answer_is_signalled, rescind_where_a_full_ring_is_signalled]
+
+
+@pytest.mark.parametrize("rescind", RESCINDS)
+def test_the_rings_are_touched_no_more_once_the_device_has_said_eio(
+    talk: Talk, rescind: Callable[[Talk], list[str]]
+) -> None:
+    talk.open()
+
+    assert rescind(talk) == []
+
+
+def test_a_sender_that_goes_on_after_eio_is_seen(host: Host) -> None:
+    talk = Talk(host, DEVICE_MUTANTS["writes-after-eio"].parts)
+    talk.open()
+    touched = rescind_where_a_full_ring_is_signalled(talk)
+    talk.session.close()
+
+    assert "store outgoing header[3]" in touched
+
+
+def test_a_signal_that_masks_after_eio_is_seen(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signal = UioLink.signal
+
+    def mask_always(link: UioLink) -> None:
+        signal(link)
+        link.incoming.mask()
+
+    monkeypatch.setattr(UioLink, "signal", mask_always)
+    talk.open()
+
+    assert "store incoming header[2]" in rescind_where_an_answer_is_signalled(talk)
 
 
 def test_a_disable_does_not_wait_for_an_open_that_the_host_does_not_answer(

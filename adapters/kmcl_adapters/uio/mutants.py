@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 
 from .descriptor import DESCRIPTOR_BYTES, TRAILER_BYTES, Kind, Packet, parse
 from .descriptor import Packet as Frame
+from .devicemutants import DEVICE_MUTANTS, Mutant
 from .packets import Packet as Sent
 from .packets import Received
 from .parts import SOUND, Parts
@@ -22,17 +23,10 @@ from .ring import (
 )
 from .sending import Sender
 
-__all__ = ["MUTANTS", "Mutant", "parts_of"]
+__all__ = ["ALL_MUTANTS", "MUTANTS", "parts_of"]
 
 _EVERY: Final = 3
 """What is lost now and then is every third one."""
-
-
-class Mutant(NamedTuple):
-    """``parts`` with one bug; ``stands_for``: what goes wrong in real life."""
-
-    parts: Parts
-    stands_for: str
 
 
 class NoTrailer(Outgoing):
@@ -379,6 +373,10 @@ MUTANTS: Final[dict[str, Mutant]] = {
 }
 
 
+ALL_MUTANTS: Final = {**MUTANTS, **DEVICE_MUTANTS}
+"""Those that any two ends show, and those that only a device does."""
+
+
 def parts_of(name: str) -> Parts:
     """The parts of a mutant; of the sound endpoint for no name."""
-    return MUTANTS[name].parts if name else SOUND
+    return ALL_MUTANTS[name].parts if name else SOUND

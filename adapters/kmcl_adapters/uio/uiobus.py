@@ -66,6 +66,11 @@ class UioLink(Link):
         OSError when the channel was rescinded or the driver is gone."""
         os.read(self.descriptor, _EVENT.size)
 
+    def notify(self) -> None:
+        """Have the driver signal the host. Raises OSError when the channel was rescinded or the
+        driver is gone."""
+        os.write(self.descriptor, _SIGNAL)
+
     def signal(self) -> None:
         """Signal the host. The write unmasks the incoming ring as well: mask it again where it is
         being drained; a stray interrupt harms nobody. A bit in the monitor page does not."""
@@ -73,9 +78,10 @@ class UioLink(Link):
             self._monitor.set()
             return
         try:
-            os.write(self.descriptor, _SIGNAL)
-        except OSError:
-            self.down = True  # EIO or EINVAL: the host or the driver has left
+            self.notify()
+        except OSError:  # the pages of the rings may be somebody else's by now
+            self.down = True
+            return
         if not self.doze.asleep:
             self.incoming.mask()
 

@@ -1,0 +1,36 @@
+"""Defects of the endpoint that only a device or a hostile host brings to light.
+
+Two ends of ours, which wish each other well, do not show them; conversations with a device do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from .bus import Link
+from .parts import SOUND, Parts
+from .sending import Sender
+
+__all__ = ["DEVICE_MUTANTS", "Mutant"]
+
+
+class Mutant(NamedTuple):
+    """``parts`` with one bug; ``stands_for``: what goes wrong in real life."""
+
+    parts: Parts
+    stands_for: str
+
+
+class WritesAfterEio(Sender):
+    def show(self, link: Link) -> bool:
+        super().show(link)
+        return True
+
+
+DEVICE_MUTANTS: Final[Mapping[str, Mutant]] = {
+    "writes-after-eio": Mutant(
+        SOUND._replace(sender=WritesAfterEio),
+        "the rings are written when the kernel may have given their pages away",
+    ),
+}
