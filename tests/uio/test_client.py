@@ -62,6 +62,7 @@ class Host:
         (maps / "size").write_text(hex(2 * SIZE))
         self.rings = root / "rings"
         self.masks_at_open = False
+        self.masks_at_interrupt = False
         self.rescinded = False
         self.leaves_at_signal = False
         """The next signal of the guest is the first that hears of the rescind."""
@@ -129,6 +130,8 @@ class Host:
 
     def interrupt(self) -> None:
         """An event for the guest, as its kernel counts it."""
+        if self.masks_at_interrupt:
+            self.heads[1][INTERRUPT_MASK] = 1
         descriptor = os.open(self.node, os.O_RDWR | os.O_NONBLOCK)
         os.write(descriptor, bytes(4))
         os.close(descriptor)
@@ -186,9 +189,9 @@ class Host:
 class Talk:
     """A client's session with the host."""
 
-    def __init__(self, host: Host, parts: Parts = SOUND) -> None:
+    def __init__(self, host: Host, parts: Parts = SOUND, safety_net: float = 0.02) -> None:
         self.host = host
-        self.library = Library(host.bus(host.device, safety_net=0.02), parts)
+        self.library = Library(host.bus(host.device, safety_net=safety_net, parts=parts), parts)
         self.session = ThreadedSession(self.library, on_close=self.library.Reset, idle_seconds=0.05)
         self.events: list[Event] = []
 
@@ -281,6 +284,28 @@ def test_a_kernel_that_masks_at_the_open_is_recognised(host: Host, talk: Talk) -
     assert talk.handlers() == ["ProcessPacket", "ProcessingComplete"]
     assert isinstance(talk.library.bus, UioBus)
     assert talk.library.bus.traits == (True, True)
+
+
+def is_unmasked(talk: Talk) -> bool:
+    """Whether the guest asks for signals, sooner or later."""
+    header = talk.host.heads[1]
+    return monitor_waits(talk.library.monitor, lambda: not header[INTERRUPT_MASK])
+
+
+def test_a_driver_that_masks_at_each_interrupt_does_not_make_the_next_packet_late(
+    host: Host,
+) -> None:
+    """Nothing looks at the rings but for a signal here."""
+    host.masks_at_open = host.masks_at_interrupt = True
+    talk = Talk(host, safety_net=0)
+    talk.open()
+    for _ in range(3):
+        host.interrupt()  # for nothing: there is room, say
+        assert is_unmasked(talk)
+        host.send(b"request!")
+        assert talk.handlers()[-2:] == ["ProcessPacket", "ProcessingComplete"]
+        assert is_unmasked(talk)
+    talk.session.close()
 
 
 class Hasty(Lifecycle):
@@ -436,9 +461,7 @@ def test_a_sender_that_goes_on_after_eio_is_seen(host: Host) -> None:
     assert "store outgoing header[3]" in touched
 
 
-def test_a_signal_that_masks_after_eio_is_seen(
-    talk: Talk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_signal_that_masks_after_eio_is_seen(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
     signal = UioLink.signal
 
     def mask_always(link: UioLink) -> None:

@@ -234,6 +234,21 @@ def packets_are_not_signalled_while_the_ring_is_drained(parts: Parts) -> None:
     assert not pair.writer.publish()
 
 
+@check
+def a_reader_that_a_driver_has_masked_hears_nothing(parts: Parts) -> None:
+    pair = Pair(parts)
+    doze = parts.doze(pair.reader)
+    assert not doze.hears()
+    assert doze.fall_asleep()
+    assert doze.hears()
+    pair.header[INTERRUPT_MASK] = 1  # an interrupt that told of room, say
+    assert not doze.hears()
+    doze.wake()
+    assert doze.fall_asleep()
+    pair.put(payload(8))
+    assert pair.writer.publish()
+
+
 ROOM = [
     # bytes of packets in the ring, bytes that the writer waits for, bytes taken, signal
     (96, 40, 32, True),  # 32 free become 64

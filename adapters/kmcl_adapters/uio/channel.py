@@ -152,7 +152,7 @@ class Channel:
     def _doze(self) -> None:
         """Whoever waits for signals must have asked for them."""
         link = self.live_link()
-        if link is not None and not self.receiver.pumping and not link.doze.asleep:
+        if link is not None and not self.receiver.pumping and not link.doze.hears():
             self.receiver.pump()
 
     def _heed(self, signalled: bool) -> None:

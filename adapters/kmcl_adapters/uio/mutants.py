@@ -158,6 +158,11 @@ class NeverMasks(Doze):
         self.asleep = False
 
 
+class TrustsItsUnmasking(Doze):
+    def hears(self) -> bool:
+        return self.asleep
+
+
 class CancelsTwice(Sender):
     def cancel_sent(self) -> None:
         for packet in self.sent.values():
@@ -323,6 +328,10 @@ MUTANTS: Final[dict[str, Mutant]] = {
     ),
     "sleeps-without-looking": Mutant(
         SOUND._replace(doze=SleepsWithoutLooking), "a packet that comes before unmasking is lost"
+    ),
+    "trusts-its-unmasking": Mutant(
+        SOUND._replace(doze=TrustsItsUnmasking),
+        "a driver masks at an interrupt without a packet, and the next packet is not signalled",
     ),
     "never-masks": Mutant(SOUND._replace(doze=NeverMasks), "an interrupt for every packet"),
     "cancels-twice": Mutant(
