@@ -16,6 +16,7 @@ from kmcl_adapters.driver import ThreadedSession
 from kmcl_adapters.interface import AdapterError
 from kmcl_adapters.uio.bus import Link, Offer, Opening
 from kmcl_adapters.uio.descriptor import FROM_GUEST, Kind, encode
+from kmcl_adapters.uio.descriptor import Packet as Frame
 from kmcl_adapters.uio.device import Device, DeviceError
 from kmcl_adapters.uio.devicemutants import DEVICE_MUTANTS
 from kmcl_adapters.uio.library import Library
@@ -379,6 +380,130 @@ def test_a_rescind_ends_everything_exactly_once(host: Host, talk: Talk) -> None:
     entered = [e.activation for e in entries]
     assert entered == ["Suspend", *["CompletionRoutine"] * 3, "Closed"]
     assert talk.invoke("VmbChannelInitSetFlags", 0) == STATUS_SUCCESS  # it is disabled
+
+
+class Flood(Incoming):
+    """A ring in which, once ``flows``, there is always one packet more, up to ``MOST``."""
+
+    MOST = 100_000
+    flows = False
+    sent = 0
+
+    def __init__(self, header: Any, data: Any, accepts: frozenset[Kind]) -> None:
+        super().__init__(header, data, accepts)
+        self.frame = Frame(Kind.COMPLETION, 0, 99, b"")
+        self.is_on = threading.Event()
+
+    def goes_on(self) -> bool:
+        return self.flows and self.sent < self.MOST
+
+    def peek(self) -> Frame | None:
+        return self.frame if self.goes_on() else super().peek()
+
+    def take(self) -> None:
+        if not self.goes_on():
+            super().take()
+            return
+        self.sent += 1
+        if self.sent == 200:
+            self.is_on.set()
+
+
+def received_by(talk: Talk) -> Any:
+    """The packet that the driver has."""
+    (received,) = talk.session._ends["client"].contexts.values()
+    return received.handle
+
+
+def flood(talk: Talk, kind: Kind) -> Flood:
+    """The host begins to send without end; it does so when this returns."""
+    assert talk.library.channel is not None
+    assert talk.library.channel.link is not None
+    ring = talk.library.channel.link.incoming
+    assert isinstance(ring, Flood)
+    ring.frame = ring.frame._replace(kind=kind)
+    ring.flows = True
+    talk.host.interrupt()
+    assert ring.is_on.wait(20.0)
+    return ring
+
+
+def completions_and_a_send(talk: Talk) -> bool:
+    talk.open()
+    ring = flood(talk, Kind.COMPLETION)
+    assert talk.library.channel is not None
+    packet = talk.library.VmbPacketAllocate(talk.library.channel)
+    assert talk.library.VmbPacketSend(packet, b"12345678", 0) == STATUS_SUCCESS
+    in_time, ring.flows = ring.goes_on(), False
+    return in_time
+
+
+def packets_without_a_handler_and_a_pause(talk: Talk) -> bool:
+    talk.invoke("VmbChannelAllocate", False)
+    talk.invoke("VmbChannelInitSetStateChangeCallbacks", 1, "size", STATE_CHANGE_CALLBACKS)
+    talk.invoke("VmbChannelEnable")
+    assert talk.handlers() == ["Opened", "Started", "PostStarted"]
+    ring = flood(talk, Kind.IN_BAND)
+    assert talk.library.channel is not None
+    talk.library.VmbChannelPause(talk.library.channel)
+    in_time, ring.flows = ring.goes_on(), False
+    return in_time
+
+
+def a_batch_then_completions_and_a_disable(talk: Talk) -> bool:
+    talk.open()
+    talk.session.apply(Arm("arm", "client", PROCESS_PACKET, Reaction((HOLD,))))
+    talk.host.send(b"request!")
+    assert talk.handlers() == ["ProcessPacket"]
+    assert talk.library.channel is not None
+    assert talk.library.channel.link is not None
+    ring = talk.library.channel.link.incoming
+    assert isinstance(ring, Flood)
+    ring.flows = True
+    talk.session.apply(Release("release", "client", "ProcessPacket"))
+    assert ring.is_on.wait(20.0)
+    talk.library.VmbChannelPacketComplete(received_by(talk), None)
+    talk.library.VmbChannelDisable(talk.library.channel)
+    in_time, ring.flows = ring.goes_on(), False
+    return in_time
+
+
+def completions_and_the_end_of_the_session(talk: Talk) -> bool:
+    talk.open()
+    ring = flood(talk, Kind.COMPLETION)
+    talk.library.Reset()
+    return ring.goes_on()
+
+
+FLOODS = {
+    completions_and_a_send: "never-gives-way",
+    packets_without_a_handler_and_a_pause: "never-gives-way",
+    a_batch_then_completions_and_a_disable: "empties-the-ring-first",
+    completions_and_the_end_of_the_session: "never-gives-way",
+}
+"""Whether the driver's call came back while the host was sending; the defect that keeps it out."""
+
+
+@pytest.mark.parametrize("conversation", FLOODS)
+def test_a_host_that_sends_without_end_does_not_keep_the_driver_out(
+    host: Host, conversation: Callable[[Talk], bool]
+) -> None:
+    talk = Talk(host, SOUND._replace(incoming=Flood))
+    in_time = conversation(talk)
+    talk.session.close()
+
+    assert in_time
+
+
+@pytest.mark.parametrize(("conversation", "defect"), FLOODS.items())
+def test_an_endpoint_that_keeps_it_out_is_seen(
+    host: Host, conversation: Callable[[Talk], bool], defect: str
+) -> None:
+    talk = Talk(host, DEVICE_MUTANTS[defect].parts._replace(incoming=Flood))
+    in_time = conversation(talk)
+    talk.session.close()
+
+    assert not in_time
 
 
 class Watched:

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 from .bus import Link
 from .parts import SOUND, Parts
+from .receiving import Receiver
 from .sending import Sender
 
 __all__ = ["DEVICE_MUTANTS", "Mutant"]
@@ -28,9 +29,27 @@ class WritesAfterEio(Sender):
         return True
 
 
+class NeverGivesWay(Receiver):
+    def give_way(self) -> None:
+        pass
+
+
+class EmptiesTheRingFirst(Receiver):
+    def ends_batch(self) -> bool:
+        return False
+
+
 DEVICE_MUTANTS: Final[Mapping[str, Mutant]] = {
     "writes-after-eio": Mutant(
         SOUND._replace(sender=WritesAfterEio),
         "the rings are written when the kernel may have given their pages away",
+    ),
+    "never-gives-way": Mutant(
+        SOUND._replace(receiver=NeverGivesWay),
+        "a host that goes on sending keeps the driver out of every call",
+    ),
+    "empties-the-ring-first": Mutant(
+        SOUND._replace(receiver=EmptiesTheRingFirst),
+        "a host that goes on sending completions keeps the driver from pausing and leaving",
     ),
 }
