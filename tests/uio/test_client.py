@@ -187,6 +187,19 @@ class Host:
         return UioBus(device, **options)
 
 
+def adapter_of(host: Host) -> UioAdapter:
+    """The adapter, for the device as a guest's sysfs shows it."""
+    folder = host.root / "sys/bus/vmbus/devices" / INSTANCE
+    driver = host.root / "sys/bus/vmbus/drivers/uio_hv_generic"
+    (folder / "uio/uio0").mkdir(parents=True)
+    driver.mkdir(parents=True)
+    (folder / "driver").symlink_to(driver)
+    (folder / "class_id").write_text("{525074dc-8985-46e2-8057-a307dc18a502}\n")
+    return UioAdapter(
+        "/dev/uio0", sysfs=host.root / "sys", dev=host.root / "dev", make_bus=host.bus
+    )
+
+
 class Talk:
     """A client's session with the host."""
 
@@ -699,6 +712,54 @@ def test_an_open_that_the_host_refuses_is_a_pnp_failure(host: Host, talk: Talk) 
     assert talk.handlers() == ["PnpFailure"]
     talk.invoke("VmbChannelDisable")
     assert talk.handlers() == []
+
+
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (errno.EACCES, "Permission denied: run as root"),
+        (errno.EAGAIN, "the host refuses to open the channel"),
+        (errno.EDQUOT, "the host refuses the memory of the rings"),
+        (errno.EINVAL, "its driver was unbound while the channel was open; restart the guest"),
+        (errno.EIO, "Input/output error"),
+    ],
+)
+def test_why_a_device_could_not_be_opened_is_said(
+    host: Host,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    code: int,
+    says: str,
+) -> None:
+    adapter = adapter_of(host)
+    session, open_file = adapter.open(), os.open
+
+    def refuse(path: Any, *rest: Any) -> int:
+        if path == host.node:
+            raise OSError(code, "refused")
+        return open_file(path, *rest)
+
+    monkeypatch.setattr(os, "open", refuse)
+    for function, arguments in (("VmbChannelAllocate", (False,)), ("VmbChannelEnable", ())):
+        session.apply(Invoke("invoke", "client", "t0", function, arguments))
+    session.apply(Settle("settle"))
+    library = session._implementation
+    session.close()
+
+    assert isinstance(library, Library)
+    assert library.channel is not None
+    assert library.channel.error.endswith(says)
+    assert capsys.readouterr().err == f"uio:{library.channel.error}\n"
+
+
+def test_a_device_that_may_not_be_opened_is_refused_before_anybody_opens_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: path != host.node)
+
+    with pytest.raises(AdapterError, match="uio0: no permission; run as root"):
+        adapter_of(host)
+    assert host.story == []
 
 
 def test_a_device_that_comes_later_is_opened_then(host: Host, talk: Talk) -> None:

@@ -92,15 +92,16 @@ class Link:
 
 
 class Opening:
-    """An attempt to open a channel: a ``link``, or a ``failure``, or nothing yet. ``withdrawn``:
-    the offer went away meanwhile."""
+    """An attempt to open a channel: a ``link``, or a ``failure``, in ``words`` as well, or nothing
+    yet. ``withdrawn``: the offer went away meanwhile."""
 
-    __slots__ = ("failure", "id", "link", "withdrawn")
+    __slots__ = ("failure", "id", "link", "withdrawn", "words")
 
     def __init__(self, id: int) -> None:
         self.id = id
         self.link: Link | None = None
         self.failure = 0
+        self.words = ""
         self.withdrawn = False
 
     @property

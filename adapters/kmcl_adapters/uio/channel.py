@@ -39,7 +39,7 @@ class Channel:
         self.link: Link | None = None
         self.pointer: object = None
         self.error = ""
-        """Why a link was stopped: what the other side has done wrong."""
+        """Why a link was stopped, by what the other side has done wrong, or could not be opened."""
         self.signals = 0
         """Signals sent, for whoever wants to know."""
         self.late = 0

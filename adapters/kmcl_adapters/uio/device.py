@@ -19,8 +19,10 @@ __all__ = [
     "DeviceError",
     "Traits",
     "bind",
+    "check_access",
     "find",
     "monitor_of",
+    "refusal",
     "ring_size",
     "unbind",
 ]
@@ -227,6 +229,31 @@ def _explained(path: Path, error: OSError, device: Device) -> str:
         case errno.ENOMEM:
             return f"{device.instance}: no contiguous memory for its rings; give the guest more"
     return f"{path}: {os.strerror(error.errno or 0)}"
+
+
+def check_access(node: Path) -> None:
+    """See that the node may be opened, without opening it: that would open the channel. Raises
+    DeviceError."""
+    if node.exists() and not os.access(node, os.R_OK | os.W_OK):
+        raise DeviceError(f"{node}: no permission; run as root")
+
+
+_REFUSALS: Final = {
+    errno.EACCES: "run as root",
+    errno.EPERM: "run as root",
+    errno.EAGAIN: "the host refuses to open the channel",
+    errno.EDQUOT: "the host refuses the memory of the rings",
+    errno.EINVAL: "its driver was unbound while the channel was open; restart the guest",
+    errno.ENOMEM: "give the guest more memory",
+}
+"""What the driver means by an error of ``open``, or what to do about it."""
+
+
+def refusal(node: Path, error: OSError) -> str:
+    """Why the device cannot be opened, in one line."""
+    words = f"{node}: {os.strerror(error.errno or 0)}"
+    hint = _REFUSALS.get(error.errno or 0)
+    return f"{words}: {hint}" if hint else words
 
 
 def ring_size(uio: str, sysfs: Path = Path("/sys")) -> int:

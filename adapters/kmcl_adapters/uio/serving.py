@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -55,6 +56,7 @@ class UioAdapter:
         self._dev = dev
         self._make_bus = make_bus
         self._parts = parts
+        self._told: set[str] = set()
         try:
             self.device: Device = bind(find(wanted, sysfs), sysfs, take=take)
             self._bus().close()
@@ -91,6 +93,13 @@ class UioAdapter:
     def close(self) -> None:
         """The device stays bound: unbinding is for whoever bound it."""
 
+    def _tell(self, words: str) -> None:
+        """What an open failed with, on standard error, once: a campaign opens thousands of times,
+        and no event has room for it."""
+        if words not in self._told:
+            self._told.add(words)
+            print(f"uio:{words}", file=sys.stderr, flush=True)
+
     def _bus(self) -> UioBus:
         return self._make_bus(
             self.device,
@@ -99,4 +108,5 @@ class UioAdapter:
             safety_net=self._safety_net,
             pending_send=self._pending_send,
             parts=self._parts,
+            report=self._tell,
         )

@@ -20,7 +20,7 @@ from kmcl_model.status import STATUS_UNSUCCESSFUL
 from .atomics import Atomics, NoAtomics
 from .bus import Link, Offer, Opening, Watch, ring_views
 from .descriptor import DESCRIPTOR_BYTES, FROM_HOST, MAXIMUM_PAYLOAD, TRAILER_BYTES
-from .device import Device, DeviceError, Traits, monitor_of, ring_size
+from .device import Device, DeviceError, Traits, check_access, monitor_of, refusal, ring_size
 from .monitorpage import MONITOR_MAP, MonitorBit
 from .parts import SOUND, Parts
 from .ring import HEADER_BYTES
@@ -99,7 +99,7 @@ class UioLink(Link):
 class UioBus(Watch):
     """One device; ``dev`` is where its node is. ``safety_net``: seconds, 0 for none, so that what
     the host forgets to signal stays unseen. ``size``: bytes of each ring with its header, 0: what
-    sysfs says."""
+    sysfs says. ``report`` is told, in one line, why the device could not be opened."""
 
     server = False
     opens_slowly = True
@@ -114,6 +114,7 @@ class UioBus(Watch):
         pending_send: bool = True,
         parts: Parts = SOUND,
         size: int = 0,
+        report: Callable[[str], object] = lambda _: None,
         link: Callable[[int, int, int, Parts], UioLink] = UioLink,
     ) -> None:
         if device.uio is None:
@@ -129,12 +130,14 @@ class UioBus(Watch):
         super().__init__()
         self.device = device
         self.node = dev / device.uio
+        check_access(self.node)
         self.traits = Traits(signals_on_write=device.monitor is None)
         self._sysfs = sysfs
         self.patience = safety_net
         self._pending_send = pending_send
         self._parts = parts
         self._make = link
+        self._report = report
         self._size = size or ring_size(device.uio, sysfs)
         self.payload_limit = self.limit(self._size)
         self._offer = Offer(1, self.payload_limit, None)
@@ -187,19 +190,19 @@ class UioBus(Watch):
                 opening.withdrawn = True
                 self._there = False  # when it is back it is a new offer
             else:
-                opening.failure = STATUS_UNSUCCESSFUL
+                self._fail(opening, refusal(self.node, error))
             return opening
         link: UioLink | None = None
         try:
             link = self._make(offer.id, descriptor, self._size, self._parts)
             if (number := monitor_of(self.device.instance, self._sysfs)) is not None:
                 link.signal_by(number)
-        except Exception:  # the node vanished, or the header makes no sense
+        except Exception as error:  # the node vanished, or the header makes no sense
             if link is None:
                 os.close(descriptor)
             else:  # what is mapped keeps the channel open
                 link.release()
-            opening.failure = STATUS_UNSUCCESSFUL
+            self._fail(opening, f"{self.node}: {error}")
             return opening
         if self._closed:  # nobody waits for it any more
             link.release()
@@ -210,6 +213,10 @@ class UioBus(Watch):
         self._link = opening.link = link
         self.watch(descriptor)
         return opening
+
+    def _fail(self, opening: Opening, words: str) -> None:
+        opening.failure, opening.words = STATUS_UNSUCCESSFUL, words
+        self._report(words)
 
     def abandon(self, opening: Opening) -> None:
         """See ``bus``."""
