@@ -216,16 +216,23 @@ def _write(
 
 
 def _explained(path: Path, error: OSError, device: Device) -> str:
+    too_old = (
+        f"{device.instance}: this kernel's {DRIVER} drives monitored channels only, and "
+        "this one is not; use Linux 6.10 or newer"
+    )
+    # Before 5.14 whatever the driver's probe says is ENODEV to who binds.
+    is_there = (path.parents[2] / "devices" / device.instance).exists()
     match error.errno:
         case errno.EACCES | errno.EPERM:
             return f"{path}: no permission; run as root"
+        case errno.EOPNOTSUPP | 524:  # ENOTSUPP, a name of the kernel's own
+            return too_old
+        case errno.ENODEV if path.name == "bind" and is_there and device.monitor is None:
+            return f"{too_old}; or the kernel log says why its driver did not take it"
+        case errno.ENODEV if path.name == "bind" and is_there:
+            return f"{device.instance}: {DRIVER} did not take it; the kernel log says why"
         case errno.ENOENT | errno.ENODEV:
             return f"{path}: {device.instance} is gone, or nobody drives it"
-        case errno.EOPNOTSUPP | 524:  # ENOTSUPP, a name of the kernel's own
-            return (
-                f"{device.instance}: this kernel's {DRIVER} drives monitored channels only, and "
-                "this one is not; use Linux 6.10 or newer"
-            )
         case errno.ENOMEM:
             return f"{device.instance}: no contiguous memory for its rings; give the guest more"
     return f"{path}: {os.strerror(error.errno or 0)}"
