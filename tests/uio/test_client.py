@@ -15,7 +15,13 @@ import pytest
 from kmcl_adapters.driver import ThreadedSession
 from kmcl_adapters.interface import AdapterError
 from kmcl_adapters.uio.bus import Link, Offer, Opening
-from kmcl_adapters.uio.descriptor import FROM_GUEST, Kind, encode
+from kmcl_adapters.uio.descriptor import (
+    FROM_GUEST,
+    Kind,
+    TransferRange,
+    encode,
+    transfer_pages,
+)
 from kmcl_adapters.uio.descriptor import Packet as Frame
 from kmcl_adapters.uio.device import Device, DeviceError
 from kmcl_adapters.uio.devicemutants import DEVICE_MUTANTS
@@ -781,6 +787,41 @@ def test_what_uio_cannot_express_is_refused(host: Host, talk: Talk) -> None:
     most = SIZE - HEADER_BYTES - 8 - 24
     assert talk.invoke("VmbChannelInitSetMaximumPacketSize", most) == STATUS_SUCCESS
     assert talk.invoke("VmbChannelInitSetMaximumPacketSize", most + 1) == STATUS_INVALID_PARAMETER_2
+
+
+def test_rings_larger_than_those_of_the_driver_cannot_be_had(talk: Talk) -> None:
+    talk.invoke("VmbChannelAllocate", False)
+    pages = SIZE // HEADER_BYTES
+    function = "VmbClientChannelInitSetRingBufferPageCount"
+    for incoming, outgoing in ((pages, pages), (1, 1), (0, 0)):
+        assert talk.invoke(function, incoming, outgoing) == STATUS_SUCCESS
+    for incoming, outgoing in ((pages + 1, 1), (1, pages + 1), (65536, 65536)):
+        assert talk.invoke(function, incoming, outgoing) == STATUS_NOT_SUPPORTED
+
+
+def delivers_a_packet_whose_data_lies_elsewhere(talk: Talk) -> bool:
+    """Whether the driver gets it; where it does not, the channel stands until it is closed."""
+    talk.open()
+    ranges = transfer_pages(3, (TransferRange(100, 0),))
+    assert talk.host.outgoing.put(encode(Kind.TRANSFER_PAGES, 5, b"12345678", 1, ranges))
+    assert talk.host.outgoing.publish()
+    talk.host.interrupt()
+    delivered = bool(talk.handlers())
+    assert talk.library.channel is not None
+    assert delivered != ("external data" in talk.library.channel.error)
+    talk.invoke("VmbChannelDisable")
+    assert talk.handlers() == ["Suspend", "Closed"] or delivered
+    return delivered
+
+
+def test_a_packet_whose_data_lies_elsewhere_is_not_given_to_the_driver_without_it(
+    host: Host,
+) -> None:
+    mutant = DEVICE_MUTANTS["drops-external-data"].parts
+    for parts, delivered in ((SOUND, False), (mutant, True)):
+        talk = Talk(host, parts)
+        assert delivers_a_packet_whose_data_lies_elsewhere(talk) is delivered
+        talk.session.close()
 
 
 def test_a_packet_of_the_greatest_length_fits(host: Host, talk: Talk) -> None:

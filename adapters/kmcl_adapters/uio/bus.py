@@ -45,9 +45,10 @@ class Refused(Exception):
 
 
 class Watch:
-    """How a bus waits: for descriptors that become readable. ``patience``: see ``Bus``."""
+    """How a bus waits: for descriptors that become readable. The rest: see ``Bus``."""
 
     patience = 0.0
+    page_limit = 1 << 16
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -115,6 +116,8 @@ class Bus(Protocol):
 
     payload_limit: int
     """Bytes of the longest payload that any ring of this bus can take."""
+    page_limit: int
+    """Pages of the longest ring that this bus can have, its header included."""
     patience: float
     """Seconds after which the rings are looked at without a signal; 0: never needed."""
     server: bool

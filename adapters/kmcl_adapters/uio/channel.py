@@ -33,7 +33,7 @@ class Channel:
         self.monitor = monitor
         self.bus = bus
         self.is_server = is_server
-        self.configuration = Configuration(bus.payload_limit)
+        self.configuration = Configuration(bus.payload_limit, bus.page_limit)
         self.connection = Connection.DISABLED
         self.activity = Activity.STOPPED
         self.link: Link | None = None

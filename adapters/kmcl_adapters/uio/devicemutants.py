@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from .bus import Link
+from .descriptor import Packet as Frame
 from .parts import SOUND, Parts
 from .receiving import Receiver
 from .sending import Sender
@@ -39,6 +40,11 @@ class EmptiesTheRingFirst(Receiver):
         return False
 
 
+class DropsExternalData(Receiver):
+    def understands(self, frame: Frame) -> bool:
+        return True
+
+
 DEVICE_MUTANTS: Final[Mapping[str, Mutant]] = {
     "writes-after-eio": Mutant(
         SOUND._replace(sender=WritesAfterEio),
@@ -51,5 +57,9 @@ DEVICE_MUTANTS: Final[Mapping[str, Mutant]] = {
     "empties-the-ring-first": Mutant(
         SOUND._replace(receiver=EmptiesTheRingFirst),
         "a host that goes on sending completions keeps the driver from pausing and leaving",
+    ),
+    "drops-external-data": Mutant(
+        SOUND._replace(receiver=DropsExternalData),
+        "a packet that tells where its data lies is given to the driver without it",
     ),
 }

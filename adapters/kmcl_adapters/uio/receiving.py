@@ -18,6 +18,8 @@ __all__ = ["STEPS", "Receiver"]
 STEPS: Final = 64
 """Packets after which others have their turn: a host may send without end what calls no handler."""
 
+_EXTERNAL: Final = "a packet with external data, which this endpoint cannot hand on"
+
 
 class Receiver:
     """``outstanding``: packets the driver has; ``batch``: those since the last report;
@@ -116,6 +118,9 @@ class Receiver:
                 self.take()
                 self.completion(frame)
             elif frame is not None and self.may_deliver() and not self.at_quota():
+                if not self.understands(frame):
+                    channel.stop_link(f"incoming ring: {_EXTERNAL}")
+                    continue
                 self.delivering = True
                 self.take()
                 self.deliver(frame)
@@ -124,6 +129,11 @@ class Receiver:
             else:
                 self.delivering = False
                 return
+
+    def understands(self, frame: Frame) -> bool:
+        """Whether all of the packet can be given to the driver. Data that lies elsewhere cannot:
+        there is no VmbChannelPacketGetExternalData, and without it the packet were a part (A20)."""
+        return frame.kind == Kind.IN_BAND
 
     def ends_batch(self) -> bool:
         """Whether Suspend waits for the report of a batch, which comes now whatever is in the

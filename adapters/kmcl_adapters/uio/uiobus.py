@@ -140,6 +140,7 @@ class UioBus(Watch):
         self._report = report
         self._size = size or ring_size(device.uio, sysfs)
         self.payload_limit = self.limit(self._size)
+        self.page_limit = self._size // HEADER_BYTES
         self._offer = Offer(1, self.payload_limit, None)
         self._there = self.node.exists()
         self._looked = time.monotonic()
