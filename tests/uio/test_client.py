@@ -843,6 +843,14 @@ def test_a_device_that_nobody_drives_is_refused(host: Host) -> None:
         host.bus(host.device._replace(uio=None))
 
 
+def test_pages_of_another_size_are_refused(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The header of a ring takes a whole page of the kernel's."""
+    monkeypatch.setattr(mmap, "PAGESIZE", 65536)
+
+    with pytest.raises(DeviceError, match="pages have 65536 bytes.*; use one with pages of 4096"):
+        host.bus(host.device)
+
+
 def test_a_monitored_channel_needs_a_processor_with_known_locked_instructions(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -119,6 +119,11 @@ class UioBus(Watch):
     ) -> None:
         if device.uio is None:
             raise DeviceError(f"{device.instance}: not bound to uio_hv_generic")
+        if mmap.PAGESIZE != HEADER_BYTES:
+            raise DeviceError(
+                f"{device.instance}: this kernel's pages have {mmap.PAGESIZE} bytes, by which the "
+                f"rings are laid out; use one with pages of {HEADER_BYTES}"
+            )
         if device.monitor is not None:
             try:
                 Atomics()
