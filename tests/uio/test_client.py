@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -766,6 +767,20 @@ def test_a_device_that_may_not_be_opened_is_refused_before_anybody_opens_it(
     with pytest.raises(AdapterError, match="uio0: no permission; run as root"):
         adapter_of(host)
     assert host.story == []
+
+
+def test_the_adapter_says_which_kernel_and_which_host_it_has_met(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(sysname="Linux", release="6.12.117"))
+    adapter = adapter_of(host)
+    assert adapter.describe().surroundings == ("Linux 6.12.117", "a host that no firmware names")
+
+    firmware = host.root / "sys/class/dmi/id"
+    firmware.mkdir(parents=True)
+    (firmware / "sys_vendor").write_text("QEMU\n")
+    (firmware / "product_version").write_text("pc-q35-10.0\n")
+    assert adapter.describe().surroundings == ("Linux 6.12.117", "QEMU pc-q35-10.0")
 
 
 def test_a_device_that_comes_later_is_opened_then(host: Host, talk: Talk) -> None:

@@ -15,6 +15,7 @@ from .device import Device, DeviceError, bind, find
 from .library import VERSION, Library
 from .parts import SOUND, Parts
 from .peers import peer
+from .surroundings import surroundings
 from .uiobus import SAFETY_NET, UioBus
 
 __all__ = ["CAPABILITIES", "IDLE_SECONDS", "UioAdapter"]
@@ -74,6 +75,7 @@ class UioAdapter:
             CAPABILITIES | known,
             exact_quiescence=False,
             idle_seconds=self._idle_seconds,
+            surroundings=surroundings(self._sysfs),
         )
 
     def open(self, record: Callable[[Event], None] | None = None) -> ThreadedSession:
