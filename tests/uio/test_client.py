@@ -783,6 +783,34 @@ def test_the_adapter_says_which_kernel_and_which_host_it_has_met(
     assert adapter.describe().surroundings == ("Linux 6.12.117", "QEMU pc-q35-10.0")
 
 
+def test_the_adapter_tells_what_only_the_safety_net_has_noticed(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.masks_at_open = host.masks_at_interrupt = True
+    adapter = adapter_of(host)
+    assert adapter.seen() == ("0 times only the safety net noticed what had come",)
+    talk = Talk(host)
+    talk.session = session = adapter.open()
+    assert isinstance(session._implementation, Library)
+    talk.library = session._implementation
+    talk.open()
+    host.interrupt()
+    assert is_unmasked(talk)
+    assert host.outgoing.put(encode(Kind.IN_BAND, 7, b"request!"))
+    assert host.outgoing.publish()  # and the host forgets to signal
+    handlers = next(filter(None, (talk.handlers() for _ in range(50))))
+    assert handlers == ["ProcessPacket", "ProcessingComplete"]
+    session.close()
+
+    assert adapter.seen() == (
+        "the driver masks signals at the open",
+        "it was found to have masked 1 times since",
+        "1 times only the safety net noticed what had come",
+    )
+    adapter.close()
+    assert capsys.readouterr().err == f"uio:{'; '.join(adapter.seen())}\n"
+
+
 def test_a_device_that_comes_later_is_opened_then(host: Host, talk: Talk) -> None:
     host.node.rename(host.root / "away")
     talk.invoke("VmbChannelAllocate", False)

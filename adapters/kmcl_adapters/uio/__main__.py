@@ -95,6 +95,7 @@ def main(arguments: list[str]) -> int:
         write(encode({"protocol": PROTOCOL, "error": str(error)}))
         return 1
     serve(adapter, _requests(requests), write)
+    adapter.close()
     return 0
 
 

@@ -49,6 +49,7 @@ class Watch:
 
     patience = 0.0
     page_limit = 1 << 16
+    late = 0
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -120,6 +121,9 @@ class Bus(Protocol):
     """Pages of the longest ring that this bus can have, its header included."""
     patience: float
     """Seconds after which the rings are looked at without a signal; 0: never needed."""
+    late: int
+    """How often, when ``patience`` was over, there was something to do that nobody had signalled,
+    or that somebody did at that very moment."""
     server: bool
     """Whether an end may offer here."""
 

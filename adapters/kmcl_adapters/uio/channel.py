@@ -42,8 +42,6 @@ class Channel:
         """Why a link was stopped, by what the other side has done wrong, or could not be opened."""
         self.signals = 0
         """Signals sent, for whoever wants to know."""
-        self.late = 0
-        """How often there was something to do that nobody had signalled."""
         self.disabling = self.finishing = self.crashed = self.quit = False
         self.paused = self.keep_paused = self.stop = self.halting = False
         self.disables = self.stops = 0
@@ -168,8 +166,8 @@ class Channel:
         waiting = len(self.sender.queue) + len(self.sender.answers)
         self.sender.transmit()
         if not signalled:
-            self.late += waiting > len(self.sender.queue) + len(self.sender.answers)
-            self.late += not self.receiver.pumping and self.receiver.has_work()
+            self.bus.late += waiting > len(self.sender.queue) + len(self.sender.answers)
+            self.bus.late += not self.receiver.pumping and self.receiver.has_work()
 
     def join(self) -> None:
         """End the threads; called without the lock."""

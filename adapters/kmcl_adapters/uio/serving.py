@@ -58,6 +58,9 @@ class UioAdapter:
         self._make_bus = make_bus
         self._parts = parts
         self._told: set[str] = set()
+        self._buses: list[UioBus] = []  # of sessions that may still go on
+        self._masks: set[bool] = set()
+        self._remasked = self._late = 0
         try:
             self.device: Device = bind(find(wanted, sysfs), sysfs, take=take)
             self._bus().close()
@@ -81,9 +84,12 @@ class UioAdapter:
     def open(self, record: Callable[[Event], None] | None = None) -> ThreadedSession:
         """A fresh endpoint; the channel itself is opened by VmbChannelEnable."""
         try:
-            library = Library(self._bus(), self._parts)
+            bus = self._bus()
         except DeviceError as error:
             raise AdapterError(f"uio:{error}") from None
+        self._add_up()
+        self._buses.append(bus)
+        library = Library(bus, self._parts)
         return ThreadedSession(
             library,
             on_event=record,
@@ -93,7 +99,33 @@ class UioAdapter:
         )
 
     def close(self) -> None:
-        """The device stays bound: unbinding is for whoever bound it."""
+        """The device stays bound: unbinding is for whoever bound it. Signals that came late are
+        told of, because nothing else shows them."""
+        seen = self.seen()
+        if self._late:
+            self._tell("; ".join(seen))
+
+    def seen(self) -> tuple[str, ...]:
+        """What the sessions have shown of the driver and of signals, in words: whether the driver
+        masks signals by itself, and what came that only the safety net noticed."""
+        self._add_up()
+        found = [
+            "the driver masks signals at the open" if masks else "the driver leaves the mask alone"
+            for masks in sorted(self._masks)
+        ]
+        if self._remasked:
+            found.append(f"it was found to have masked {self._remasked} times since")
+        found.append(f"{self._late} times only the safety net noticed what had come")
+        return tuple(found)
+
+    def _add_up(self) -> None:
+        """Take over the figures of the sessions so far; a session adds nothing once it is over."""
+        for bus in self._buses:
+            self._late, bus.late = self._late + bus.late, 0
+            self._remasked, bus.remasked = self._remasked + bus.remasked, 0
+            if bus.traits.masks_at_open is not None:
+                self._masks.add(bus.traits.masks_at_open)
+        del self._buses[:-1]
 
     def _tell(self, words: str) -> None:
         """What an open failed with, on standard error, once: a campaign opens thousands of times,

@@ -103,6 +103,8 @@ class UioBus(Watch):
 
     server = False
     opens_slowly = True
+    remasked = 0
+    """How often somebody else had masked signals while the reader slept, in all that was open."""
 
     def __init__(
         self,
@@ -234,6 +236,7 @@ class UioBus(Watch):
         if link is self._left:
             return
         self._left = link
+        self.remasked += link.doze.remasked
         link.down = True
         if isinstance(link, UioLink):
             self.unwatch(link.descriptor)
