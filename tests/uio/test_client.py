@@ -890,7 +890,7 @@ def test_pages_of_another_size_are_refused(host: Host, monkeypatch: pytest.Monke
     """The header of a ring takes a whole page of the kernel's."""
     monkeypatch.setattr(mmap, "PAGESIZE", 65536)
 
-    with pytest.raises(DeviceError, match="pages have 65536 bytes.*; use one with pages of 4096"):
+    with pytest.raises(DeviceError, match="pages have 65536 bytes"):
         host.bus(host.device)
 
 
