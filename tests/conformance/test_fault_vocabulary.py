@@ -28,7 +28,7 @@ DEFECTS = {
     "spurious": "mutant:spurious-signal-reported",
     "signal-delayed": "ring:goes-past-queue",
     "signal-coalesced": "mutant:one-packet-per-signal",
-    "signal-masked": "ring:trusts-its-mask",
+    "signal-masked": "ring:trusts-its-unmasking",
 }
 """Of each fault, a defect that nothing else in the conversations with that fault shows."""
 

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,8 +16,16 @@ import pytest
 from kmcl_adapters.driver import ThreadedSession
 from kmcl_adapters.interface import AdapterError
 from kmcl_adapters.uio.bus import Link, Offer, Opening
-from kmcl_adapters.uio.descriptor import FROM_GUEST, Kind, encode
+from kmcl_adapters.uio.descriptor import (
+    FROM_GUEST,
+    Kind,
+    TransferRange,
+    encode,
+    transfer_pages,
+)
+from kmcl_adapters.uio.descriptor import Packet as Frame
 from kmcl_adapters.uio.device import Device, DeviceError
+from kmcl_adapters.uio.devicemutants import DEVICE_MUTANTS
 from kmcl_adapters.uio.library import Library
 from kmcl_adapters.uio.lifecycle import Lifecycle
 from kmcl_adapters.uio.monitor import Monitor
@@ -61,7 +70,10 @@ class Host:
         (maps / "size").write_text(hex(2 * SIZE))
         self.rings = root / "rings"
         self.masks_at_open = False
+        self.masks_at_interrupt = False
         self.rescinded = False
+        self.leaves_at_signal = False
+        """The next signal of the guest is the first that hears of the rescind."""
         self.opened = 0
         self.answers = threading.Event()
         """Whether an open comes back."""
@@ -126,6 +138,8 @@ class Host:
 
     def interrupt(self) -> None:
         """An event for the guest, as its kernel counts it."""
+        if self.masks_at_interrupt:
+            self.heads[1][INTERRUPT_MASK] = 1
         descriptor = os.open(self.node, os.O_RDWR | os.O_NONBLOCK)
         os.write(descriptor, bytes(4))
         os.close(descriptor)
@@ -165,6 +179,12 @@ class Host:
                     raise OSError(errno.EIO, "rescinded")
                 super().listen()
 
+            def notify(self) -> None:
+                host.rescinded |= host.leaves_at_signal
+                if host.rescinded:
+                    raise OSError(errno.EIO, "rescinded")
+                super().notify()
+
             def release(self) -> None:
                 super().release()
                 os.close(self.keeper)
@@ -174,12 +194,25 @@ class Host:
         return UioBus(device, **options)
 
 
+def adapter_of(host: Host) -> UioAdapter:
+    """The adapter, for the device as a guest's sysfs shows it."""
+    folder = host.root / "sys/bus/vmbus/devices" / INSTANCE
+    driver = host.root / "sys/bus/vmbus/drivers/uio_hv_generic"
+    (folder / "uio/uio0").mkdir(parents=True)
+    driver.mkdir(parents=True)
+    (folder / "driver").symlink_to(driver)
+    (folder / "class_id").write_text("{525074dc-8985-46e2-8057-a307dc18a502}\n")
+    return UioAdapter(
+        "/dev/uio0", sysfs=host.root / "sys", dev=host.root / "dev", make_bus=host.bus
+    )
+
+
 class Talk:
     """A client's session with the host."""
 
-    def __init__(self, host: Host, parts: Parts = SOUND) -> None:
+    def __init__(self, host: Host, parts: Parts = SOUND, safety_net: float = 0.02) -> None:
         self.host = host
-        self.library = Library(host.bus(host.device, safety_net=0.02), parts)
+        self.library = Library(host.bus(host.device, safety_net=safety_net, parts=parts), parts)
         self.session = ThreadedSession(self.library, on_close=self.library.Reset, idle_seconds=0.05)
         self.events: list[Event] = []
 
@@ -274,6 +307,28 @@ def test_a_kernel_that_masks_at_the_open_is_recognised(host: Host, talk: Talk) -
     assert talk.library.bus.traits == (True, True)
 
 
+def is_unmasked(talk: Talk) -> bool:
+    """Whether the guest asks for signals, sooner or later."""
+    header = talk.host.heads[1]
+    return monitor_waits(talk.library.monitor, lambda: not header[INTERRUPT_MASK])
+
+
+def test_a_driver_that_masks_at_each_interrupt_does_not_make_the_next_packet_late(
+    host: Host,
+) -> None:
+    """Nothing looks at the rings but for a signal here."""
+    host.masks_at_open = host.masks_at_interrupt = True
+    talk = Talk(host, safety_net=0)
+    talk.open()
+    for _ in range(3):
+        host.interrupt()  # for nothing: there is room, say
+        assert is_unmasked(talk)
+        host.send(b"request!")
+        assert talk.handlers()[-2:] == ["ProcessPacket", "ProcessingComplete"]
+        assert is_unmasked(talk)
+    talk.session.close()
+
+
 class Hasty(Lifecycle):
     """A defect: a device is opened while another open of it has not come back."""
 
@@ -345,6 +400,223 @@ def test_a_rescind_ends_everything_exactly_once(host: Host, talk: Talk) -> None:
     entered = [e.activation for e in entries]
     assert entered == ["Suspend", *["CompletionRoutine"] * 3, "Closed"]
     assert talk.invoke("VmbChannelInitSetFlags", 0) == STATUS_SUCCESS  # it is disabled
+
+
+class Flood(Incoming):
+    """A ring in which, once ``flows``, there is always one packet more, up to ``MOST``."""
+
+    MOST = 100_000
+    flows = False
+    sent = 0
+
+    def __init__(self, header: Any, data: Any, accepts: frozenset[Kind]) -> None:
+        super().__init__(header, data, accepts)
+        self.frame = Frame(Kind.COMPLETION, 0, 99, b"")
+        self.is_on = threading.Event()
+
+    def goes_on(self) -> bool:
+        return self.flows and self.sent < self.MOST
+
+    def peek(self) -> Frame | None:
+        return self.frame if self.goes_on() else super().peek()
+
+    def take(self) -> None:
+        if not self.goes_on():
+            super().take()
+            return
+        self.sent += 1
+        if self.sent == 200:
+            self.is_on.set()
+
+
+def received_by(talk: Talk) -> Any:
+    """The packet that the driver has."""
+    (received,) = talk.session._ends["client"].contexts.values()
+    return received.handle
+
+
+def flood(talk: Talk, kind: Kind) -> Flood:
+    """The host begins to send without end; it does so when this returns."""
+    assert talk.library.channel is not None
+    assert talk.library.channel.link is not None
+    ring = talk.library.channel.link.incoming
+    assert isinstance(ring, Flood)
+    ring.frame = ring.frame._replace(kind=kind)
+    ring.flows = True
+    talk.host.interrupt()
+    assert ring.is_on.wait(20.0)
+    return ring
+
+
+def completions_and_a_send(talk: Talk) -> bool:
+    talk.open()
+    ring = flood(talk, Kind.COMPLETION)
+    assert talk.library.channel is not None
+    packet = talk.library.VmbPacketAllocate(talk.library.channel)
+    assert talk.library.VmbPacketSend(packet, b"12345678", 0) == STATUS_SUCCESS
+    in_time, ring.flows = ring.goes_on(), False
+    return in_time
+
+
+def packets_without_a_handler_and_a_pause(talk: Talk) -> bool:
+    talk.invoke("VmbChannelAllocate", False)
+    talk.invoke("VmbChannelInitSetStateChangeCallbacks", 1, "size", STATE_CHANGE_CALLBACKS)
+    talk.invoke("VmbChannelEnable")
+    assert talk.handlers() == ["Opened", "Started", "PostStarted"]
+    ring = flood(talk, Kind.IN_BAND)
+    assert talk.library.channel is not None
+    talk.library.VmbChannelPause(talk.library.channel)
+    in_time, ring.flows = ring.goes_on(), False
+    return in_time
+
+
+def a_batch_then_completions_and_a_disable(talk: Talk) -> bool:
+    talk.open()
+    talk.session.apply(Arm("arm", "client", PROCESS_PACKET, Reaction((HOLD,))))
+    talk.host.send(b"request!")
+    assert talk.handlers() == ["ProcessPacket"]
+    assert talk.library.channel is not None
+    assert talk.library.channel.link is not None
+    ring = talk.library.channel.link.incoming
+    assert isinstance(ring, Flood)
+    ring.flows = True
+    talk.session.apply(Release("release", "client", "ProcessPacket"))
+    assert ring.is_on.wait(20.0)
+    talk.library.VmbChannelPacketComplete(received_by(talk), None)
+    talk.library.VmbChannelDisable(talk.library.channel)
+    in_time, ring.flows = ring.goes_on(), False
+    return in_time
+
+
+def completions_and_the_end_of_the_session(talk: Talk) -> bool:
+    talk.open()
+    ring = flood(talk, Kind.COMPLETION)
+    talk.library.Reset()
+    return ring.goes_on()
+
+
+FLOODS = {
+    completions_and_a_send: "never-gives-way",
+    packets_without_a_handler_and_a_pause: "never-gives-way",
+    a_batch_then_completions_and_a_disable: "empties-the-ring-first",
+    completions_and_the_end_of_the_session: "never-gives-way",
+}
+"""Whether the driver's call came back while the host was sending; the defect that keeps it out."""
+
+
+@pytest.mark.parametrize("conversation", FLOODS)
+def test_a_host_that_sends_without_end_does_not_keep_the_driver_out(
+    host: Host, conversation: Callable[[Talk], bool]
+) -> None:
+    talk = Talk(host, SOUND._replace(incoming=Flood))
+    in_time = conversation(talk)
+    talk.session.close()
+
+    assert in_time
+
+
+@pytest.mark.parametrize(("conversation", "defect"), FLOODS.items())
+def test_an_endpoint_that_keeps_it_out_is_seen(
+    host: Host, conversation: Callable[[Talk], bool], defect: str
+) -> None:
+    talk = Talk(host, DEVICE_MUTANTS[defect].parts._replace(incoming=Flood))
+    in_time = conversation(talk)
+    talk.session.close()
+
+    assert not in_time
+
+
+class Watched:
+    """A part of a ring that tells of every access once the device has said EIO: the kernel may
+    have given its pages to somebody else."""
+
+    def __init__(self, host: Host, part: Any, touched: list[str], name: str) -> None:
+        self.host, self.part, self.touched, self.name = host, part, touched, name
+
+    def note(self, what: str, place: object) -> None:
+        if self.host.rescinded:
+            self.touched.append(f"{what} {self.name}[{place}]")
+
+    def __len__(self) -> int:
+        return len(self.part)
+
+    def __getitem__(self, place: Any) -> Any:
+        self.note("load", place)
+        return self.part[place]
+
+    def __setitem__(self, place: Any, value: Any) -> None:
+        self.note("store", place)
+        self.part[place] = value
+
+
+def watch(talk: Talk) -> list[str]:
+    """What is done to the rings of the open channel after EIO, from now on."""
+    assert talk.library.channel is not None
+    link, touched = talk.library.channel.link, list[str]()
+    assert link is not None
+    for ring, name in ((link.outgoing, "outgoing"), (link.incoming, "incoming")):
+        ring._header = Watched(talk.host, ring._header, touched, f"{name} header")
+        ring._data = Watched(talk.host, ring._data, touched, name)
+    return touched
+
+
+def rescind_where_an_answer_is_signalled(talk: Talk) -> list[str]:
+    """The ring is being drained then, and a signal would be followed by masking it again."""
+    complete = Act("VmbChannelPacketComplete", ("this", None, None))
+    talk.session.apply(Arm("arm", "client", PROCESS_PACKET, Reaction((complete,))))
+    touched = watch(talk)
+    talk.host.leaves_at_signal = True
+    talk.host.send(b"request!")
+    assert talk.handlers() == ["ProcessPacket", "ProcessingComplete", "Suspend", "Closed"]
+    return touched
+
+
+def rescind_where_a_full_ring_is_signalled(talk: Talk) -> list[str]:
+    """Packets wait, and the endpoint would ask to be signalled when there is room."""
+    for number in range(30):
+        talk.send(f"p{number}", bytes([number]) * 1024)
+    assert talk.handlers() == ["CompletionRoutine"] * 7
+    touched = watch(talk)
+    talk.host.leaves_at_signal = True
+    talk.host.receive()
+    handlers = talk.handlers()
+    assert handlers.count("CompletionRoutine") == 23
+    assert "Closed" in handlers
+    return touched
+
+
+RESCINDS = [rescind_where_an_answer_is_signalled, rescind_where_a_full_ring_is_signalled]
+
+
+@pytest.mark.parametrize("rescind", RESCINDS)
+def test_the_rings_are_touched_no_more_once_the_device_has_said_eio(
+    talk: Talk, rescind: Callable[[Talk], list[str]]
+) -> None:
+    talk.open()
+
+    assert rescind(talk) == []
+
+
+def test_a_sender_that_goes_on_after_eio_is_seen(host: Host) -> None:
+    talk = Talk(host, DEVICE_MUTANTS["writes-after-eio"].parts)
+    talk.open()
+    touched = rescind_where_a_full_ring_is_signalled(talk)
+    talk.session.close()
+
+    assert "store outgoing header[3]" in touched
+
+
+def test_a_signal_that_masks_after_eio_is_seen(talk: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    signal = UioLink.signal
+
+    def mask_always(link: UioLink) -> None:
+        signal(link)
+        link.incoming.mask()
+
+    monkeypatch.setattr(UioLink, "signal", mask_always)
+    talk.open()
+
+    assert "store incoming header[2]" in rescind_where_an_answer_is_signalled(talk)
 
 
 def test_a_disable_does_not_wait_for_an_open_that_the_host_does_not_answer(
@@ -449,6 +721,96 @@ def test_an_open_that_the_host_refuses_is_a_pnp_failure(host: Host, talk: Talk) 
     assert talk.handlers() == []
 
 
+@pytest.mark.parametrize(
+    ("code", "says"),
+    [
+        (errno.EACCES, "Permission denied: run as root"),
+        (errno.EAGAIN, "the host refuses to open the channel"),
+        (errno.EDQUOT, "the host refuses the memory of the rings"),
+        (errno.EINVAL, "its driver was unbound while the channel was open; restart the guest"),
+        (errno.EIO, "Input/output error"),
+    ],
+)
+def test_why_a_device_could_not_be_opened_is_said(
+    host: Host,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    code: int,
+    says: str,
+) -> None:
+    adapter = adapter_of(host)
+    session, open_file = adapter.open(), os.open
+
+    def refuse(path: Any, *rest: Any) -> int:
+        if path == host.node:
+            raise OSError(code, "refused")
+        return open_file(path, *rest)
+
+    monkeypatch.setattr(os, "open", refuse)
+    for function, arguments in (("VmbChannelAllocate", (False,)), ("VmbChannelEnable", ())):
+        session.apply(Invoke("invoke", "client", "t0", function, arguments))
+    session.apply(Settle("settle"))
+    library = session._implementation
+    session.close()
+
+    assert isinstance(library, Library)
+    assert library.channel is not None
+    assert library.channel.error.endswith(says)
+    assert capsys.readouterr().err == f"uio:{library.channel.error}\n"
+
+
+def test_a_device_that_may_not_be_opened_is_refused_before_anybody_opens_it(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: path != host.node)
+
+    with pytest.raises(AdapterError, match="uio0: no permission; run as root"):
+        adapter_of(host)
+    assert host.story == []
+
+
+def test_the_adapter_says_which_kernel_and_which_host_it_has_met(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(sysname="Linux", release="6.12.117"))
+    adapter = adapter_of(host)
+    assert adapter.describe().surroundings == ("Linux 6.12.117", "a host that no firmware names")
+
+    firmware = host.root / "sys/class/dmi/id"
+    firmware.mkdir(parents=True)
+    (firmware / "sys_vendor").write_text("QEMU\n")
+    (firmware / "product_version").write_text("pc-q35-10.0\n")
+    assert adapter.describe().surroundings == ("Linux 6.12.117", "QEMU pc-q35-10.0")
+
+
+def test_the_adapter_tells_what_only_the_safety_net_has_noticed(
+    host: Host, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.masks_at_open = host.masks_at_interrupt = True
+    adapter = adapter_of(host)
+    assert adapter.seen() == ("0 times only the safety net noticed what had come",)
+    talk = Talk(host)
+    talk.session = session = adapter.open()
+    assert isinstance(session._implementation, Library)
+    talk.library = session._implementation
+    talk.open()
+    host.interrupt()
+    assert is_unmasked(talk)
+    assert host.outgoing.put(encode(Kind.IN_BAND, 7, b"request!"))
+    assert host.outgoing.publish()  # and the host forgets to signal
+    handlers = next(filter(None, (talk.handlers() for _ in range(50))))
+    assert handlers == ["ProcessPacket", "ProcessingComplete"]
+    session.close()
+
+    assert adapter.seen() == (
+        "the driver masks signals at the open",
+        "it was found to have masked 1 times since",
+        "1 times only the safety net noticed what had come",
+    )
+    adapter.close()
+    assert capsys.readouterr().err == f"uio:{'; '.join(adapter.seen())}\n"
+
+
 def test_a_device_that_comes_later_is_opened_then(host: Host, talk: Talk) -> None:
     host.node.rename(host.root / "away")
     talk.invoke("VmbChannelAllocate", False)
@@ -470,6 +832,41 @@ def test_what_uio_cannot_express_is_refused(host: Host, talk: Talk) -> None:
     assert talk.invoke("VmbChannelInitSetMaximumPacketSize", most + 1) == STATUS_INVALID_PARAMETER_2
 
 
+def test_rings_larger_than_those_of_the_driver_cannot_be_had(talk: Talk) -> None:
+    talk.invoke("VmbChannelAllocate", False)
+    pages = SIZE // HEADER_BYTES
+    function = "VmbClientChannelInitSetRingBufferPageCount"
+    for incoming, outgoing in ((pages, pages), (1, 1), (0, 0)):
+        assert talk.invoke(function, incoming, outgoing) == STATUS_SUCCESS
+    for incoming, outgoing in ((pages + 1, 1), (1, pages + 1), (65536, 65536)):
+        assert talk.invoke(function, incoming, outgoing) == STATUS_NOT_SUPPORTED
+
+
+def delivers_a_packet_whose_data_lies_elsewhere(talk: Talk) -> bool:
+    """Whether the driver gets it; where it does not, the channel stands until it is closed."""
+    talk.open()
+    ranges = transfer_pages(3, (TransferRange(100, 0),))
+    assert talk.host.outgoing.put(encode(Kind.TRANSFER_PAGES, 5, b"12345678", 1, ranges))
+    assert talk.host.outgoing.publish()
+    talk.host.interrupt()
+    delivered = bool(talk.handlers())
+    assert talk.library.channel is not None
+    assert delivered != ("external data" in talk.library.channel.error)
+    talk.invoke("VmbChannelDisable")
+    assert talk.handlers() == ["Suspend", "Closed"] or delivered
+    return delivered
+
+
+def test_a_packet_whose_data_lies_elsewhere_is_not_given_to_the_driver_without_it(
+    host: Host,
+) -> None:
+    mutant = DEVICE_MUTANTS["drops-external-data"].parts
+    for parts, delivered in ((SOUND, False), (mutant, True)):
+        talk = Talk(host, parts)
+        assert delivers_a_packet_whose_data_lies_elsewhere(talk) is delivered
+        talk.session.close()
+
+
 def test_a_packet_of_the_greatest_length_fits(host: Host, talk: Talk) -> None:
     most = SIZE - HEADER_BYTES - 8 - 24
     talk.invoke("VmbChannelAllocate", False)
@@ -487,6 +884,14 @@ def test_a_packet_of_the_greatest_length_fits(host: Host, talk: Talk) -> None:
 def test_a_device_that_nobody_drives_is_refused(host: Host) -> None:
     with pytest.raises(DeviceError, match="not bound"):
         host.bus(host.device._replace(uio=None))
+
+
+def test_pages_of_another_size_are_refused(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The header of a ring takes a whole page of the kernel's."""
+    monkeypatch.setattr(mmap, "PAGESIZE", 65536)
+
+    with pytest.raises(DeviceError, match="pages have 65536 bytes"):
+        host.bus(host.device)
 
 
 def test_a_monitored_channel_needs_a_processor_with_known_locked_instructions(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import shutil
 from pathlib import Path
 
 import pytest
@@ -183,7 +184,7 @@ def test_a_device_that_is_bound_already_stays_as_it_is(kernel: Kernel) -> None:
     ("code", "says"),
     [
         (errno.EACCES, "no permission; run as root"),
-        (errno.ENODEV, "is gone"),
+        (errno.ENODEV, "use Linux 6.10 or newer; or the kernel log says why"),
         (524, "use Linux 6.10 or newer"),
         (errno.ENOMEM, "no contiguous memory"),
         (errno.EIO, "Input/output error"),
@@ -198,6 +199,42 @@ def test_what_the_kernel_refuses_is_explained(kernel: Kernel, code: int, says: s
 
     with pytest.raises(DeviceError, match=says):
         bind(find(BALLOON, kernel.root), kernel.root, write=write)
+
+
+@pytest.mark.parametrize(
+    ("monitored", "there", "says"),
+    [
+        (False, True, "drives monitored channels only"),
+        (True, True, f"{DRIVER} did not take it; the kernel log says why"),
+        (False, False, "is gone, or nobody drives it"),
+    ],
+)
+def test_an_old_kernel_says_of_every_failed_probe_that_there_is_no_device(
+    kernel: Kernel, monitored: bool, there: bool, says: str
+) -> None:
+    """Since Linux 5.14 the one who binds hears what the driver's probe has said."""
+    kernel.add(BALLOON, DYNMEM)
+    device = find(BALLOON, kernel.root)._replace(monitor=7 if monitored else None)
+
+    def write(path: Path, text: str) -> None:
+        if path.name == "bind":
+            if not there:
+                shutil.rmtree(kernel.bus / "devices" / BALLOON)
+            raise refuse(errno.ENODEV)
+
+    with pytest.raises(DeviceError, match=says):
+        bind(device, kernel.root, write=write)
+
+
+def test_a_device_that_has_gone_before_its_driver_is_unbound(kernel: Kernel) -> None:
+    kernel.add(BALLOON, DYNMEM, "hv_balloon")
+
+    def write(path: Path, text: str) -> None:
+        if path.name == "unbind":
+            raise refuse(errno.ENODEV)
+
+    with pytest.raises(DeviceError, match="is gone, or nobody drives it"):
+        bind(find(BALLOON, kernel.root), kernel.root, take=True, write=write)
 
 
 def test_a_driver_that_does_not_take_it(kernel: Kernel) -> None:

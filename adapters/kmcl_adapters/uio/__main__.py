@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from kmcl_adapters.interface import AdapterError
 from kmcl_adapters.lines import PROTOCOL, encode, serve
 
-from .mutants import MUTANTS, parts_of
+from .mutants import ALL_MUTANTS, parts_of
 from .serving import IDLE_SECONDS, UioAdapter
 from .uiobus import SAFETY_NET
 
@@ -74,9 +74,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--defect",
         default="",
-        choices=["", *MUTANTS],
+        choices=["", *ALL_MUTANTS],
         metavar="NAME",
-        help=f"build one in, to see that it is found: {', '.join(MUTANTS)}",
+        help=f"build one in, to see that it is found: {', '.join(ALL_MUTANTS)}",
     )
     chosen = parser.parse_args(arguments)
     requests, answers = _descriptors(chosen.io)
@@ -95,6 +95,7 @@ def main(arguments: list[str]) -> int:
         write(encode({"protocol": PROTOCOL, "error": str(error)}))
         return 1
     serve(adapter, _requests(requests), write)
+    adapter.close()
     return 0
 
 

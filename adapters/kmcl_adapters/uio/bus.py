@@ -46,10 +46,12 @@ class Refused(Exception):
 
 
 class Watch:
-    """How a bus waits: for descriptors that become readable. ``patience``: see ``Bus``."""
+    """How a bus waits: for descriptors that become readable. The rest: see ``Bus``."""
 
     patience = 0.0
     signal_faults: frozenset[str] = frozenset()
+    page_limit = 1 << 16
+    late = 0
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
@@ -107,15 +109,16 @@ class Link:
 
 
 class Opening:
-    """An attempt to open a channel: a ``link``, or a ``failure``, or nothing yet. ``withdrawn``:
-    the offer went away meanwhile."""
+    """An attempt to open a channel: a ``link``, or a ``failure``, in ``words`` as well, or nothing
+    yet. ``withdrawn``: the offer went away meanwhile."""
 
-    __slots__ = ("failure", "id", "link", "withdrawn")
+    __slots__ = ("failure", "id", "link", "withdrawn", "words")
 
     def __init__(self, id: int) -> None:
         self.id = id
         self.link: Link | None = None
         self.failure = 0
+        self.words = ""
         self.withdrawn = False
 
     @property
@@ -129,8 +132,13 @@ class Bus(Protocol):
 
     payload_limit: int
     """Bytes of the longest payload that any ring of this bus can take."""
+    page_limit: int
+    """Pages of the longest ring that this bus can have, its header included."""
     patience: float
     """Seconds after which the rings are looked at without a signal; 0: never needed."""
+    late: int
+    """How often, when ``patience`` was over, there was something to do that nobody had signalled,
+    or that somebody did at that very moment."""
     server: bool
     """Whether an end may offer here."""
     signal_faults: frozenset[str]

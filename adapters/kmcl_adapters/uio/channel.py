@@ -34,17 +34,15 @@ class Channel:
         self.monitor = monitor
         self.bus = bus
         self.is_server = is_server
-        self.configuration = Configuration(bus.payload_limit)
+        self.configuration = Configuration(bus.payload_limit, bus.page_limit)
         self.connection = Connection.DISABLED
         self.activity = Activity.STOPPED
         self.link: Link | None = None
         self.pointer: object = None
         self.error = ""
-        """Why a link was stopped: what the other side has done wrong."""
+        """Why a link was stopped, by what the other side has done wrong, or could not be opened."""
         self.signals = 0
         """Signals sent, for whoever wants to know."""
-        self.late = 0
-        """How often there was something to do that nobody had signalled."""
         self.disabling = self.finishing = self.crashed = self.quit = False
         self.paused = self.keep_paused = self.stop = self.halting = False
         self.disables = self.stops = 0
@@ -153,7 +151,7 @@ class Channel:
     def _doze(self) -> None:
         """Whoever waits for signals must have asked for them."""
         link = self.live_link()
-        if link is not None and not self.receiver.pumping and not link.doze.sleeps():
+        if link is not None and not self.receiver.pumping and not link.doze.hears():
             self.receiver.pump()
 
     def _heed(self, signalled: bool) -> None:
@@ -169,8 +167,8 @@ class Channel:
         waiting = len(self.sender.queue) + len(self.sender.answers)
         self.sender.transmit()
         if not signalled:
-            self.late += waiting > len(self.sender.queue) + len(self.sender.answers)
-            self.late += not self.receiver.pumping and self.receiver.has_work()
+            self.bus.late += waiting > len(self.sender.queue) + len(self.sender.answers)
+            self.bus.late += not self.receiver.pumping and self.receiver.has_work()
 
     def join(self) -> None:
         """End the threads; called without the lock."""

@@ -9,6 +9,7 @@ from kmcl_model.status import (
     STATUS_INVALID_PARAMETER,
     STATUS_INVALID_PARAMETER_2,
     STATUS_INVALID_PARAMETER_3,
+    STATUS_NOT_SUPPORTED,
     STATUS_SUCCESS,
 )
 
@@ -23,7 +24,6 @@ COMMON_FLAGS: Final = 0x1
 SERVER_FLAGS: Final = 0x1F
 DEFAULT_PACKET_SIZE: Final = 1024
 DEFAULT_PAGES: Final = 4
-MOST_PAGES: Final = 1 << 16
 PACKET_OVERHEAD: Final = 120
 """Bytes of a packet object beside its data; more than a pointer (A115)."""
 
@@ -32,11 +32,12 @@ class Configuration:
     """Settings of one end; each setter gives the status of its call. They survive Disable.
 
     Whether the end may be configured at all is for the caller to decide. ``limit`` is the longest
-    packet that the ring can ever take, in bytes.
+    packet that the ring can ever take, in bytes, ``page_limit`` the pages that it can have.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, page_limit: int) -> None:
         self.limit = limit
+        self.page_limit = page_limit
         self.maximum_packet = min(DEFAULT_PACKET_SIZE, limit)
         self.incoming_pages = DEFAULT_PAGES
         self.outgoing_pages = DEFAULT_PAGES
@@ -82,9 +83,12 @@ class Configuration:
         return STATUS_SUCCESS
 
     def pages(self, incoming: int, outgoing: int) -> int:
-        """VmbClientChannelInitSetRingBufferPageCount; 0 stands for the default (A21)."""
-        if not (0 <= incoming <= MOST_PAGES and 0 <= outgoing <= MOST_PAGES):
+        """VmbClientChannelInitSetRingBufferPageCount; 0 stands for the default (A21). Larger rings
+        than there can be are refused; where somebody else has chosen their size, it may be more."""
+        if incoming < 0 or outgoing < 0:
             return STATUS_INVALID_PARAMETER
+        if max(incoming, outgoing) > self.page_limit:
+            return STATUS_NOT_SUPPORTED
         self.incoming_pages = incoming or DEFAULT_PAGES
         self.outgoing_pages = outgoing or DEFAULT_PAGES
         return STATUS_SUCCESS

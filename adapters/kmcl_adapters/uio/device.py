@@ -19,8 +19,10 @@ __all__ = [
     "DeviceError",
     "Traits",
     "bind",
+    "check_access",
     "find",
     "monitor_of",
+    "refusal",
     "ring_size",
     "unbind",
 ]
@@ -214,19 +216,51 @@ def _write(
 
 
 def _explained(path: Path, error: OSError, device: Device) -> str:
+    too_old = (
+        f"{device.instance}: this kernel's {DRIVER} drives monitored channels only, and "
+        "this one is not; use Linux 6.10 or newer"
+    )
+    # Before 5.14 whatever the driver's probe says is ENODEV to who binds.
+    is_there = (path.parents[2] / "devices" / device.instance).exists()
     match error.errno:
         case errno.EACCES | errno.EPERM:
             return f"{path}: no permission; run as root"
+        case errno.EOPNOTSUPP | 524:  # ENOTSUPP, a name of the kernel's own
+            return too_old
+        case errno.ENODEV if path.name == "bind" and is_there and device.monitor is None:
+            return f"{too_old}; or the kernel log says why its driver did not take it"
+        case errno.ENODEV if path.name == "bind" and is_there:
+            return f"{device.instance}: {DRIVER} did not take it; the kernel log says why"
         case errno.ENOENT | errno.ENODEV:
             return f"{path}: {device.instance} is gone, or nobody drives it"
-        case errno.EOPNOTSUPP | 524:  # ENOTSUPP, a name of the kernel's own
-            return (
-                f"{device.instance}: this kernel's {DRIVER} drives monitored channels only, and "
-                "this one is not; use Linux 6.10 or newer"
-            )
         case errno.ENOMEM:
             return f"{device.instance}: no contiguous memory for its rings; give the guest more"
     return f"{path}: {os.strerror(error.errno or 0)}"
+
+
+def check_access(node: Path) -> None:
+    """See that the node may be opened, without opening it: that would open the channel. Raises
+    DeviceError."""
+    if node.exists() and not os.access(node, os.R_OK | os.W_OK):
+        raise DeviceError(f"{node}: no permission; run as root")
+
+
+_REFUSALS: Final = {
+    errno.EACCES: "run as root",
+    errno.EPERM: "run as root",
+    errno.EAGAIN: "the host refuses to open the channel",
+    errno.EDQUOT: "the host refuses the memory of the rings",
+    errno.EINVAL: "its driver was unbound while the channel was open; restart the guest",
+    errno.ENOMEM: "give the guest more memory",
+}
+"""What the driver means by an error of ``open``, or what to do about it."""
+
+
+def refusal(node: Path, error: OSError) -> str:
+    """Why the device cannot be opened, in one line."""
+    words = f"{node}: {os.strerror(error.errno or 0)}"
+    hint = _REFUSALS.get(error.errno or 0)
+    return f"{words}: {hint}" if hint else words
 
 
 def ring_size(uio: str, sysfs: Path = Path("/sys")) -> int:

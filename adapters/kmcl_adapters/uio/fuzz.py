@@ -2,9 +2,10 @@
 
 Each round lays out a ring, lets a sound writer fill some of it, corrupts header words, packet
 bytes, or both, at once or while packets are being read, and then uses the ring as the endpoint
-does: reading until nothing comes, giving room back, writing, waiting for room, falling asleep.
-Allowed are packets, nothing, and RingError. Every access goes through a view that notices one
-outside of the ring, and every loop is bounded by the size of the ring.
+does: reading until nothing comes, giving room back, writing, waiting for room, falling asleep; or
+a whole channel does (``fuzzchannel``). Allowed are packets, nothing, and RingError. Every access
+goes through a view that notices one outside of the ring, and every loop is bounded by the size of
+the ring.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from .descriptor import (
     gpa_direct,
     transfer_pages,
 )
+from .fuzzchannel import converse
 from .parts import SOUND, Parts
 from .receive import Doze
 from .ring import HEADER_BYTES, READ_INDEX, WRITE_INDEX, Incoming, Outgoing
@@ -235,6 +237,14 @@ class _Round:
                 ring.stop_waiting()
         return "written"
 
+    def converse(self) -> str:
+        """Let a whole channel read and write."""
+        back = _Round(self.random, self.parts)
+        rings = (back.header, back.data), (self.header, self.data)
+        self.note(*converse(self.random, self.parts, self, back.corrupt_header, rings))
+        self.headers += back.headers
+        return "conversed"
+
 
 def fuzz(count: int, seed: int = 1, parts: Parts = SOUND) -> Findings:
     """Rounds until ``count`` headers and packets were corrupted. Never raises."""
@@ -246,7 +256,9 @@ def fuzz(count: int, seed: int = 1, parts: Parts = SOUND) -> Findings:
         round = _Round(random.Random(f"{seed} {number}"), parts)
         try:
             round.fill()
-            outcome = round.write() if round.random.random() < 0.2 else round.read()
+            draw = round.random.random()
+            act = round.converse if draw < 0.1 else round.write if draw < 0.3 else round.read
+            outcome = act()
         except RingError:
             outcome = "refused"
         except Exception as error:

@@ -159,6 +159,7 @@ class _Bus(UioBus):
         self.traits = Traits(signals_on_write=True)
         self.patience = PATIENCE
         self.payload_limit = self.limit(RING_BYTES)
+        self.page_limit = RING_BYTES // HEADER_BYTES
         self._offer = Offer(1, self.payload_limit, None)
         self._parts = parts
         self._epoll = select.epoll()

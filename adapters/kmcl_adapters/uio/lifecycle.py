@@ -168,6 +168,7 @@ class Lifecycle:
         with channel.monitor.outside():
             found = channel.bus.open(offer, incoming, outgoing)
         if self.opening is wish and not channel.monitor.dying:
+            wish.words = found.words
             wish.link, wish.failure, wish.withdrawn = found.link, found.failure, found.withdrawn
         else:
             self.abandon(found)
@@ -195,7 +196,7 @@ class Lifecycle:
             channel.link = opening.link
             channel.connection = Connection.OPENING
         elif opening.failure:
-            self.failure = opening.failure
+            self.failure, channel.error = opening.failure, opening.words
 
     def accept(self) -> None:
         """A client has asked: run the server's Opened, which decides (A44)."""

@@ -3,6 +3,10 @@
 Nobody signals anybody by hand: a thread that waits leaves its condition behind, and whoever
 gives up the lock wakes those whose condition has come true. So no wake-up can be forgotten, and
 "nothing more will happen here" is a number: no thread is running inside the library.
+
+A lock of Python's is not fair: who gives it up and takes it again may have it first, for ever. So
+whoever has to wait for it does so at a turnstile, one at a time, and a thread with endless work
+that calls ``give_way`` goes through there as well: whoever stood there has the lock before it.
 """
 
 from __future__ import annotations
@@ -44,6 +48,7 @@ class Monitor:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._turnstile = threading.Lock()
         self._waiters: list[_Waiter] = []
         self.on_release: list[Callable[[], object]] = []
         self.running = 0
@@ -58,7 +63,19 @@ class Monitor:
 
     def acquire(self) -> None:
         """Take the lock."""
-        self._lock.acquire()
+        if not self._lock.acquire(False):
+            self._queue()
+
+    def _queue(self) -> None:
+        with self._turnstile:
+            self._lock.acquire()
+
+    def give_way(self) -> None:
+        """Let another thread have the lock, if one waits for it. Raises Dying."""
+        self.release()
+        self._queue()
+        if self.dying:
+            raise Dying
 
     def release(self) -> None:
         """Wake whoever may go on, and give up the lock."""
@@ -84,7 +101,8 @@ class Monitor:
 
     def enter(self) -> None:
         """A call of the driver comes in."""
-        self._lock.acquire()
+        if not self._lock.acquire(False):
+            self._queue()
         self.calls += 1
         self.running += 1
 
@@ -109,7 +127,7 @@ class Monitor:
         try:
             yield
         finally:
-            self._lock.acquire()
+            self.acquire()
             self._outside.remove(left)
 
     def busy(self) -> bool:
@@ -129,7 +147,8 @@ class Monitor:
 
     def after_callback(self) -> None:
         """The handler has returned."""
-        self._lock.acquire()
+        if not self._lock.acquire(False):
+            self._queue()
         self.callbacks -= 1
         self.running += 1
 
@@ -158,14 +177,14 @@ class Monitor:
             self.running -= 1
         self.release()
         waiter.asleep.acquire(timeout=-1 if seconds is None else seconds)
-        self._lock.acquire()
+        self.acquire()
         self._waiters.remove(waiter)
 
     def wait_idle(self, milliseconds: int) -> tuple[int, int] | None:
         """Until no thread is running in here: the calls and callbacks that are inside then. None
         after the given time."""
         deadline = time.monotonic() + milliseconds / 1000
-        self._lock.acquire()
+        self.acquire()
         try:
             self._idlers += 1
             while self.running and (left := deadline - time.monotonic()) > 0:
@@ -180,7 +199,7 @@ class Monitor:
         self.running += 1
 
         def run() -> None:
-            self._lock.acquire()
+            self.acquire()
             try:
                 work()
             except Dying:
@@ -195,6 +214,6 @@ class Monitor:
 
     def end(self) -> None:
         """Everybody who waits gives up."""
-        self._lock.acquire()
+        self.acquire()
         self.dying = True
         self.release()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Final, NamedTuple
+from typing import Final
 
 from .descriptor import DESCRIPTOR_BYTES, TRAILER_BYTES, Kind, Packet, parse
 from .descriptor import Packet as Frame
+from .devicemutants import DEVICE_MUTANTS, Mutant
 from .packets import Packet as Sent
 from .packets import Received
 from .parts import SOUND, Parts
@@ -23,17 +24,10 @@ from .ring import (
 )
 from .sending import Sender
 
-__all__ = ["MUTANTS", "Mutant", "parts_of"]
+__all__ = ["ALL_MUTANTS", "MUTANTS", "parts_of"]
 
 _EVERY: Final = 3
 """What is lost now and then is every third one."""
-
-
-class Mutant(NamedTuple):
-    """``parts`` with one bug; ``stands_for``: what goes wrong in real life."""
-
-    parts: Parts
-    stands_for: str
 
 
 class NoTrailer(Outgoing):
@@ -165,8 +159,8 @@ class NeverMasks(Doze):
         self.asleep = False
 
 
-class TrustsItsMask(Doze):
-    def sleeps(self) -> bool:
+class TrustsItsUnmasking(Doze):
+    def hears(self) -> bool:
         return self.asleep
 
 
@@ -351,11 +345,11 @@ MUTANTS: Final[dict[str, Mutant]] = {
     "sleeps-without-looking": Mutant(
         SOUND._replace(doze=SleepsWithoutLooking), "a packet that comes before unmasking is lost"
     ),
-    "never-masks": Mutant(SOUND._replace(doze=NeverMasks), "an interrupt for every packet"),
-    "trusts-its-mask": Mutant(
-        SOUND._replace(doze=TrustsItsMask),
-        "a driver masks at an interrupt that announces nothing, and none comes any more",
+    "trusts-its-unmasking": Mutant(
+        SOUND._replace(doze=TrustsItsUnmasking),
+        "a driver masks at an interrupt without a packet, and the next packet is not signalled",
     ),
+    "never-masks": Mutant(SOUND._replace(doze=NeverMasks), "an interrupt for every packet"),
     "goes-past-queue": Mutant(
         SOUND._replace(sender=GoesPastTheQueue),
         "packets that wait for the signal of room are overtaken by whoever sees the room first",
@@ -408,6 +402,10 @@ MUTANTS: Final[dict[str, Mutant]] = {
 }
 
 
+ALL_MUTANTS: Final = {**MUTANTS, **DEVICE_MUTANTS}
+"""Those that any two ends show, and those that only a device does."""
+
+
 def parts_of(name: str) -> Parts:
     """The parts of a mutant; of the sound endpoint for no name."""
-    return MUTANTS[name].parts if name else SOUND
+    return ALL_MUTANTS[name].parts if name else SOUND

@@ -2,7 +2,8 @@
 
 Older drivers mask at each interrupt and after the open; newer ones leave the mask alone. What
 works with both: mask while draining; when the ring looks empty, unmask, then look once more,
-because a packet that came before the unmasking was not signalled.
+because a packet that came before the unmasking was not signalled. And after every interrupt, one
+that brought no packet included, see that the ring is not left masked.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ class Doze:
         self.asleep = False
         self.remasked = 0
 
+    def hears(self) -> bool:
+        """Whether the next packet would be signalled to the sleeping reader. It would not once an
+        older driver has masked at an interrupt that told of room, or of nothing."""
+        return self.asleep and not self._ring.masked
+
     def wake(self) -> None:
         """The ring is being drained from here on."""
         if self.asleep:
             self.asleep = False
             self.remasked += self._ring.masked
         self._ring.mask()
-
-    def sleeps(self) -> bool:
-        """Whether the writer will signal what comes next: an older driver masks at each interrupt,
-        also at one that has nothing to announce."""
-        return self.asleep and not self._ring.masked
 
     def fall_asleep(self) -> bool:
         """The ring looked empty: unmask, and look again. False if there is something now, which

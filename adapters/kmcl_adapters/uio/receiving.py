@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kmcl_model.status import STATUS_SUCCESS
 
@@ -13,7 +13,12 @@ from .packets import Received
 if TYPE_CHECKING:
     from .channel import Channel
 
-__all__ = ["Receiver"]
+__all__ = ["STEPS", "Receiver"]
+
+STEPS: Final = 64
+"""Packets after which others have their turn: a host may send without end what calls no handler."""
+
+_EXTERNAL: Final = "a packet with external data, which this endpoint cannot hand on"
 
 
 class Receiver:
@@ -83,16 +88,15 @@ class Receiver:
                 self.drain()
                 if self.fall_asleep():
                     return
+                self.give_way()
         finally:
             self.pumping = False
 
     def fall_asleep(self) -> bool:
         """Rest until there is a signal; false if there is work by now. A ring with packets that
         must wait stays masked: whoever lets them through knows of it here."""
-        link = self.channel.live_link()
-        if link is None:
-            return not self.has_work()
-        if self.head() is not None:
+        head, link = self.head(), self.channel.live_link()
+        if head is not None or link is None:
             return not self.has_work()
         try:
             return link.doze.fall_asleep()
@@ -101,15 +105,22 @@ class Receiver:
             return True
 
     def drain(self) -> None:
-        """Take what may be taken; at its end report the batch."""
+        """Take what may be taken; at its end, or where Suspend is next, report the batch."""
+        channel, steps = self.channel, 0
         while True:
-            frame = self.head()
+            steps += 1
+            if not steps % STEPS:
+                self.give_way()
+            frame = None if channel.halting and self.ends_batch() else self.head()
             if frame is not None and frame.kind == Kind.COMPLETION:
-                if self.channel.starting():
+                if channel.starting():
                     return
                 self.take()
                 self.completion(frame)
             elif frame is not None and self.may_deliver() and not self.at_quota():
+                if not self.understands(frame):
+                    channel.stop_link(f"incoming ring: {_EXTERNAL}")
+                    continue
                 self.delivering = True
                 self.take()
                 self.deliver(frame)
@@ -118,6 +129,20 @@ class Receiver:
             else:
                 self.delivering = False
                 return
+
+    def understands(self, frame: Frame) -> bool:
+        """Whether all of the packet can be given to the driver. Data that lies elsewhere cannot:
+        there is no VmbChannelPacketGetExternalData, and without it the packet were a part (A20)."""
+        return frame.kind == Kind.IN_BAND
+
+    def ends_batch(self) -> bool:
+        """Whether Suspend waits for the report of a batch, which comes now whatever is in the
+        ring."""
+        return self.delivering
+
+    def give_way(self) -> None:
+        """Let whoever waits for the lock have it: the driver may want to leave. Raises Dying."""
+        self.channel.monitor.give_way()
 
     def at_quota(self) -> bool:
         """Whether the next packet has to wait; notes that only a completion ends that (A86)."""

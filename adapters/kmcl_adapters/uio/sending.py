@@ -17,6 +17,7 @@ from .descriptor import COMPLETION_REQUESTED, Kind, RingError, encode
 from .packets import Packet, Received
 
 if TYPE_CHECKING:
+    from .bus import Link
     from .channel import Channel
 
 __all__ = ["WAIT_FOR_COMPLETION", "Sender"]
@@ -97,8 +98,8 @@ class Sender:
         try:
             while True:
                 blocked = self.fill()
-                if ring.publish():
-                    channel.signal()
+                if not self.show(link):
+                    return
                 if not blocked:
                     ring.stop_waiting()
                     return
@@ -106,6 +107,13 @@ class Sender:
                     return
         except RingError as error:
             channel.stop_link(f"outgoing ring: {error}")
+
+    def show(self, link: Link) -> bool:
+        """Publish what was put and signal once; false where the other side turns out to have left,
+        and nothing may be written any more."""
+        if link.outgoing.publish():
+            self.channel.signal()
+        return not link.down
 
     def fill(self) -> int:
         """Write as much as fits; the bytes that the first packet needs which does not, or 0."""

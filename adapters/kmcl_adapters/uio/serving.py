@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -14,6 +15,7 @@ from .device import Device, DeviceError, bind, find
 from .library import VERSION, Library
 from .parts import SOUND, Parts
 from .peers import peer
+from .surroundings import surroundings
 from .uiobus import SAFETY_NET, UioBus
 
 __all__ = ["CAPABILITIES", "IDLE_SECONDS", "UioAdapter"]
@@ -55,6 +57,10 @@ class UioAdapter:
         self._dev = dev
         self._make_bus = make_bus
         self._parts = parts
+        self._told: set[str] = set()
+        self._buses: list[UioBus] = []  # of sessions that may still go on
+        self._masks: set[bool] = set()
+        self._remasked = self._late = 0
         try:
             self.device: Device = bind(find(wanted, sysfs), sysfs, take=take)
             self._bus().close()
@@ -72,14 +78,18 @@ class UioAdapter:
             CAPABILITIES | known,
             exact_quiescence=False,
             idle_seconds=self._idle_seconds,
+            surroundings=surroundings(self._sysfs),
         )
 
     def open(self, record: Callable[[Event], None] | None = None) -> ThreadedSession:
         """A fresh endpoint; the channel itself is opened by VmbChannelEnable."""
         try:
-            library = Library(self._bus(), self._parts)
+            bus = self._bus()
         except DeviceError as error:
             raise AdapterError(f"uio:{error}") from None
+        self._add_up()
+        self._buses.append(bus)
+        library = Library(bus, self._parts)
         return ThreadedSession(
             library,
             on_event=record,
@@ -89,7 +99,40 @@ class UioAdapter:
         )
 
     def close(self) -> None:
-        """The device stays bound: unbinding is for whoever bound it."""
+        """The device stays bound: unbinding is for whoever bound it. Signals that came late are
+        told of, because nothing else shows them."""
+        seen = self.seen()
+        if self._late:
+            self._tell("; ".join(seen))
+
+    def seen(self) -> tuple[str, ...]:
+        """What the sessions have shown of the driver and of signals, in words: whether the driver
+        masks signals by itself, and what came that only the safety net noticed."""
+        self._add_up()
+        found = [
+            "the driver masks signals at the open" if masks else "the driver leaves the mask alone"
+            for masks in sorted(self._masks)
+        ]
+        if self._remasked:
+            found.append(f"it was found to have masked {self._remasked} times since")
+        found.append(f"{self._late} times only the safety net noticed what had come")
+        return tuple(found)
+
+    def _add_up(self) -> None:
+        """Take over the figures of the sessions so far; a session adds nothing once it is over."""
+        for bus in self._buses:
+            self._late, bus.late = self._late + bus.late, 0
+            self._remasked, bus.remasked = self._remasked + bus.remasked, 0
+            if bus.traits.masks_at_open is not None:
+                self._masks.add(bus.traits.masks_at_open)
+        del self._buses[:-1]
+
+    def _tell(self, words: str) -> None:
+        """What an open failed with, on standard error, once: a campaign opens thousands of times,
+        and no event has room for it."""
+        if words not in self._told:
+            self._told.add(words)
+            print(f"uio:{words}", file=sys.stderr, flush=True)
 
     def _bus(self) -> UioBus:
         return self._make_bus(
@@ -99,4 +142,5 @@ class UioAdapter:
             safety_net=self._safety_net,
             pending_send=self._pending_send,
             parts=self._parts,
+            report=self._tell,
         )

@@ -20,7 +20,7 @@ from kmcl_model.status import STATUS_UNSUCCESSFUL
 from .atomics import Atomics, NoAtomics
 from .bus import Link, Offer, Opening, Watch, ring_views
 from .descriptor import DESCRIPTOR_BYTES, FROM_HOST, MAXIMUM_PAYLOAD, TRAILER_BYTES
-from .device import Device, DeviceError, Traits, monitor_of, ring_size
+from .device import Device, DeviceError, Traits, check_access, monitor_of, refusal, ring_size
 from .monitorpage import MONITOR_MAP, MonitorBit
 from .parts import SOUND, Parts
 from .ring import HEADER_BYTES
@@ -66,6 +66,11 @@ class UioLink(Link):
         OSError when the channel was rescinded or the driver is gone."""
         os.read(self.descriptor, _EVENT.size)
 
+    def notify(self) -> None:
+        """Have the driver signal the host. Raises OSError when the channel was rescinded or the
+        driver is gone."""
+        os.write(self.descriptor, _SIGNAL)
+
     def signal(self) -> None:
         """Signal the host. The write unmasks the incoming ring as well: mask it again where it is
         being drained; a stray interrupt harms nobody. A bit in the monitor page does not."""
@@ -73,9 +78,10 @@ class UioLink(Link):
             self._monitor.set()
             return
         try:
-            os.write(self.descriptor, _SIGNAL)
-        except OSError:
-            self.down = True  # EIO or EINVAL: the host or the driver has left
+            self.notify()
+        except OSError:  # the pages of the rings may be somebody else's by now
+            self.down = True
+            return
         if not self.doze.asleep:
             self.incoming.mask()
 
@@ -93,10 +99,12 @@ class UioLink(Link):
 class UioBus(Watch):
     """One device; ``dev`` is where its node is. ``safety_net``: seconds, 0 for none, so that what
     the host forgets to signal stays unseen. ``size``: bytes of each ring with its header, 0: what
-    sysfs says."""
+    sysfs says. ``report`` is told, in one line, why the device could not be opened."""
 
     server = False
     opens_slowly = True
+    remasked = 0
+    """How often somebody else had masked signals while the reader slept, in all that was open."""
 
     def __init__(
         self,
@@ -108,10 +116,16 @@ class UioBus(Watch):
         pending_send: bool = True,
         parts: Parts = SOUND,
         size: int = 0,
+        report: Callable[[str], object] = lambda _: None,
         link: Callable[[int, int, int, Parts], UioLink] = UioLink,
     ) -> None:
         if device.uio is None:
             raise DeviceError(f"{device.instance}: not bound to uio_hv_generic")
+        if mmap.PAGESIZE != HEADER_BYTES:
+            raise DeviceError(
+                f"{device.instance}: this kernel's pages have {mmap.PAGESIZE} bytes, by which the "
+                f"rings are laid out; use one with pages of {HEADER_BYTES}"
+            )
         if device.monitor is not None:
             try:
                 Atomics()
@@ -123,14 +137,17 @@ class UioBus(Watch):
         super().__init__()
         self.device = device
         self.node = dev / device.uio
+        check_access(self.node)
         self.traits = Traits(signals_on_write=device.monitor is None)
         self._sysfs = sysfs
         self.patience = safety_net
         self._pending_send = pending_send
         self._parts = parts
         self._make = link
+        self._report = report
         self._size = size or ring_size(device.uio, sysfs)
         self.payload_limit = self.limit(self._size)
+        self.page_limit = self._size // HEADER_BYTES
         self._offer = Offer(1, self.payload_limit, None)
         self._there = self.node.exists()
         self._looked = time.monotonic()
@@ -181,19 +198,19 @@ class UioBus(Watch):
                 opening.withdrawn = True
                 self._there = False  # when it is back it is a new offer
             else:
-                opening.failure = STATUS_UNSUCCESSFUL
+                self._fail(opening, refusal(self.node, error))
             return opening
         link: UioLink | None = None
         try:
             link = self._make(offer.id, descriptor, self._size, self._parts)
             if (number := monitor_of(self.device.instance, self._sysfs)) is not None:
                 link.signal_by(number)
-        except Exception:  # the node vanished, or the header makes no sense
+        except Exception as error:  # the node vanished, or the header makes no sense
             if link is None:
                 os.close(descriptor)
             else:  # what is mapped keeps the channel open
                 link.release()
-            opening.failure = STATUS_UNSUCCESSFUL
+            self._fail(opening, f"{self.node}: {error}")
             return opening
         if self._closed:  # nobody waits for it any more
             link.release()
@@ -205,6 +222,10 @@ class UioBus(Watch):
         self.watch(descriptor)
         return opening
 
+    def _fail(self, opening: Opening, words: str) -> None:
+        opening.failure, opening.words = STATUS_UNSUCCESSFUL, words
+        self._report(words)
+
     def abandon(self, opening: Opening) -> None:
         """See ``bus``."""
         if opening.link is not None:
@@ -215,6 +236,7 @@ class UioBus(Watch):
         if link is self._left:
             return
         self._left = link
+        self.remasked += link.doze.remasked
         link.down = True
         if isinstance(link, UioLink):
             self.unwatch(link.descriptor)
