@@ -105,6 +105,10 @@ class End:
         self.contexts: dict[str, Received] = {}
         self.pointers: dict[str, Argument] = {}
 
+    def can_suffer(self, action: str, known: frozenset[str]) -> bool:
+        """Whether the world can do this to the end now: most needs an open channel."""
+        return action in known and (self.open or action in ("crash", "spurious"))
+
     # Handlers
 
     def arm(self, callback: str, reaction: Reaction) -> None:

@@ -46,9 +46,8 @@ class ThreadedSession:
     ``on_event`` gets each event as it is recorded, under the lock; events are then not kept
     for ``take``. ``idle_seconds`` counts where the implementation has no ``WaitIdle``, but no
     time does while one that has ``AtRest() -> bool`` says that its own threads work.
-    What else the world can do to signals ``Signals`` says, until ``Resume()``.
     ``is_idle`` asks one that has ``Inside() -> (calls, callbacks) or None``, which is ``WaitIdle``
-    without waiting.
+    without waiting. ``Signals`` has the faults of signals that ``Act`` can play besides others.
     ``limit`` is the longest time ``Settle`` may take, in seconds, before the implementation
     counts as hanging. ``on_close`` ends what the implementation runs.
     """
@@ -67,6 +66,7 @@ class ThreadedSession:
         self._idle_seconds = idle_seconds
         self._limit = limit
         self._wait_idle = getattr(implementation, "WaitIdle", None)
+        self._signals: frozenset[str] = getattr(implementation, "Signals", frozenset())
         self._at_rest: Callable[[], bool] = getattr(implementation, "AtRest", lambda: True)
         self._events: list[Event] = []
         self._emit = on_event or self._keep
@@ -302,10 +302,7 @@ class ThreadedSession:
             end = self._ends.get(stimulus.endpoint)
             if end is None or not end.allocated or end.dead or self._over:
                 return
-            known = ACTIONS | getattr(self._implementation, "Signals", frozenset())
-            open_only = stimulus.action not in ("crash", "spurious")
-            possible = stimulus.action in known and (end.open or not open_only)
-            if act is None or not possible:
+            if act is None or not end.can_suffer(stimulus.action, ACTIONS | self._signals):
                 return
             end.dead = stimulus.action == "crash"
             self._record(Environment("environment", end.endpoint, stimulus.action))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
 
 from .descriptor import DESCRIPTOR_BYTES, TRAILER_BYTES, Kind, Packet, parse
@@ -23,6 +22,7 @@ from .ring import (
     fence,
 )
 from .sending import Sender
+from .signalmutants import GoesPastTheQueue, TrustsItsUnmasking
 
 __all__ = ["ALL_MUTANTS", "MUTANTS", "parts_of"]
 
@@ -159,11 +159,6 @@ class NeverMasks(Doze):
         self.asleep = False
 
 
-class TrustsItsUnmasking(Doze):
-    def hears(self) -> bool:
-        return self.asleep
-
-
 class CancelsTwice(Sender):
     def cancel_sent(self) -> None:
         for packet in self.sent.values():
@@ -188,21 +183,6 @@ class LastInFirstOut(Sender):
         blocked = super().fill()
         self.queue.reverse()
         return blocked
-
-
-class GoesPastTheQueue(Sender):
-    """Where there is room again for what waits, and nobody has said so yet."""
-
-    def send(self, packet: Sent, buffer: bytes | None, flags: int) -> int:
-        link, waiting = self.channel.live_link(), self.queue
-        if not waiting or link is None:
-            return super().send(packet, buffer, flags)
-        if link.outgoing.free() > len(self.frame(waiting[0], 1)) + TRAILER_BYTES:
-            self.queue = deque()
-        status = super().send(packet, buffer, flags)
-        if self.queue is not waiting:
-            self.queue = waiting + self.queue
-        return status
 
 
 class LosesSends(Sender):
