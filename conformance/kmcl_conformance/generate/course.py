@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from kmcl_conformance.oracle import Judge
 from kmcl_model.book import kmcl
@@ -21,6 +21,8 @@ from .names import Names
 from .setup import prelude
 
 __all__ = ["Choosing", "Course", "DriverCourse"]
+
+_OF_SIGNALS: Final = "signal-"
 
 
 class Choosing(Protocol):
@@ -76,8 +78,8 @@ class DriverCourse:
 
     def limit(self, capabilities: frozenset[str]) -> None:
         """Functions that a library does not declare are asked for all the same: they must be
-        refused. Faults that its adapter does not declare nobody can commit."""
-        known = kmcl().faults.values()
+        refused. Faults of signals are not: an adapter may not know the words."""
+        known = (f for f in kmcl().faults.values() if f.name.startswith(_OF_SIGNALS))
         self._lacks = frozenset(f.name for f in known if f.capability not in capabilities)
 
     def prelude(self, rng: Random) -> Iterable[Stimulus]:
