@@ -23,6 +23,7 @@ __all__ = [
     "GUEST",
     "HOST",
     "MESSAGES",
+    "MOST_RELIDS",
     "PAGE",
     "PFNS_IN_BODY",
     "PFNS_IN_HEADER",
@@ -42,6 +43,10 @@ Flaw = Literal["", "short", "unknown type", "wrong relid", "wrong id"]
 FLAWS: Final[tuple[Flaw, ...]] = ("", "short", "unknown type", "wrong relid", "wrong id")
 """What can be wrong with a host's message: it is cut short, it has a type that nobody knows, or an
 answer names a channel or an id that nobody asked about."""
+
+MOST_RELIDS: Final = 2048
+"""As many event flags a processor has for the bus: a channel is signalled by the flag of its relid,
+which is from 1 to 2047; flag 0 is that of the messages."""
 
 CLASS_FOR_PROGRAMS: Final = "00000000-0000-0000-0000-0000000000c0"
 """A class of devices that no driver takes by itself: what binds to it opens it when told to."""
@@ -90,7 +95,8 @@ class MessageType(NamedTuple):
     """A control message: its number, who sends it, its fields.
 
     ``given`` are the fields that a test names when it lets the host send it; ``answers`` is the
-    message it is the answer to.
+    message it is the answer to. ``later``: fields that older traces and cases do not have; they are
+    None there, which says nothing.
     """
 
     name: str
@@ -99,8 +105,13 @@ class MessageType(NamedTuple):
     fields: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     answers: str = ""
+    later: tuple[str, ...] = ()
 
 
+_OFFER: Final = (
+    *("child_relid", "if_type", "if_instance", "sub_channel_index", "monitor_allocated"),
+    *("chn_flags", "monitorid"),
+)
 _M = MessageType
 MESSAGES: Final[dict[str, MessageType]] = {
     m.name: m
@@ -109,8 +120,9 @@ MESSAGES: Final[dict[str, MessageType]] = {
             "OFFERCHANNEL",
             1,
             HOST,
-            ("child_relid", "if_type", "if_instance", "sub_channel_index", "monitor_allocated"),
-            ("child_relid", "if_type", "if_instance", "sub_channel_index", "monitor_allocated"),
+            _OFFER,
+            _OFFER,
+            later=("chn_flags", "monitorid"),
         ),
         _M("RESCIND_CHANNELOFFER", 2, HOST, ("child_relid",), ("child_relid",)),
         _M("REQUESTOFFERS", 3, GUEST),

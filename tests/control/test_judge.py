@@ -15,7 +15,9 @@ QUIET = Quiescence("quiescence", True)
 
 
 def sent(name: str, *fields: int | str | bool, flaw: str = "") -> Message:
-    return Message("message", MESSAGES[name].sender, name, fields, flaw)
+    """What is left out at the end of the fields is not told."""
+    untold = (None,) * (len(MESSAGES[name].fields) - len(fields))
+    return Message("message", MESSAGES[name].sender, name, (*fields, *untold), flaw)
 
 
 def call(function: str, *arguments: str | int, by: str = "u0") -> Call:

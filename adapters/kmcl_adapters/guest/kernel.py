@@ -36,6 +36,8 @@ class Habits(NamedTuple):
     that is open is released when its primary is closed. ``releases_after_unload``: channels are
     released one by one after UNLOAD. ``closes_at_handover``: channels are closed before UNLOAD when
     another kernel takes over. ``counts_bodies``: GPADL_BODY has a message number.
+    ``takes_odd_offers``: an offer that no host should make is taken like any other.
+    ``reads_bare_messages``: a message that is nothing but its type may be cut short.
     ``errors``: those of an open whose GPADL or channel was refused, or whose channel was rescinded.
     """
 
@@ -49,6 +51,8 @@ class Habits(NamedTuple):
     releases_after_unload: bool = True
     closes_at_handover: bool = False
     counts_bodies: bool = False
+    takes_odd_offers: bool = False
+    reads_bare_messages: bool = False
     errors: tuple[int, int, int] = (EDQUOT, EAGAIN, ENODEV)
 
 

@@ -103,8 +103,9 @@ class ByHand(Control):
         offer = HostOffer(
             class_id=fields["if_type"],
             instance=fields["if_instance"],
+            flags=int(fields.get("chn_flags") or 0),
             subchannel=int(fields["sub_channel_index"]),
-            monitor=relid if fields["monitor_allocated"] else None,
+            monitor=int(fields.get("monitorid") or 0) if fields["monitor_allocated"] else None,
         ).complete()
         channel = HostChannel(offer, relid)
         channel.state = State.OFFERED

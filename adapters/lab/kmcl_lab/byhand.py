@@ -24,6 +24,8 @@ __all__ = ["IDLE_RELID", "LabPort", "seen_of"]
 
 IDLE_RELID: Final = 77
 """The relid of a signal that announces nothing."""
+_MONITORS: Final = 128
+"""As many bits a monitor page has."""
 _LIMIT: Final = 20.0
 """Seconds for an answer; everything is emulated twice."""
 _LOOKS: Final = 3
@@ -109,8 +111,10 @@ class LabPort:
     def post(self, message: str, fields: Mapping[str, Field], flaw: str) -> None:
         """See ``HostPort``."""
         self._moving = True
-        more = {"monitor_allocated": True} if self._monitored and message == "OFFERCHANNEL" else {}
-        self._ask("hand-post", name=message, fields={**fields, **more}, flaw=flaw)
+        if self._monitored and message == "OFFERCHANNEL" and not fields["monitor_allocated"]:
+            number = int(fields["child_relid"]) % _MONITORS
+            fields = {**fields, "monitor_allocated": True, "monitorid": number}
+        self._ask("hand-post", name=message, fields=dict(fields), flaw=flaw)
 
     def call(self, by: str, function: str, arguments: tuple[Field, ...]) -> None:
         """See ``HostPort``."""

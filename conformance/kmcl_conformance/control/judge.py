@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from kmcl_conformance.failure import AFTER_FAULT, Failure
-from kmcl_conformance.track import Follower, Pair, RefusedError, Track, shadow_of
+from kmcl_conformance.track import Pair, RefusedError
 from kmcl_model.control import GUEST, MESSAGES, PAGE
 from kmcl_model.events import Event, Message
 from kmcl_model.spec import Broken, Quiet, Shadow
-from kmcl_model.spec.control import ControlSpecification, Link
+from kmcl_model.spec.control import ControlSpecification
 
-from .faults import fault_of_message, may_not_matter
+from .faults import ODD_OFFERS, fault_of_message, may_not_matter
+from .tracks import FREE, ControlTracks, link_of, may_have_subchannels
 
 __all__ = ["ControlJudge"]
 
@@ -26,19 +27,11 @@ _BROKEN: Final = ("short", "unknown type")
 """The flaws that make a message one that must be ignored whatever it says."""
 
 
-class ControlJudge(Follower):
+class ControlJudge(ControlTracks):
     """Follows one trace. ``feed`` gives None, or the failure, after which it is spent."""
 
     def __init__(self, specification: ControlSpecification, pairs: set[Pair] | None = None) -> None:
-        super().__init__(specification.ends, pairs)
-        self.specification = specification
-        self.connection = Track("guest connection", specification.connection)
-        self._cause = ""
-        """What the test did last, if it is a fault that must have no consequence."""
-        self.busy = False
-        """The host had no room for a message, and the guest has not fallen silent since."""
-        self._called: dict[str, Track] = {}
-        self._forget()
+        super().__init__(specification, pairs)
         message: dict[str, Callable[[Any], None]] = {
             "INITIATE_CONTACT": self._contact,
             "GPADL_HEADER": self._header,
@@ -57,21 +50,6 @@ class ControlJudge(Follower):
             "UNLOAD": self._unload,
         }
         self._messages = message
-
-    def _forget(self) -> None:
-        """A new connection: whatever was offered or established before is gone."""
-        self.channels: dict[int, Track] = {}
-        self.devices: dict[str, Track] = {}
-        """The primary channel by the instance of the device."""
-        self.primaries: dict[int, Track] = {}
-        """The primary channel by the relid of the subchannel."""
-        self.gpadls: dict[int, Track] = {}
-        self.owner: dict[int, int] = {}
-        """The relid for which a GPADL was made, by its id."""
-        self.names: dict[int, dict[int, int]] = {}
-        """The names of GPADLs by their ids, for each relid."""
-        self.openid: dict[int, int] = {}
-        self._pages: dict[int, int] = {}
 
     def feed(self, event: Event) -> Failure | None:
         """Judge one event."""
@@ -105,72 +83,6 @@ class ControlJudge(Follower):
         self.events += 1
         return None
 
-    def fork(self) -> ControlJudge:
-        """An independent judge that has seen the same events."""
-        other = ControlJudge(self.specification, set())
-        other.events, other.busy, other._cause = self.events, self.busy, self._cause
-        other.connection.node = self.connection.node
-        copies: dict[int, Track] = {}
-
-        def copy(track: Track) -> Track:
-            if id(track) not in copies:
-                copies[id(track)] = Track(track.name, track.automaton)
-                copies[id(track)].node = track.node
-            return copies[id(track)]
-
-        copies[id(self.connection)] = other.connection
-        other.channels = {relid: copy(track) for relid, track in self.channels.items()}
-        other.gpadls = {id_: copy(track) for id_, track in self.gpadls.items()}
-        other._called = {by: copy(track) for by, track in self._called.items()}
-        other.names = {relid: dict(names) for relid, names in self.names.items()}
-        other.devices = {name: copy(track) for name, track in self.devices.items()}
-        other.primaries = {relid: copy(track) for relid, track in self.primaries.items()}
-        for name in ("owner", "openid", "_pages", "calls"):
-            setattr(other, name, dict(getattr(self, name)))
-        return other
-
-    # Tracks -------------------------------------------------------------------------------
-
-    def channel(self, relid: int) -> Track:
-        """The channel of a relid, as new where nobody has offered it."""
-        track = self.channels.get(relid)
-        return self._new_channel(relid) if track is None else track
-
-    def _new_channel(self, relid: int) -> Track:
-        track = self.channels[relid] = Track(f"guest channel {relid}", self.specification.channel)
-        self._take(track, shadow_of("bus", GUEST, self.connection.node))
-        self.names[relid] = {}
-        return track
-
-    def _gpadl(self, number: int) -> Track:
-        track = self.gpadls.get(number)
-        if track is None:
-            track = Track(f"guest gpadl {number}", self.specification.gpadl)
-            self.gpadls[number] = track
-        return track
-
-    def _bus(self, event: Any) -> None:
-        before = self.connection.node.summary
-        self._take(self.connection, event)
-        if self.connection.node.summary != before:
-            shadow = shadow_of("bus", GUEST, self.connection.node)
-            for track in self.channels.values():
-                self._take(track, shadow)
-
-    def link(self, relid: int) -> Link:
-        """What is told of a channel; of several explanations the first."""
-        return _link(self.channel(relid))
-
-    def subchannels(self, relid: int) -> list[int]:
-        """The relids of the subchannels of a channel."""
-        primary = self.channels.get(relid)
-        return [sub for sub, track in self.primaries.items() if track is primary]
-
-    def phase(self, number: int) -> str:
-        """The phase of a GPADL."""
-        states: Any = self._gpadl(number).node.states
-        return str(next(iter(states)).phase)
-
     # Messages -----------------------------------------------------------------------------
 
     def _message(self, event: Any) -> None:
@@ -183,6 +95,8 @@ class ControlJudge(Follower):
             self.faults[fault] += 1
         before = self._position() if fault else ()
         if event.flaw in _BROKEN:
+            if event.flaw == "short" and not event.fields:
+                self._bus(Shadow("perhaps", event.message, ()))
             self._strange(fault)
             return
         handler = self._messages.get(event.message)
@@ -190,7 +104,7 @@ class ControlJudge(Follower):
             self._bus(event._replace(flaw=""))
         else:
             handler(event)
-        if fault and before == self._position():
+        if fault in ODD_OFFERS or (fault and before == self._position()):
             self._strange(fault)
 
     def _blamed(self, failure: Failure) -> Failure:
@@ -234,17 +148,22 @@ class ControlJudge(Follower):
             self._take(self.channel(relid), self._own(event, 0, *rest))
 
     def _offer(self, event: Any) -> None:
-        relid, _, instance, index, _ = event.fields
+        relid, _, instance, index, *_ = event.fields
+        fault = fault_of_message(self, event)
+        odd = fault if fault in ODD_OFFERS else ""
         track = self.channels.get(relid)
         states: Any = () if track is None else track.node.states
-        if track is None or all(s.life == "released" for s in states):
+        if track is None or all(s.life in FREE for s in states):
             track = self._new_channel(relid)
             self.primaries.pop(relid, None)
-            if not index:
+            self.odd[relid] = odd
+            if odd == "offer-instance-taken":
+                self._take(self.devices[instance], Shadow("odd", odd, ()))
+            elif not index:
                 self.devices[instance] = track
-            elif instance in self.devices:
+            elif not odd:
                 self.primaries[relid] = self.devices[instance]
-        self._take(self.channel(relid), self._own(event, 0, index))
+        self._take(track, self._own(event, 0, index, odd))
 
     def _name(self, relid: int, number: int) -> int:
         """The name of a GPADL within the channel, 0 if it is none of the channel's."""
@@ -307,7 +226,7 @@ class ControlJudge(Follower):
         relid, openid, number, _, offset = event.fields
         self.openid[relid] = openid
         primary = self.primaries.get(relid)
-        parent = primary is None or _may_have_subchannels(_link(primary))
+        parent = primary is None or may_have_subchannels(link_of(primary))
         inside = 0 < offset < self._pages.get(number, 0)
         self._take(
             self.channel(relid),
@@ -387,14 +306,3 @@ class ControlJudge(Follower):
                 self._take(track, quiet)
         self._bus(held if any(link.owes for link in links) else quiet)
         self.busy = False
-
-
-def _link(track: Track) -> Link:
-    summary: Any = track.node.summary
-    found: Link = summary[0]
-    return found
-
-
-def _may_have_subchannels(primary: Link) -> bool:
-    """Whether a subchannel can be opened; nothing is said of one whose primary was rescinded."""
-    return primary.link in ("opening", "open") or primary.rescinded

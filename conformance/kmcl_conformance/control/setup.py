@@ -10,8 +10,10 @@ from kmcl_model.stimuli import Environ, Invoke, Post, Settle
 
 __all__ = [
     "DEVICES",
+    "ENUMERABLE",
     "FAILURE",
     "HEARTBEAT",
+    "NAMED_PIPE",
     "RELIDS",
     "SETTLE",
     "UNKNOWN",
@@ -32,7 +34,11 @@ HEARTBEAT: Final = "00000000-0000-0000-0000-0000000000d2"
 
 RELIDS: Final = tuple(range(1, 9))
 UNKNOWN: Final = 99
-"""A relid that is never offered."""
+"""A relid that is never offered, for directed sequences."""
+
+NAMED_PIPE: Final = 0x10
+ENUMERABLE: Final = 0x1
+"""Flags of an offer, as ``include/linux/hyperv.h`` has them."""
 
 FAILURE: Final = 1
 """A status that is not success."""
@@ -45,10 +51,19 @@ def post(message: str, *fields: Argument, flaw: str = "") -> Post:
     return Post("post", message, fields, flaw)
 
 
-def offer(relid: int, device: str = DEVICES[0], index: int = 0) -> Post:
-    """The host offers a channel of a device: its primary one, or a subchannel by its index."""
+def offer(
+    relid: int,
+    device: str = DEVICES[0],
+    index: int = 0,
+    *,
+    monitor: int | None = None,
+    flags: int = 0,
+) -> Post:
+    """The host offers a channel of a device: its primary one, or a subchannel by its index.
+    ``monitor``: the number of its bit in the monitor page; None: it has none."""
     kind = CLASS_OF_HEARTBEAT if device == HEARTBEAT else CLASS_FOR_PROGRAMS
-    return post("OFFERCHANNEL", relid, kind, device, index, False)
+    has_page = monitor is not None
+    return post("OFFERCHANNEL", relid, kind, device, index, has_page, flags, monitor or 0)
 
 
 def user(function: str, *arguments: Argument, by: str = "u0") -> Invoke:

@@ -66,9 +66,19 @@ class KeepsOldAnswers(Requests):
 
 
 class UnaskedAnswerCrashes(Requests):
+    """The answer about a channel that never asked is taken off a queue that is empty."""
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(wire)
+        self.asked: set[Field] = set()
+
+    def begin(self, message: str, channel: object = None, **fields: Field) -> Request:
+        self.asked.add(fields.get("child_relid", 0))
+        return super().begin(message, channel, **fields)
+
     def answered(self, message: str, fields: dict[str, Field]) -> None:
-        found = [r for r in self.waiting if self.matches(r, message, fields)]
-        if message == "OPENCHANNEL_RESULT" and fields["child_relid"] == 99 and not found:
+        empty = not any(r.message == "OPENCHANNEL" for r in self.waiting)
+        if message == "OPENCHANNEL_RESULT" and empty and fields["child_relid"] not in self.asked:
             raise LookupError("no request for an answer")
         super().answered(message, fields)
 

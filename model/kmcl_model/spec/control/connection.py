@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from kmcl_model.control import VERSIONS
 from kmcl_model.events import Message, Return
-from kmcl_model.spec.observer import Due, Need, Quiet, Rule, Rules, Silence, need, witness
+from kmcl_model.spec.observer import Due, Need, Quiet, Rule, Rules, Shadow, Silence, need, witness
 
 from . import farewell
 from .bus import (
@@ -25,6 +25,7 @@ from .bus import (
     leaves,
     moves,
 )
+from .odd import ODD_OFFERS
 
 __all__ = ["CONNECTION", "WITHOUT_CONSEQUENCE"]
 
@@ -56,7 +57,7 @@ def _host(message: str, on: str, then: Callable[[ConnectionState, Any], str]) ->
             f"CN-{message.lower().replace('_', '-')}",
             ("message", message),
             (),
-            lambda s, e: s._replace(phase=then(s, e)),
+            lambda s, e: s._replace(phase=then(s, e), assumed=()),
             when=lambda s, e: s.phase == on and not e.flaw,
             moves=steps[message],
         ),
@@ -64,10 +65,20 @@ def _host(message: str, on: str, then: Callable[[ConnectionState, Any], str]) ->
             f"CN-{message.lower().replace('_', '-')}-ignored",
             ("message", message),
             (),
-            lambda s, _e: s,
+            lambda s, _e: s._replace(assumed=()),
             when=lambda s, e: s.phase != on or bool(e.flaw),
         ),
     )
+
+
+def _perhaps(s: ConnectionState, e: Shadow) -> ConnectionState | list[ConnectionState]:
+    """A message that is nothing but its type is cut short: it may be understood all the same."""
+    ignored, taken = s._replace(assumed=("W12:R1",)), s._replace(assumed=("W12:R2",))
+    if e.about == "UNLOAD_RESPONSE" and s.phase == "unloading":
+        return [ignored, taken._replace(phase="gone")]
+    if e.about == "ALLOFFERS_DELIVERED" and s.phase == "requested" and not s.offered:
+        return [ignored, taken._replace(offered=True)]
+    return s
 
 
 _CONTACTED: Need = need("contact was made", "V001", lambda s, _e: s.phase != "down")
@@ -132,9 +143,12 @@ _RULES = (
         "CN-all-offers",
         ("message", "ALLOFFERS_DELIVERED"),
         (),
-        lambda s, e: s._replace(offered=s.offered or (s.phase == "requested" and not e.flaw)),
+        lambda s, e: s._replace(
+            offered=s.offered or (s.phase == "requested" and not e.flaw), assumed=()
+        ),
     ),
     *_host("UNLOAD_RESPONSE", "unloading", lambda _s, _e: "gone"),
+    Rule("CN-perhaps", ("perhaps", ""), (), _perhaps),
     Rule(
         "CN-loaded",
         ("return", "load"),
@@ -207,8 +221,14 @@ def _after(name: str, s: ConnectionState, _q: Quiet) -> bool:
     return name in s.strange
 
 
+_SHORT: Final = (
+    *("offer", "rescind", "all-offers", "open-result", "created", "torndown"),
+    *("version", "unload", "move-result"),
+)
 WITHOUT_CONSEQUENCE: Final = (
-    ("short-message", "V051"),
+    *((f"short-{name}", "V051") for name in _SHORT),
+    *ODD_OFFERS.items(),
+    ("all-offers-again", "V049"),
     ("unknown-message", "V051"),
     ("rescind-unknown", "V052"),
     ("rescind-again", "V018"),
@@ -225,7 +245,7 @@ WITHOUT_CONSEQUENCE: Final = (
 
 def _settle(s: ConnectionState, _q: Quiet) -> ConnectionState:
     waits = s.phase == "requested" and not s.offered and calling(s, "load")
-    return s._replace(strange=frozenset(), assumed=("W05:R2",) if waits else ())
+    return s._replace(strange=frozenset(), assumed=(*s.assumed, *(("W05:R2",) if waits else ())))
 
 
 def _bus(s: ConnectionState) -> Bus:

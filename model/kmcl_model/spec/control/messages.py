@@ -36,7 +36,9 @@ _NOT_UNLOADED: Need = need(
     lambda s, _e: s.bus.state != "leaving",
     never,
 )
-_KNOWN: Need = need("the channel was offered", "V016", lambda s, _e: s.life != "none")
+_KNOWN: Need = need(
+    "the channel was offered", "V016", lambda s, _e: s.life not in ("none", "ignored")
+)
 _KEPT: Need = need(
     "nothing is sent about a channel after its release",
     "V017",
@@ -175,7 +177,7 @@ _GUEST = (
         (
             _FRESH,
             _CONNECTED,
-            need("the channel was offered", "V016", lambda s, _e: s.life != "none"),
+            _KNOWN,
             need(
                 "a channel is released once",
                 "V018",
@@ -231,8 +233,12 @@ _GUEST = (
 )
 
 
-def _offered(s: ChannelState, e: Message) -> ChannelState:
-    return s._replace(sub=bool(e.fields[1]), life="offered")
+def _offered(s: ChannelState, e: Message) -> ChannelState | list[ChannelState]:
+    _, index, odd = e.fields
+    if not odd:
+        return s._replace(sub=bool(index), life="offered")
+    ignored, taken = s._replace(odd=str(odd), assumed=("W13:R1",)), s._replace(odd=str(odd))
+    return [ignored._replace(life="ignored"), taken._replace(life="offered", assumed=("W13:R2",))]
 
 
 def _whole(_s: ChannelState, e: Message) -> bool:
@@ -288,8 +294,9 @@ _HOST = (
         (),
         _offered,
         when=lambda s, e: _whole(s, e) and s.life == "none",
-        moves=offer_moves("none>offered"),
+        moves=offer_moves("none>offered", "none>ignored"),
     ),
+    Rule("CH-odd", ("odd", ""), (), lambda s, e: s._replace(odd=e.about)),
     Rule(
         "CH-offered-again",
         _host("OFFERCHANNEL"),

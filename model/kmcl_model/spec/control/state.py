@@ -52,6 +52,7 @@ class ChannelState(NamedTuple):
     refused: frozenset[str] = frozenset()
     moving: bool = False
     signalled: bool = False
+    odd: str = ""
     bus: Bus = Bus("up")
     assumed: tuple[str, ...] = ()
 
