@@ -2,7 +2,9 @@
 
 Messages bear the names of ``enum vmbus_channel_message_type`` of Linux without their prefix, and
 fields those of its structures (``include/linux/hyperv.h``). Only fields that can be judged are
-named; of page lists the number of pages is kept, as ``pfns``.
+named; of page lists the number of pages is kept, as ``pfns``, and how many of them the GPADL had
+before, as ``repeated``. ``connection`` is where a guest has posted the message, ``processors`` how
+many its machine has.
 
 A test lets the host send a message by naming the fields it *gives*; the others (the id of a GPADL,
 the id of an open) are taken from the request that is answered, so that a case stays meaningful
@@ -112,9 +114,19 @@ _OFFER: Final = (
     *("child_relid", "if_type", "if_instance", "sub_channel_index", "monitor_allocated"),
     *("chn_flags", "monitorid"),
 )
+_CONTACT: Final = ("interrupt_page", "monitor_page1", "monitor_page2", "processors")
 _M = MessageType
+
+
+def _whole(m: MessageType) -> MessageType:
+    """A guest also chooses the connection it posts to."""
+    if m.sender == HOST:
+        return m
+    return m._replace(fields=(*m.fields, "connection"), later=(*m.later, "connection"))
+
+
 MESSAGES: Final[dict[str, MessageType]] = {
-    m.name: m
+    m.name: _whole(m)
     for m in (
         _M(
             "OFFERCHANNEL",
@@ -160,9 +172,11 @@ MESSAGES: Final[dict[str, MessageType]] = {
                 "byte_count",
                 "byte_offset",
                 "pfns",
+                "repeated",
             ),
+            later=("repeated",),
         ),
-        _M("GPADL_BODY", 9, GUEST, ("msgnumber", "gpadl", "pfns")),
+        _M("GPADL_BODY", 9, GUEST, ("msgnumber", "gpadl", "pfns", "repeated"), later=("repeated",)),
         _M(
             "GPADL_CREATED",
             10,
@@ -175,14 +189,21 @@ MESSAGES: Final[dict[str, MessageType]] = {
         # The test names the channel; the message itself carries the id alone.
         _M("GPADL_TORNDOWN", 12, HOST, ("gpadl",), ("child_relid",), "GPADL_TEARDOWN"),
         _M("RELID_RELEASED", 13, GUEST, ("child_relid",)),
-        _M("INITIATE_CONTACT", 14, GUEST, ("vmbus_version_requested", "target_vcpu")),
+        _M(
+            "INITIATE_CONTACT",
+            14,
+            GUEST,
+            ("vmbus_version_requested", "target_vcpu", *_CONTACT),
+            later=_CONTACT,
+        ),
         _M(
             "VERSION_RESPONSE",
             15,
             HOST,
-            ("version_supported",),
-            ("version_supported",),
+            ("version_supported", "msg_conn_id"),
+            ("version_supported", "msg_conn_id"),
             "INITIATE_CONTACT",
+            ("msg_conn_id",),
         ),
         _M("UNLOAD", 16, GUEST),
         _M("UNLOAD_RESPONSE", 17, HOST, answers="UNLOAD"),

@@ -134,7 +134,7 @@ def test_events_come_in_the_order_in_which_the_port_saw_them() -> None:
     session.apply(SETTLE)
 
     assert session.take() == [
-        Message("message", GUEST, "GPADL_HEADER", (1, 70, 16, 1, 4096, 0, 1)),
+        Message("message", GUEST, "GPADL_HEADER", (1, 70, 16, 1, 4096, 0, 1, None, None)),
         Signal("signal", GUEST, 1),
         Call("call", GUEST, "u0", "open", (DEVICES[0],)),
         Return("return", GUEST, "u0", "open", 0, ()),

@@ -31,6 +31,8 @@ class Channel:
         self.closing = False
         """Its subchannels are being closed, and none is opened any more."""
         self.ring = 0
+        self.target = 0
+        """The processor that the host interrupts."""
         self.buffers: list[int] = []
         self.bound = False
         self.descriptors = 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from kmcl_adapters.control import Field, Gone, Seen, Sent
+from kmcl_adapters.control import Field, Gone, Seen, Sent, relid_of
 from kmcl_model.control import HOST, VERSIONS, version
 
 from .channels import Channels
@@ -55,9 +55,6 @@ class Habits(NamedTuple):
     reads_bare_messages: bool = False
     errors: tuple[int, int, int] = (EDQUOT, EAGAIN, ENODEV)
 
-
-IDLE_RELID: Final = 77
-"""The relid of a signal that announces nothing."""
 
 LINUX_6_12: Final = Habits()
 """The habits of Linux 6.12."""
@@ -169,8 +166,8 @@ class GuestPort:
             self._boot(Kernel(self._parts, self._habits))
         elif action == "busy":
             self._kernel.machine.refusals += 1
-        elif action == "spurious":
-            self._attempt(lambda: self._kernel.channels.signalled(IDLE_RELID))
+        elif action.startswith("spurious"):
+            self._attempt(lambda: self._kernel.channels.signalled(relid_of(action)))
 
     def ready(self) -> tuple[int, ...]:
         """The guest's threads that could take a step."""

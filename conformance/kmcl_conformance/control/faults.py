@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from kmcl_model.control import GUEST, MESSAGES, MOST_RELIDS
+from kmcl_model.control import GUEST, MESSAGES, MOST_RELIDS, version
 from kmcl_model.spec.control import ODD_OFFERS as ODD
 from kmcl_model.spec.control import WITHOUT_CONSEQUENCE
 
@@ -30,6 +30,10 @@ SHORT: Final = {
     "MODIFYCHANNEL_RESPONSE": "short-move-result",
 }
 """The fault of a message that is cut short."""
+
+_NAMED: Final = version(5, 0)
+_CONTACT: Final = 4
+"""From that version on the host names a connection; contact is made on this one."""
 
 _FLAWS: Final = {
     "unknown type": "unknown-message",
@@ -100,6 +104,9 @@ def _answer(judge: ControlJudge, event: Any) -> str:
     if name == "VERSION_RESPONSE":
         awaited, known, refused = connection.phase == "contacting", True, not fields[0]
         kind = "version"
+        usual = (None, 0, _CONTACT)
+        if awaited and fields[0] and connection.version >= _NAMED and fields[1] not in usual:
+            return "another-connection"
     elif name == "UNLOAD_RESPONSE":
         awaited = connection.phase == "unloading"
         known, refused, kind = connection.phase == "gone", False, ""

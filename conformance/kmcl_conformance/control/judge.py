@@ -23,6 +23,8 @@ from .tracks import FREE, ControlTracks, link_of, may_have_subchannels
 __all__ = ["ControlJudge"]
 
 _BUS: Final = ("load", "unload", "kexec")
+_LEAST: Final = 2
+"""Pages of the smallest ring: its header, and one with data."""
 _BROKEN: Final = ("short", "unknown type")
 """The flaws that make a message one that must be ignored whatever it says."""
 
@@ -46,7 +48,7 @@ class ControlJudge(ControlTracks):
             "OPENCHANNEL_RESULT": self._result,
             "MODIFYCHANNEL_RESPONSE": self._about,
             "RELID_RELEASED": self._about,
-            "MODIFYCHANNEL": self._about,
+            "MODIFYCHANNEL": self._modify,
             "UNLOAD": self._unload,
         }
         self._messages = message
@@ -94,6 +96,8 @@ class ControlJudge(ControlTracks):
         if fault:
             self.faults[fault] += 1
         before = self._position() if fault else ()
+        if event.endpoint == GUEST:
+            event = self._posted(event)
         if event.flaw in _BROKEN:
             if event.flaw == "short" and not event.fields:
                 self._bus(Shadow("perhaps", event.message, ()))
@@ -130,9 +134,25 @@ class ControlJudge(ControlTracks):
             *(track.node for track in self.gpadls.values()),
         )
 
+    def _posted(self, event: Any) -> Any:
+        """The message without the connection it was posted to, which the connection has heard."""
+        *fields, connection = event.fields
+        if connection is not None:
+            version = fields[0] if event.message == "INITIATE_CONTACT" else 0
+            self._bus(Shadow("posted", event.message, (version, connection)))
+        return event._replace(fields=tuple(fields))
+
     def _contact(self, event: Any) -> None:
         self._bus(event)
         self._forget()
+        self._processors = event.fields[-1] or 0
+
+    def _exists(self, processor: int) -> bool:
+        return not self._processors or processor < self._processors
+
+    def _modify(self, event: Any) -> None:
+        relid, processor = event.fields
+        self._take(self.channel(relid), self._own(event, 0, processor, self._exists(processor)))
 
     def _unload(self, event: Any) -> None:
         """The connection hears whether a channel is open."""
@@ -171,9 +191,11 @@ class ControlJudge(ControlTracks):
 
     def _header(self, event: Any) -> None:
         relid, number = event.fields[:2]
-        self._take(self._gpadl(number), event._replace(fields=(0, 0, *event.fields[2:])))
+        *_, size, offset, _, repeated = event.fields
+        self._take(self._gpadl(number), event._replace(fields=(0, 0, *event.fields[2:7])))
         self.owner[number] = relid
-        self._pages[number] = -(-(event.fields[5] + event.fields[4]) // PAGE)
+        self._pages[number] = -(-(offset + size) // PAGE)
+        (self._torn.add if offset or size % PAGE or repeated else self._torn.discard)(number)
         channel = self.channel(relid)
         names = self.names.setdefault(relid, {})
         if number not in names:
@@ -185,7 +207,9 @@ class ControlJudge(ControlTracks):
         return Message("message", event.endpoint, event.message, fields)
 
     def _body(self, event: Any) -> None:
-        number = event.fields[1]
+        number, repeated = event.fields[1], event.fields[3]
+        if repeated:
+            self._torn.add(number)
         self._take(
             self._gpadl(number), event._replace(fields=(event.fields[0], 0, event.fields[2]))
         )
@@ -223,15 +247,19 @@ class ControlJudge(ControlTracks):
             self.names.get(self.owner[number], {}).pop(number, None)
 
     def _open(self, event: Any) -> None:
-        relid, openid, number, _, offset = event.fields
+        relid, openid, number, processor, offset = event.fields
         self.openid[relid] = openid
         primary = self.primaries.get(relid)
         parent = primary is None or may_have_subchannels(link_of(primary))
-        inside = 0 < offset < self._pages.get(number, 0)
-        self._take(
-            self.channel(relid),
-            self._own(event, self._name(relid, number), openid == relid, inside, parent),
+        about = (
+            openid == relid,
+            parent,
+            processor,
+            self._exists(processor),
+            _halves(offset, self._pages.get(number, 0)),
+            number not in self._torn,
         )
+        self._take(self.channel(relid), self._own(event, self._name(relid, number), *about))
 
     def _close(self, event: Any) -> None:
         relid = event.fields[0]
@@ -260,7 +288,7 @@ class ControlJudge(ControlTracks):
         else:
             device = self.devices.get(event.arguments[0])
             track = self._called[event.by] = self.channel(0) if device is None else device
-            self._take(track, event._replace(arguments=()))
+            self._take(track, event._replace(arguments=event.arguments[1:]))
 
     def _return(self, event: Any) -> None:
         call = self.calls.pop((event.endpoint, event.by))
@@ -282,14 +310,15 @@ class ControlJudge(ControlTracks):
         self._forget()
 
     def _environment(self, event: Any) -> None:
-        self.faults[event.action] += 1
+        name, _, _ = event.action.partition(" ")
+        self.faults[name] += 1
         self._cause = ""
-        if event.action == "reset":
+        if name == "reset":
             self._bus(event)
             self._begin_anew()
-        elif event.action in ("busy", "spurious"):
-            self.busy = self.busy or event.action == "busy"
-            self._strange(event.action)
+        elif name in ("busy", "spurious"):
+            self.busy = self.busy or name == "busy"
+            self._strange(name)
 
     def _quiescence(self) -> None:
         links = [self.link(relid) for relid in self.channels]
@@ -306,3 +335,11 @@ class ControlJudge(ControlTracks):
                 self._take(track, quiet)
         self._bus(held if any(link.owes for link in links) else quiet)
         self.busy = False
+
+
+def _halves(offset: int, pages: int) -> str:
+    """What two rings there are in so many pages, the second from this one on: ``none`` where it is
+    not inside, ``bare`` where a ring has a header and no data, else ``both``."""
+    if not 0 < offset < pages:
+        return "none"
+    return "both" if _LEAST <= offset <= pages - _LEAST else "bare"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kmcl_model.control import CLASS_FOR_PROGRAMS, CLASS_OF_HEARTBEAT, GUEST, HOST
+from kmcl_model.control import CLASS_FOR_PROGRAMS, CLASS_OF_HEARTBEAT, GUEST, HOST, MESSAGES
 from kmcl_model.events import Argument
 from kmcl_model.stimuli import Environ, Invoke, Post, Settle
 
@@ -20,6 +20,7 @@ __all__ = [
     "happens",
     "offer",
     "post",
+    "signal",
     "user",
 ]
 
@@ -47,8 +48,9 @@ SETTLE: Final = Settle("settle")
 
 
 def post(message: str, *fields: Argument, flaw: str = "") -> Post:
-    """The host sends a message."""
-    return Post("post", message, fields, flaw)
+    """The host sends a message; fields that are left out at the end are as a host has them."""
+    usual = (None,) * (len(MESSAGES[message].given) - len(fields))
+    return Post("post", message, (*fields, *usual), flaw)
 
 
 def offer(
@@ -69,6 +71,11 @@ def offer(
 def user(function: str, *arguments: Argument, by: str = "u0") -> Invoke:
     """A thread of the guest's user begins a call."""
     return Invoke("invoke", GUEST, by, function, arguments)
+
+
+def signal(relid: int) -> Environ:
+    """The host signals a channel, or a relid that is none, without a reason."""
+    return happens(f"spurious {relid}")
 
 
 def happens(action: str) -> Environ:

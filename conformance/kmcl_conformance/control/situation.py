@@ -139,9 +139,10 @@ class Situation:
         return self.capabilities is None or capability in self.capabilities
 
     def _may_happen(self, action: str) -> bool:
-        if not self._can(action):
+        name, _, _ = action.partition(" ")
+        if not self._can(name):
             return False
-        if action == "spurious":
+        if name == "spurious":
             return self.phase == "requested"
         return action in ("reset", "busy") and self.phase not in ("down", "gone")
 

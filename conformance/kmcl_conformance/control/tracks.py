@@ -26,6 +26,8 @@ class ControlTracks(Follower):
         self.busy = False
         """The host had no room for a message, and the guest has not fallen silent since."""
         self._called: dict[str, Track] = {}
+        self._processors = 0
+        """How many the machine has; 0: nobody has told."""
         self._forget()
 
     def _forget(self) -> None:
@@ -44,6 +46,8 @@ class ControlTracks(Follower):
         self.odd: dict[int, str] = {}
         """What is odd about the offer of a relid: the name of the fault."""
         self._pages: dict[int, int] = {}
+        self._torn: set[int] = set()
+        """GPADLs that do not begin or end with a page, or have a page twice."""
 
     def fork(self) -> Self:
         """An independent judge that has seen the same events."""
@@ -67,6 +71,7 @@ class ControlTracks(Follower):
         other.primaries = {relid: copy(track) for relid, track in self.primaries.items()}
         for name in ("owner", "openid", "odd", "_pages", "calls"):
             setattr(other, name, dict(getattr(self, name)))
+        other._torn, other._processors = set(self._torn), self._processors
         return other
 
     # Tracks -------------------------------------------------------------------------------

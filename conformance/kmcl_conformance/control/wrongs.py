@@ -24,6 +24,7 @@ from .setup import (
     happens,
     offer,
     post,
+    signal,
 )
 from .situation import Situation, Waiting
 
@@ -31,6 +32,9 @@ __all__ = ["BUILDERS", "answer", "rescind_where"]
 
 _BEYOND: Final = (0, MOST_RELIDS, 5000, 65_535)
 """Relids without an event flag."""
+
+_FIRST_OTHER: Final = 5
+"""The first connection on which no contact is made."""
 
 _MONITORS: Final = 128
 """As many bits a monitor page has."""
@@ -75,6 +79,19 @@ def _refuse(message: str, c: Chooser) -> Stimulus | None:
     """A request of this kind fails."""
     found = [w for w in c.situation.waiting() if w.message == message]
     return answer(c.rng.choice(found), FAILURE) if found else None
+
+
+def _another_connection(c: Chooser) -> Stimulus | None:
+    waits = any(w.message == "VERSION_RESPONSE" for w in c.situation.waiting())
+    named = c.rng.randrange(_FIRST_OTHER, 1 << 24)
+    return post("VERSION_RESPONSE", True, named) if waits else None
+
+
+def _signal(c: Chooser) -> Stimulus | None:
+    """A signal of any channel there is or was, or of a relid that is none."""
+    known = [relid for relid in c.situation.relids() if relid < MOST_RELIDS]
+    others = [r for r in range(1, MOST_RELIDS) if r not in known]
+    return signal(c.rng.choice((*known, c.rng.choice(others))))
 
 
 def _answer_again(c: Chooser) -> Stimulus | None:
@@ -206,6 +223,7 @@ _RESCINDS: Final[dict[str, Callable[[Any], bool]]] = {
 
 BUILDERS: Final[dict[str, Builder]] = {
     "refuse-version": partial(_refuse, "VERSION_RESPONSE"),
+    "another-connection": _another_connection,
     "refuse-gpadl": partial(_refuse, "GPADL_CREATED"),
     "refuse-open": partial(_refuse, "OPENCHANNEL_RESULT"),
     "refuse-move": partial(_refuse, "MODIFYCHANNEL_RESPONSE"),
@@ -227,7 +245,7 @@ BUILDERS: Final[dict[str, Builder]] = {
     **{fault: partial(_short, message) for message, fault in SHORT.items()},
     "unknown-message": _of_unknown_type,
     "busy": lambda _c: happens("busy"),
-    "spurious": lambda _c: happens("spurious"),
+    "spurious": _signal,
     "reset": lambda _c: happens("reset"),
 }
 """By the name of the fault."""

@@ -86,7 +86,7 @@ class UnaskedAnswerCrashes(Requests):
 class PostLostWhenBusy(Wire):
     def post(self, message: str, **fields: Field) -> None:
         if self.machine.accepts():
-            self.machine.send(message, fields)
+            self.send(message, fields)
 
 
 _M = GuestMutant

@@ -167,11 +167,6 @@ class ReadsShortMessages(Channels):
         return flaw != "unknown type"
 
 
-class SpuriousSignalCrashes(Channels):
-    def signalled(self, relid: int) -> None:
-        self.kernel.driver.signalled(self.known[relid])
-
-
 _M = GuestMutant
 MUTANTS: Final = (
     _M("released-twice", "both the driver and the bus give the relid back", "V018", ReleasedTwice),
@@ -247,11 +242,5 @@ MUTANTS: Final = (
         "a completion that is completed twice",
         "V049",
         SecondEndOfOffersCrashes,
-    ),
-    _M(
-        "spurious-signal-crashes",
-        "an interrupt for a channel without a driver",
-        "V059",
-        SpuriousSignalCrashes,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kmcl_conformance.control.setup import NAMED_PIPE, UNKNOWN, happens, offer, post, user
+from kmcl_conformance.control.setup import NAMED_PIPE, UNKNOWN, happens, offer, post, signal, user
 
 from .steps import (
     DEVICE,
@@ -22,6 +22,7 @@ from .steps import (
     running,
     torn,
     unbind,
+    unload,
 )
 
 __all__ = ["CONVERSATIONS"]
@@ -61,7 +62,7 @@ def unasked() -> Steps:
     yield from rest_after(post("GPADL_TORNDOWN", 1))
     yield from rescind(UNKNOWN)
     yield from rest_after(offer(1))
-    yield from rest_after(happens("spurious"))
+    yield from rest_after(signal(UNKNOWN))
     yield from rescind()
 
 
@@ -108,6 +109,57 @@ def short_answers() -> Steps:
     yield from rest_after(user("unload"))
     yield from rest_after(post("UNLOAD_RESPONSE", flaw="short"))
     yield from rest_after(post("UNLOAD_RESPONSE"))
+
+
+def moved_unasked() -> Steps:
+    """Answers to a move that bear another relid, and one that nobody waits for."""
+    yield from running()
+    yield from rest_after(user("move", DEVICE, 1))
+    yield from rest_after(post("MODIFYCHANNEL_RESPONSE", 1, 0, flaw="wrong relid"))
+    yield from rest_after(post("MODIFYCHANNEL_RESPONSE", 1, 0))
+    yield from rest_after(post("MODIFYCHANNEL_RESPONSE", 1, 0))
+    yield from rest_after(user("move", DEVICE, 1))
+    yield from rest_after(post("UNLOAD_RESPONSE"))
+    yield from closed()
+
+
+def signalled() -> Steps:
+    """A channel is signalled at every point of its life, and so is its subchannel."""
+    yield from connected()
+    yield from rest_after(signal(1))
+    yield from bind()
+    yield from rest_after(signal(1))
+    yield from rest_after(user("open", DEVICE))
+    yield from rest_after(signal(1))
+    yield from created()
+    yield from rest_after(signal(1))
+    yield from rest_after(post("OPENCHANNEL_RESULT", 1, 0))
+    yield from rest_after(signal(1))
+    yield from rest_after(offer(3, DEVICE, 1))
+    yield from created(3)
+    yield from rest_after(post("OPENCHANNEL_RESULT", 3, 0))
+    yield from rest_after(signal(3))
+    yield from rest_after(user("close", DEVICE))
+    yield from rest_after(signal(1))
+    yield from torn(3)
+    yield from torn()
+    yield from rest_after(signal(3))
+    yield from rescind(3)
+    yield from rescind()
+    for relid in (1, 3):
+        yield from rest_after(signal(relid))
+
+
+def elsewhere() -> Steps:
+    """The host names another connection than the one on which contact was made; after UNLOAD
+    contact is made where it always is."""
+    for named in (77, 0x12345):
+        yield from rest_after(user("load"))
+        yield from rest_after(post("VERSION_RESPONSE", True, named))
+        yield offer(1)
+        yield from rest_after(post("ALLOFFERS_DELIVERED"))
+        yield from bind()
+        yield from unload()
 
 
 def odd_relid() -> Steps:
@@ -235,6 +287,9 @@ CONVERSATIONS: Final = (
     torn_early,
     malformed,
     short_answers,
+    moved_unasked,
+    signalled,
+    elsewhere,
     odd_relid,
     odd_instance,
     odd_instance_first,

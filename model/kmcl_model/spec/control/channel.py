@@ -26,6 +26,17 @@ def _end(s: ChannelState, e: Return) -> ChannelState:
     return s._replace(calls=tuple(c for c in s.calls if c[0] != e.by))
 
 
+def _wanted(s: ChannelState, e: Call) -> ChannelState:
+    processor = e.arguments[0]
+    assert isinstance(processor, int)
+    return _begin(s, e)._replace(wanted=processor)
+
+
+def _may_move(s: ChannelState) -> bool:
+    """Whether nothing keeps a move from succeeding."""
+    return "move" not in s.refused and not _gone(s) and s.link == "open" and s.bus.modify
+
+
 def _gone(s: ChannelState) -> bool:
     return s.life != "offered"
 
@@ -76,8 +87,9 @@ _THERE = need(
 _CALLS = (
     *(
         Rule(f"CH-{name}-call", ("call", name), (), _begin)
-        for name in ("bind", "unbind", "open", "close", "move", "notify")
+        for name in ("bind", "unbind", "open", "close", "notify")
     ),
+    Rule("CH-move-call", ("call", "move"), (), _wanted),
     Rule(
         "CH-bind",
         ("return", "bind"),
@@ -169,6 +181,18 @@ _CALLS = (
                 "V056",
                 lambda s, e: bool(e.status) or not s.moving or _gone(s),
                 lambda s, e: s.bus.answered,
+            ),
+            need(
+                "a move that succeeds has moved the channel",
+                "V074",
+                lambda s, e: bool(e.status) or _gone(s) or s.target in (-1, s.wanted),
+                lambda s, e: not e.status and s.target != -1,
+            ),
+            need(
+                "a move fails where the host has refused it, or nothing could be moved",
+                "V074",
+                lambda s, e: not e.status or not _may_move(s),
+                lambda s, e: bool(e.status),
             ),
         ),
         _end,
