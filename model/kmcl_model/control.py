@@ -40,11 +40,11 @@ __all__ = [
 GUEST: Final = "guest"
 HOST: Final = "host"
 
-Flaw = Literal["", "short", "unknown type", "wrong relid", "wrong id"]
+Flaw = Literal["", "short", "unknown type", "wrong relid", "wrong id", "lost"]
 
-FLAWS: Final[tuple[Flaw, ...]] = ("", "short", "unknown type", "wrong relid", "wrong id")
-"""What can be wrong with a host's message: it is cut short, it has a type that nobody knows, or an
-answer names a channel or an id that nobody asked about."""
+FLAWS: Final[tuple[Flaw, ...]] = ("", "short", "unknown type", "wrong relid", "wrong id", "lost")
+"""What can be wrong with a host's message: it is cut short, it has a type that nobody knows, an
+answer names a channel or an id that nobody asked about, or it is lost on its way."""
 
 MOST_RELIDS: Final = 2048
 """As many event flags a processor has for the bus: a channel is signalled by the flag of its relid,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kmcl_model.control import GUEST, MESSAGES
+from kmcl_model.control import GUEST, HOST, MESSAGES
 from kmcl_model.events import (
     Call,
     Environment,
@@ -48,6 +48,10 @@ class ControlSession:
         if self._lost:
             return
         match stimulus:
+            case Post(flaw="lost"):
+                fields = self._fields(stimulus)
+                values = tuple(fields[name] for name in MESSAGES[stimulus.message].fields)
+                self._events.append(Message("message", HOST, stimulus.message, values, "lost"))
             case Post():
                 self._port.post(stimulus.message, self._fields(stimulus), stimulus.flaw)
             case Invoke(endpoint=endpoint, by=by, function=function, arguments=arguments):

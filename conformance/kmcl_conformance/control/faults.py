@@ -39,6 +39,7 @@ _FLAWS: Final = {
     "unknown type": "unknown-message",
     "wrong relid": "answer-wrong-relid",
     "wrong id": "answer-wrong-id",
+    "lost": "answer-lost",
 }
 
 
@@ -137,7 +138,9 @@ def _answer(judge: ControlJudge, event: Any) -> str:
         return "answer-again" if known else "answer-unasked"
     if _is_late(judge, event):
         return "answer-late"
-    return f"refuse-{kind}" if refused else ""
+    if refused:
+        return f"refuse-{kind}"
+    return "" if judge.order.is_first(judge.order.of(event)) else "answers-reordered"
 
 
 def _is_late(judge: ControlJudge, event: Any) -> bool:

@@ -25,8 +25,8 @@ __all__ = ["ControlJudge"]
 _BUS: Final = ("load", "unload", "kexec")
 _LEAST: Final = 2
 """Pages of the smallest ring: its header, and one with data."""
-_BROKEN: Final = ("short", "unknown type")
-"""The flaws that make a message one that must be ignored whatever it says."""
+_BROKEN: Final = ("short", "unknown type", "lost")
+"""The flaws that make a message one that must be ignored whatever it says, or never comes."""
 
 
 class ControlJudge(ControlTracks):
@@ -98,6 +98,7 @@ class ControlJudge(ControlTracks):
         before = self._position() if fault else ()
         if event.endpoint == GUEST:
             event = self._posted(event)
+        self.order.note(event)
         if event.flaw in _BROKEN:
             if event.flaw == "short" and not event.fields:
                 self._bus(Shadow("perhaps", event.message, ()))
@@ -321,6 +322,8 @@ class ControlJudge(ControlTracks):
             self._strange(name)
 
     def _quiescence(self) -> None:
+        if self.order.is_delayed():
+            self.faults["answer-delayed"] += 1
         links = [self.link(relid) for relid in self.channels]
         functions = {call.function for call in self.calls.values()}
         facts: tuple[str, ...] = ("unloading",) if functions & {"unload", "kexec"} else ()

@@ -149,6 +149,8 @@ class Situation:
     def _may_post(self, post: Post) -> bool:
         kind = MESSAGES[post.message]
         phase = self.phase
+        if post.flaw == "lost":
+            return _answer(post) in self.waiting()
         if post.flaw in ("short", "unknown type"):
             return phase == "requested" or _answer(post) in self.waiting()
         if post.message == "OFFERCHANNEL":

@@ -8,6 +8,8 @@ from kmcl_conformance.track import Follower, Pair, Track, shadow_of
 from kmcl_model.control import GUEST
 from kmcl_model.spec.control import ControlSpecification, Link
 
+from .order import Order
+
 __all__ = ["FREE", "ControlTracks", "link_of", "may_have_subchannels", "state_of"]
 
 FREE: Final = ("released", "ignored")
@@ -46,6 +48,8 @@ class ControlTracks(Follower):
         self.odd: dict[int, str] = {}
         """What is odd about the offer of a relid: the name of the fault."""
         self._pages: dict[int, int] = {}
+        self.order = Order()
+        """The requests that are not answered."""
         self._torn: set[int] = set()
         """GPADLs that do not begin or end with a page, or have a page twice."""
 
@@ -71,6 +75,7 @@ class ControlTracks(Follower):
         other.primaries = {relid: copy(track) for relid, track in self.primaries.items()}
         for name in ("owner", "openid", "odd", "_pages", "calls"):
             setattr(other, name, dict(getattr(self, name)))
+        other.order = self.order.copy()
         other._torn, other._processors = set(self._torn), self._processors
         return other
 

@@ -21,6 +21,7 @@ from .setup import (
     HEARTBEAT,
     NAMED_PIPE,
     RELIDS,
+    SETTLE,
     happens,
     offer,
     post,
@@ -133,6 +134,19 @@ def _answer_wrongly(flaw: str, c: Chooser) -> Stimulus | None:
     return answer(c.rng.choice(found))._replace(flaw=flaw) if found else None
 
 
+def _lost(c: Chooser) -> Stimulus | None:
+    """An answer does not arrive; the host may give it once more."""
+    found = c.situation.waiting()
+    return answer(c.rng.choice(found))._replace(flaw="lost") if found else None
+
+
+def _reordered(c: Chooser) -> Stimulus | None:
+    """Not the oldest request is answered."""
+    order = c.situation.judge.order
+    found = [w for w in c.situation.waiting() if not order.is_first((w.message, w.relid))]
+    return answer(c.rng.choice(found)) if found else None
+
+
 def _late(c: Chooser) -> Stimulus | None:
     """An answer about a channel that was rescinded meanwhile."""
     s = c.situation
@@ -240,6 +254,9 @@ BUILDERS: Final[dict[str, Builder]] = {
     "all-offers-again": _all_offers_again,
     "answer-unasked": _answer_unasked,
     "answer-late": _late,
+    "answer-lost": _lost,
+    "answer-delayed": lambda c: SETTLE if c.situation.waiting() else None,
+    "answers-reordered": _reordered,
     "answer-wrong-relid": partial(_answer_wrongly, "wrong relid"),
     "answer-wrong-id": partial(_answer_wrongly, "wrong id"),
     **{fault: partial(_short, message) for message, fault in SHORT.items()},

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from kmcl_adapters.control import Field
+from kmcl_adapters.guest.machine import Thread
 from kmcl_adapters.guest.requests import MATCHED, Request, Requests, Wire
+from kmcl_model.control import MESSAGES
 
 from .mutant import GuestMutant
 
@@ -83,6 +85,27 @@ class UnaskedAnswerCrashes(Requests):
         super().answered(message, fields)
 
 
+class GivesUpWaiting(Requests):
+    """A wait for the host has an end, and what it waited for is believed to have come."""
+
+    def wait(self, request: Request) -> Thread:
+        end = self.wire.machine.rests + 2
+        if request.message in ("OPENCHANNEL", "GPADL_TEARDOWN"):
+            yield lambda: request.over() or self.wire.machine.rests >= end
+        if self.wire.machine.rests < end:
+            yield from super().wait(request)
+        else:
+            self.waiting.remove(request)
+
+
+class AnswersInOrder(Requests):
+    """An answer belongs to the oldest request of its kind, whatever it bears."""
+
+    def matches(self, request: Request, message: str, fields: dict[str, Field]) -> bool:
+        oldest = next((r for r in self.waiting if r.message == request.message), None)
+        return oldest is request and request.message == MESSAGES[message].answers
+
+
 class PostLostWhenBusy(Wire):
     def post(self, message: str, **fields: Field) -> None:
         if self.machine.accepts():
@@ -106,6 +129,18 @@ MUTANTS: Final = (
         "an answer without a request is not foreseen",
         "V050",
         UnaskedAnswerCrashes,
+    ),
+    _M(
+        "gives-up-waiting",
+        "a wait has an end, and nobody looks whether the answer was there",
+        "V035",
+        GivesUpWaiting,
+    ),
+    _M(
+        "answers-in-order",
+        "a host is believed to answer one thing after the other",
+        "V033",
+        AnswersInOrder,
     ),
     _M("post-lost-when-busy", "a failed post is not repeated", "V054", PostLostWhenBusy),
 )

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from kmcl_conformance.control.setup import NAMED_PIPE, UNKNOWN, happens, offer, post, signal, user
+from kmcl_conformance.control.setup import (
+    NAMED_PIPE,
+    SETTLE,
+    UNKNOWN,
+    happens,
+    offer,
+    post,
+    signal,
+    user,
+)
 
 from .steps import (
     DEVICE,
@@ -162,6 +171,24 @@ def elsewhere() -> Steps:
         yield from unload()
 
 
+def lost_answers() -> Steps:
+    """Answers are lost, or take their time: the guest waits until they come."""
+    yield from connected()
+    yield from rest_after(user("bind", DEVICE))
+    yield from rest_after(post("GPADL_CREATED", 1, 0, flaw="lost"))
+    yield SETTLE
+    yield from created(1, 2)
+    yield from rest_after(user("open", DEVICE))
+    for answer in (post("GPADL_CREATED", 1, 0), post("OPENCHANNEL_RESULT", 1, 0)):
+        yield from rest_after(answer._replace(flaw="lost"))
+        yield SETTLE
+        yield from rest_after(answer)
+    yield from rest_after(user("close", DEVICE))
+    yield from rest_after(post("GPADL_TORNDOWN", 1, flaw="lost"))
+    yield SETTLE
+    yield from torn()
+
+
 def odd_relid() -> Steps:
     """A device is offered with a relid that has no event flag; it is used if the guest takes it."""
     yield from connected()
@@ -288,6 +315,7 @@ CONVERSATIONS: Final = (
     malformed,
     short_answers,
     moved_unasked,
+    lost_answers,
     signalled,
     elsewhere,
     odd_relid,
