@@ -68,18 +68,19 @@ def arguments_to_json(names: Sequence[str], values: Sequence[Argument]) -> dict[
 
 
 def arguments_from_json(
-    owner: str, names: Sequence[str], given: Mapping[str, object]
+    owner: str, names: Sequence[str], given: Mapping[str, object], later: Sequence[str] = ()
 ) -> tuple[Argument, ...]:
-    """The arguments of the function or callback ``owner`` in the order of ``names``.
+    """The arguments of the function or callback ``owner`` in the order of ``names``; of those that
+    may be missing, ``later``, None stands for one that is.
 
     Raises ValueError with one line for a missing or unknown name or an unfit value.
     """
     takes = f"it takes {', '.join(names) or 'nothing'}"
     if unknown := [name for name in given if name not in names]:
         raise ValueError(f"{owner} has no {shown(unknown[0])}; {takes}")
-    if missing := [name for name in names if name not in given]:
+    if missing := [name for name in names if name not in given and name not in later]:
         raise ValueError(f"{missing[0]} of {owner} is missing; {takes}")
-    return tuple(_value(owner, name, given[name]) for name in names)
+    return tuple(_value(owner, name, given.get(name)) for name in names)
 
 
 def _value(owner: str, name: str, value: object) -> Argument:

@@ -32,8 +32,8 @@ from .catalogue import (
 
 __all__ = ["BOOKS", "Book", "Fault", "book_of", "kmcl", "vmbus"]
 
-STATEMENTS: Final = tuple(f"V{number:03}" for number in range(1, 65))
-CHOICES: Final = tuple(f"W{number:02}" for number in range(1, 12))
+STATEMENTS: Final = tuple(f"V{number:03}" for number in range(1, 75))
+CHOICES: Final = tuple(f"W{number:02}" for number in range(1, 14))
 FAULTS: Final = "faults.toml"
 
 

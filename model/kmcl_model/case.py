@@ -173,7 +173,8 @@ class PostLine(Line):
     flaw: Flawed = ""
 
     def to_stimulus(self) -> Stimulus:
-        values = arguments_from_json(self.message, MESSAGES[self.message].given, self.fields)
+        kind = MESSAGES[self.message]
+        values = arguments_from_json(self.message, kind.given, self.fields, kind.later)
         return Post("post", self.message, values, self.flaw)
 
 

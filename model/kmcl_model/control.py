@@ -2,7 +2,9 @@
 
 Messages bear the names of ``enum vmbus_channel_message_type`` of Linux without their prefix, and
 fields those of its structures (``include/linux/hyperv.h``). Only fields that can be judged are
-named; of page lists the number of pages is kept, as ``pfns``.
+named; of page lists the number of pages is kept, as ``pfns``, and how many of them the GPADL had
+before, as ``repeated``. ``connection`` is where a guest has posted the message, ``processors`` how
+many its machine has.
 
 A test lets the host send a message by naming the fields it *gives*; the others (the id of a GPADL,
 the id of an open) are taken from the request that is answered, so that a case stays meaningful
@@ -23,6 +25,7 @@ __all__ = [
     "GUEST",
     "HOST",
     "MESSAGES",
+    "MOST_RELIDS",
     "PAGE",
     "PFNS_IN_BODY",
     "PFNS_IN_HEADER",
@@ -37,11 +40,15 @@ __all__ = [
 GUEST: Final = "guest"
 HOST: Final = "host"
 
-Flaw = Literal["", "short", "unknown type", "wrong relid", "wrong id"]
+Flaw = Literal["", "short", "unknown type", "wrong relid", "wrong id", "lost"]
 
-FLAWS: Final[tuple[Flaw, ...]] = ("", "short", "unknown type", "wrong relid", "wrong id")
-"""What can be wrong with a host's message: it is cut short, it has a type that nobody knows, or an
-answer names a channel or an id that nobody asked about."""
+FLAWS: Final[tuple[Flaw, ...]] = ("", "short", "unknown type", "wrong relid", "wrong id", "lost")
+"""What can be wrong with a host's message: it is cut short, it has a type that nobody knows, an
+answer names a channel or an id that nobody asked about, or it is lost on its way."""
+
+MOST_RELIDS: Final = 2048
+"""As many event flags a processor has for the bus: a channel is signalled by the flag of its relid,
+which is from 1 to 2047; flag 0 is that of the messages."""
 
 CLASS_FOR_PROGRAMS: Final = "00000000-0000-0000-0000-0000000000c0"
 """A class of devices that no driver takes by itself: what binds to it opens it when told to."""
@@ -90,7 +97,8 @@ class MessageType(NamedTuple):
     """A control message: its number, who sends it, its fields.
 
     ``given`` are the fields that a test names when it lets the host send it; ``answers`` is the
-    message it is the answer to.
+    message it is the answer to. ``later``: fields that older traces and cases do not have; they are
+    None there, which says nothing.
     """
 
     name: str
@@ -99,18 +107,34 @@ class MessageType(NamedTuple):
     fields: tuple[str, ...] = ()
     given: tuple[str, ...] = ()
     answers: str = ""
+    later: tuple[str, ...] = ()
 
 
+_OFFER: Final = (
+    *("child_relid", "if_type", "if_instance", "sub_channel_index", "monitor_allocated"),
+    *("chn_flags", "monitorid"),
+)
+_CONTACT: Final = ("interrupt_page", "monitor_page1", "monitor_page2", "processors")
 _M = MessageType
+
+
+def _whole(m: MessageType) -> MessageType:
+    """A guest also chooses the connection it posts to."""
+    if m.sender == HOST:
+        return m
+    return m._replace(fields=(*m.fields, "connection"), later=(*m.later, "connection"))
+
+
 MESSAGES: Final[dict[str, MessageType]] = {
-    m.name: m
+    m.name: _whole(m)
     for m in (
         _M(
             "OFFERCHANNEL",
             1,
             HOST,
-            ("child_relid", "if_type", "if_instance", "sub_channel_index", "monitor_allocated"),
-            ("child_relid", "if_type", "if_instance", "sub_channel_index", "monitor_allocated"),
+            _OFFER,
+            _OFFER,
+            later=("chn_flags", "monitorid"),
         ),
         _M("RESCIND_CHANNELOFFER", 2, HOST, ("child_relid",), ("child_relid",)),
         _M("REQUESTOFFERS", 3, GUEST),
@@ -148,9 +172,11 @@ MESSAGES: Final[dict[str, MessageType]] = {
                 "byte_count",
                 "byte_offset",
                 "pfns",
+                "repeated",
             ),
+            later=("repeated",),
         ),
-        _M("GPADL_BODY", 9, GUEST, ("msgnumber", "gpadl", "pfns")),
+        _M("GPADL_BODY", 9, GUEST, ("msgnumber", "gpadl", "pfns", "repeated"), later=("repeated",)),
         _M(
             "GPADL_CREATED",
             10,
@@ -163,14 +189,21 @@ MESSAGES: Final[dict[str, MessageType]] = {
         # The test names the channel; the message itself carries the id alone.
         _M("GPADL_TORNDOWN", 12, HOST, ("gpadl",), ("child_relid",), "GPADL_TEARDOWN"),
         _M("RELID_RELEASED", 13, GUEST, ("child_relid",)),
-        _M("INITIATE_CONTACT", 14, GUEST, ("vmbus_version_requested", "target_vcpu")),
+        _M(
+            "INITIATE_CONTACT",
+            14,
+            GUEST,
+            ("vmbus_version_requested", "target_vcpu", *_CONTACT),
+            later=_CONTACT,
+        ),
         _M(
             "VERSION_RESPONSE",
             15,
             HOST,
-            ("version_supported",),
-            ("version_supported",),
+            ("version_supported", "msg_conn_id"),
+            ("version_supported", "msg_conn_id"),
             "INITIATE_CONTACT",
+            ("msg_conn_id",),
         ),
         _M("UNLOAD", 16, GUEST),
         _M("UNLOAD_RESPONSE", 17, HOST, answers="UNLOAD"),

@@ -196,7 +196,7 @@ def _arm(fields: dict[str, Any]) -> Stimulus:
 def _post(fields: dict[str, Any]) -> Stimulus:
     name = message_name(fields.pop("message"))
     given = _fields(fields.pop("fields", {}), "fields")
-    values = arguments_from_json(name, MESSAGES[name].given, given)
+    values = arguments_from_json(name, MESSAGES[name].given, given, MESSAGES[name].later)
     return Post("post", name, values, given_flaw(fields.pop("flaw", "")))
 
 

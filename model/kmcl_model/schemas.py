@@ -34,6 +34,7 @@ _RETURNED: Final[_Signatures] = {name: f.outputs for name, f in CALLABLE.items()
 _ENTERED: Final[_Signatures] = {name: c.parameters for name, c in CALLBACKS.items()}
 _SENT: Final[_Signatures] = {name: m.fields for name, m in MESSAGES.items()}
 _GIVEN: Final[_Signatures] = {name: m.given for name, m in MESSAGES.items()}
+_LATER: Final = frozenset((name, field) for name, m in MESSAGES.items() for field in m.later)
 
 _VALUES: Final[dict[str, Any]] = {
     "Buffer": {"description": "Bytes; null stands for a null pointer.", **BUFFER_SCHEMA},
@@ -79,9 +80,10 @@ def _say_which_arguments(
 ) -> None:
     """Add to a line of the schema: the function or callback decides what ``member`` holds."""
     schema["$defs"] |= _VALUES
-    alike: dict[tuple[str, ...], list[str]] = {}
+    alike: dict[tuple[tuple[str, ...], tuple[str, ...]], list[str]] = {}
     for name, parameters in sorted(signatures.items()):
-        alike.setdefault(parameters, []).append(name)
+        needed = tuple(p for p in parameters if (name, p) not in _LATER)
+        alike.setdefault((parameters, needed), []).append(name)
     schema["$defs"][line]["allOf"] = [
         {
             "if": {"properties": {owner: {"enum": names}}, "required": [owner]},
@@ -89,14 +91,14 @@ def _say_which_arguments(
                 "properties": {
                     member: {
                         "properties": {p: {"$ref": f"#/$defs/{_kind(p)}"} for p in parameters},
-                        "required": list(parameters),
+                        "required": list(needed),
                         "additionalProperties": False,
                     }
                 },
-                "required": [member] if parameters else [],
+                "required": [member] if needed else [],
             },
         }
-        for parameters, names in alike.items()
+        for (parameters, needed), names in alike.items()
     ]
 
 

@@ -172,7 +172,8 @@ class MessageLine(Line):
     flaw: Flawed = ""
 
     def to_event(self) -> Event:
-        values = arguments_from_json(self.message, MESSAGES[self.message].fields, self.fields)
+        kind = MESSAGES[self.message]
+        values = arguments_from_json(self.message, kind.fields, self.fields, kind.later)
         return Message("message", self.endpoint, self.message, values, self.flaw)
 
 

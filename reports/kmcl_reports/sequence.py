@@ -145,17 +145,20 @@ def _errno(status: int | None) -> str:
 
 
 def _message(event: Message) -> str:
-    """A control message; versions as people write them."""
+    """A control message; versions as people write them, the connection it was posted to behind an
+    at sign, and nothing of what is not told."""
     kind = MESSAGES.get(event.message)
-    names = kind.fields if kind else ()
-    values: tuple[Argument, ...] = tuple(
-        f"{value >> 16}.{value & 0xFFFF}"
+    told: dict[str, Argument] = {
+        name: f"{value >> 16}.{value & 0xFFFF}"
         if name == "vmbus_version_requested" and isinstance(value, int)
         else value
-        for name, value in zip(names, event.fields, strict=False)
-    )
+        for name, value in zip(kind.fields if kind else (), event.fields, strict=False)
+        if value is not None
+    }
+    connection = told.pop("connection", None)
+    place = "" if connection is None else f" @{argument_text(connection)}"
     flaw = f" [{event.flaw}]" if event.flaw else ""
-    return f"{_word(event.message)}({_arguments(names, values)}){flaw}"
+    return f"{_word(event.message)}({_arguments(tuple(told), tuple(told.values()))}){place}{flaw}"
 
 
 def _label(event: Event) -> str:

@@ -27,7 +27,7 @@ def test_the_reference_guest_is_certified_with_every_requirement_and_fault(tmp_p
         vmbus().requirements, RequirementVerdict.PASS
     )
     assert found.coverage.faults is not None
-    assert (found.coverage.faults.hit, found.coverage.faults.total) == (25, 25)
+    assert (found.coverage.faults.hit, found.coverage.faults.total) == (len(vmbus().faults),) * 2
     assert {i.id for i in found.interpretations} <= vmbus().interpretations.keys()
     assert "Connection of the guest" in (tmp_path / "report.html").read_text()
     assert "faults" in (tmp_path / "report.md").read_text()

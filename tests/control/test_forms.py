@@ -139,14 +139,16 @@ def test_a_bus_is_drawn_with_the_guest_on_the_left_and_the_test_on_the_right() -
     assert chart[1].split() == ["user", "kernel", "wire", "test"]
     assert "├─ u0: load() ─" in chart[2]
     assert "vmbus_version_requested=5.3" in "".join(chart)
-    assert any(line.endswith("◀─────────────── VERSION_RESPONSE(false) ─┤") for line in chart)
+    assert any(line.endswith("◀───────────────────── VERSION_RESPONSE( ─┤") for line in chart)
+    assert "msg_conn_id=4)" in "".join(chart)
     assert max(map(len, chart)) <= 100
 
 
 @pytest.mark.parametrize(
     ("event", "text"),
     [
-        (Message("message", GUEST, "UNLOAD", ()), "guest: UNLOAD()"),
+        (Message("message", GUEST, "UNLOAD", (None,)), "guest: UNLOAD()"),
+        (Message("message", GUEST, "UNLOAD", (4,)), "guest: UNLOAD() @4"),
         (
             Message("message", GUEST, "INITIATE_CONTACT", (0x50003, 1)),
             "guest: INITIATE_CONTACT(vmbus_version_requested=5.3, target_vcpu=1)",

@@ -14,8 +14,10 @@ DEVICE = "d0"
 QUIET = Quiescence("quiescence", True)
 
 
-def sent(name: str, *fields: int | str | bool, flaw: str = "") -> Message:
-    return Message("message", MESSAGES[name].sender, name, fields, flaw)
+def sent(name: str, *fields: int | str | bool | None, flaw: str = "") -> Message:
+    """What is left out at the end of the fields is not told."""
+    untold = (None,) * (len(MESSAGES[name].fields) - len(fields))
+    return Message("message", MESSAGES[name].sender, name, (*fields, *untold), flaw)
 
 
 def call(function: str, *arguments: str | int, by: str = "u0") -> Call:
@@ -30,12 +32,12 @@ def offer(relid: int = 1, device: str = DEVICE, index: int = 0) -> Message:
     return sent("OFFERCHANNEL", relid, "class", device, index, False)
 
 
-def gpadl(number: int = 70, relid: int = 1, pages: int = 2) -> Message:
+def gpadl(number: int = 70, relid: int = 1, pages: int = 4) -> Message:
     return sent("GPADL_HEADER", relid, number, 8 + 8 * pages, 1, 4096 * pages, 0, min(pages, 26))
 
 
 def opening(relid: int = 1, number: int = 70) -> Message:
-    return sent("OPENCHANNEL", relid, relid, number, 0, 1)
+    return sent("OPENCHANNEL", relid, relid, number, 0, 2)
 
 
 def connected(*events: Event, accepted: int = version(5, 3)) -> list[Event]:
@@ -229,7 +231,7 @@ BROKEN: dict[str, tuple[list[Event], str]] = {
     "a move in an old version": (
         [*opened(), sent("MODIFYCHANNEL", 1, 1)][:1]
         + [
-            e._replace(fields=(version(4, 0), 0))
+            sent(e.message, version(4, 0), 0)
             if isinstance(e, Message) and e.message == "INITIATE_CONTACT"
             else e
             for e in opened(call("move", DEVICE, 1), sent("MODIFYCHANNEL", 1, 1))[1:]
@@ -239,6 +241,85 @@ BROKEN: dict[str, tuple[list[Event], str]] = {
     "a move that does not wait": (
         opened(call("move", DEVICE, 1), sent("MODIFYCHANNEL", 1, 1), done("move")),
         "V056",
+    ),
+    "a contact on the wrong connection": (
+        [call("load"), sent("INITIATE_CONTACT", version(5, 3), 0, *[None] * 4, 1)],
+        "V068",
+    ),
+    "a message where contact was made, though the host has gone elsewhere": (
+        [
+            call("load"),
+            sent("INITIATE_CONTACT", version(5, 3), 0, *[None] * 4, 4),
+            sent("VERSION_RESPONSE", True, 9),
+            sent("REQUESTOFFERS", 4),
+        ],
+        "V068",
+    ),
+    "one page for two": (
+        [call("load"), sent("INITIATE_CONTACT", version(4, 0), 0, 4096, 8192, 4096)],
+        "V069",
+    ),
+    "a contact for a processor that is none": (
+        [call("load"), sent("INITIATE_CONTACT", version(5, 3), 2, None, None, None, 2)],
+        "V070",
+    ),
+    "a ring that begins inside a page": (
+        ready(
+            call("open", DEVICE),
+            sent("GPADL_HEADER", 1, 70, 40, 1, 4 * 4096 - 8, 8, 4),
+            sent("GPADL_CREATED", 1, 70, 0),
+            opening(),
+        ),
+        "V071",
+    ),
+    "a ring with a page twice": (
+        ready(
+            call("open", DEVICE),
+            sent("GPADL_HEADER", 1, 70, 40, 1, 4 * 4096, 0, 4, 1),
+            sent("GPADL_CREATED", 1, 70, 0),
+            opening(),
+        ),
+        "V071",
+    ),
+    "a ring without data": (
+        ready(call("open", DEVICE), *created(), sent("OPENCHANNEL", 1, 1, 70, 0, 3)),
+        "V072",
+    ),
+    "a move elsewhere": (opened(call("move", DEVICE, 1), sent("MODIFYCHANNEL", 1, 0)), "V073"),
+    "a move that says nothing": (opened(call("move", DEVICE, 1), done("move")), "V074"),
+    "a move that was refused": (
+        opened(
+            call("move", DEVICE, 1),
+            sent("MODIFYCHANNEL", 1, 1),
+            sent("MODIFYCHANNEL_RESPONSE", 1, 1),
+            done("move"),
+        ),
+        "V074",
+    ),
+    "a move that fails for nothing": (
+        opened(
+            call("move", DEVICE, 1),
+            sent("MODIFYCHANNEL", 1, 1),
+            sent("MODIFYCHANNEL_RESPONSE", 1, 0),
+            done("move", 5),
+        ),
+        "V074",
+    ),
+    "a relid without a flag that was used and is not released": (
+        connected(
+            offer(5000, "d1"),
+            QUIET,
+            call("bind", "d1"),
+            gpadl(71, 5000),
+            sent("RESCIND_CHANNELOFFER", 5000),
+            done("bind", FAILS),
+            QUIET,
+        ),
+        "V065",
+    ),
+    "the first relid of an instance that was offered twice": (
+        connected(offer(2), QUIET, RESCIND, QUIET),
+        "V066",
     ),
     "a subchannel alone": (
         connected(offer(3, DEVICE, 1), *created(71, 3), opening(3, 71)),

@@ -134,7 +134,7 @@ def test_events_come_in_the_order_in_which_the_port_saw_them() -> None:
     session.apply(SETTLE)
 
     assert session.take() == [
-        Message("message", GUEST, "GPADL_HEADER", (1, 70, 16, 1, 4096, 0, 1)),
+        Message("message", GUEST, "GPADL_HEADER", (1, 70, 16, 1, 4096, 0, 1, None, None)),
         Signal("signal", GUEST, 1),
         Call("call", GUEST, "u0", "open", (DEVICES[0],)),
         Return("return", GUEST, "u0", "open", 0, ()),
@@ -160,7 +160,7 @@ def test_an_error_inside_the_reference_is_the_loss_of_the_guest() -> None:
         session.apply(stimulus)
     session.take()
 
-    session.apply(Post("post", "OFFERCHANNEL", ("one", "", "", 0, False)))
+    session.apply(Post("post", "OFFERCHANNEL", ("one", "", "", 0, False, 0, 0)))
     session.apply(SETTLE)
 
     assert [event.kind for event in session.take()] == ["message", "lost"]
@@ -196,5 +196,7 @@ def test_an_offer_carries_everything_that_a_test_gives() -> None:
             "if_instance": DEVICES[1],
             "sub_channel_index": 2,
             "monitor_allocated": False,
+            "chn_flags": 0,
+            "monitorid": 0,
         }
     ]

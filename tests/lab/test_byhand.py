@@ -11,7 +11,7 @@ import pytest
 from kmcl_adapters.control import ControlSession, Field, Gone, Returned, Sent, Signalled
 from kmcl_adapters.host.manual import ByHand
 from kmcl_adapters.host.scripted import ScriptedGuest
-from kmcl_lab.byhand import IDLE_RELID, LabPort
+from kmcl_lab.byhand import LabPort
 from kmcl_lab.hosting.byhand import ByHandCommands, _Looks
 from kmcl_lab.problem import UNHEARD, GuestLost
 from kmcl_model.control import version
@@ -25,6 +25,8 @@ OFFER: dict[str, Field] = {
     "if_instance": GUID,
     "sub_channel_index": 0,
     "monitor_allocated": False,
+    "chn_flags": 0,
+    "monitorid": 0,
 }
 
 
@@ -205,11 +207,11 @@ def test_signals_are_told_by_relid_and_those_of_the_test_are_not(table: Table) -
     table.contact()
     port.post("OFFERCHANNEL", OFFER, "")
     assert table.guest.signal(0x2003) == 0
-    port.act("guest", "spurious")
+    port.act("guest", "spurious 77")
     seen = port.take()
 
     assert seen[-1] == Signalled("guest", 3)
-    assert table.guest.events() == [IDLE_RELID]
+    assert table.guest.events() == [77]
 
 
 def test_a_busy_host_refuses_one_post_and_does_not_tell_of_it(table: Table) -> None:
@@ -222,12 +224,12 @@ def test_a_busy_host_refuses_one_post_and_does_not_tell_of_it(table: Table) -> N
     assert [cast(Sent, s).message for s in port.take()] == ["REQUESTOFFERS"]
 
 
-def test_a_guest_that_speaks_to_nobody_is_garbage(table: Table) -> None:
+def test_a_guest_is_heard_wherever_it_speaks_and_where_is_told(table: Table) -> None:
     port = table.port()
     table.guest.connection = 9
     table.guest.post("REQUESTOFFERS")
 
-    assert port.take() == [Gone("garbage", "REQUESTOFFERS: posted to 0x9")]
+    assert port.take() == [Sent("guest", "REQUESTOFFERS", {"connection": 9})]
 
 
 def test_a_user_that_is_not_heard_ends_the_session_as_garbage(table: Table) -> None:
@@ -532,7 +534,7 @@ def test_a_session_is_played_over_the_port(table: Table) -> None:
     for stimulus in (
         Invoke("invoke", "guest", "u0", "load", ()),
         Settle("settle"),
-        Post("post", "VERSION_RESPONSE", (True,), ""),
+        Post("post", "VERSION_RESPONSE", (True, None), ""),
         Environ("environment", "host", "busy"),
     ):
         session.apply(stimulus)

@@ -1,8 +1,8 @@
 """The control protocol of the bus: a session over whatever has a guest in its hands."""
 
-from .port import Field, Gone, HostPort, Returned, Seen, Sent, Signalled
+from .port import Field, Gone, HostPort, Returned, Seen, Sent, Signalled, relid_of
 from .session import ControlSession
-from .wire import described, seen_of
+from .wire import described, frames_of, seen_of
 
 __all__ = [
     "ControlSession",
@@ -14,5 +14,7 @@ __all__ = [
     "Sent",
     "Signalled",
     "described",
+    "frames_of",
+    "relid_of",
     "seen_of",
 ]

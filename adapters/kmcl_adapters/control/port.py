@@ -8,9 +8,11 @@ with a machine.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
-__all__ = ["Field", "Gone", "HostPort", "Returned", "Seen", "Sent", "Signalled"]
+__all__ = ["Field", "Gone", "HostPort", "Returned", "Seen", "Sent", "Signalled", "relid_of"]
+
+_IDLE: Final = 77
 
 Field: TypeAlias = int | str | bool
 
@@ -64,7 +66,8 @@ class HostPort(Protocol):
         """Make a thread of the guest's user begin one of ``kmcl_model.control.USER_CALLS``."""
 
     def act(self, endpoint: str, action: str) -> None:
-        """``reset`` of the guest, ``busy`` of the host, a ``spurious`` signal to the guest."""
+        """``reset`` of the guest, ``busy`` of the host, a ``spurious`` signal to the guest: see
+        ``relid_of``."""
 
     def ready(self) -> tuple[int, ...]:
         """The threads of work that could take a step; empty where nobody may choose."""
@@ -80,3 +83,10 @@ class HostPort(Protocol):
 
     def close(self) -> None:
         """Give everything back; idempotent."""
+
+
+def relid_of(action: str) -> int:
+    """The relid that ``spurious RELID`` signals. ``spurious`` alone, as older cases have it, is a
+    signal of one that no channel has."""
+    _, _, relid = action.partition(" ")
+    return int(relid or _IDLE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from kmcl_model.control import GUEST, MESSAGES
+from kmcl_model.control import GUEST, HOST, MESSAGES
 from kmcl_model.events import (
     Call,
     Environment,
@@ -23,6 +23,9 @@ from .port import Field, Gone, HostPort, Returned, Seen, Sent, Signalled
 __all__ = ["ControlSession"]
 
 _IDS: Final = ("gpadl", "openid")
+_ECHOED: Final = {"msg_conn_id": "connection"}
+"""Fields of an answer that bear another name in the request: unless a test says otherwise, a host
+goes on where contact was made."""
 _ELSEWHERE: Final = 1000
 """How far a wrong id or relid is from the right one."""
 
@@ -45,6 +48,10 @@ class ControlSession:
         if self._lost:
             return
         match stimulus:
+            case Post(flaw="lost"):
+                fields = self._fields(stimulus)
+                values = tuple(fields[name] for name in MESSAGES[stimulus.message].fields)
+                self._events.append(Message("message", HOST, stimulus.message, values, "lost"))
             case Post():
                 self._port.post(stimulus.message, self._fields(stimulus), stimulus.flaw)
             case Invoke(endpoint=endpoint, by=by, function=function, arguments=arguments):
@@ -97,7 +104,10 @@ class ControlSession:
             case Sent(sender=sender, message=name, fields=fields, flaw=flaw):
                 if sender == GUEST:
                     self._requests.setdefault(name, []).append(fields)
-                values = tuple(fields.get(field, 0) for field in MESSAGES[name].fields)
+                kind = MESSAGES[name]
+                values = tuple(
+                    fields.get(field, None if field in kind.later else 0) for field in kind.fields
+                )
                 return Message("message", sender, name, values, flaw)
             case Signalled(sender=sender, child_relid=relid):
                 return Signal("signal", sender, relid)
@@ -118,7 +128,9 @@ class ControlSession:
         request: Mapping[str, Field] = {}
         if kind.answers:
             request = self._request(kind.answers, given.get("child_relid"), stimulus)
-        fields = {name: given.get(name, request.get(name, 0)) for name in kind.fields}
+        fields = {
+            name: given.get(name, request.get(_ECHOED.get(name, name), 0)) for name in kind.fields
+        }
         if stimulus.flaw == "wrong id":
             return {n: _off(v) if n in _IDS else v for n, v in fields.items()}
         if stimulus.flaw == "wrong relid":

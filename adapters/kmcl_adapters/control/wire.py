@@ -16,7 +16,7 @@ from kmcl_model.control import GUEST, MESSAGES, RANGE_HEADER
 
 from .port import Gone, Seen, Sent, Signalled
 
-__all__ = ["SPELLINGS", "described", "seen_of"]
+__all__ = ["SPELLINGS", "described", "frames_of", "seen_of"]
 
 SPELLINGS: Final = {"ring_buffer_gpadlhandle": "ringbuffer_gpadlhandle"}
 """Other spellings of a field than Linux' own."""
@@ -41,6 +41,13 @@ def seen_of(sender: str, name: str, fields: Mapping[str, Any], flaw: str = "") -
         {SPELLINGS.get(field, field): value for field, value in fields.items()},
         flaw,
     )
+
+
+def frames_of(name: str, rest: bytes) -> tuple[int, ...]:
+    """The page frame numbers in what follows the fields of a GPADL message."""
+    frames = rest[RANGE_HEADER:] if name == "GPADL_HEADER" else rest
+    count = len(frames) // _PFN
+    return struct.unpack_from(f"<{count}Q", frames)
 
 
 def described(name: str, rest: bytes) -> dict[str, int]:

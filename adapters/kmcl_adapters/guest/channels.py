@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kmcl_adapters.control import Field
-from kmcl_model.control import CLASS_OF_HEARTBEAT
+from kmcl_model.control import CLASS_OF_HEARTBEAT, MESSAGES, MOST_RELIDS
 
 from .machine import Thread
 
@@ -22,6 +22,7 @@ class Channel:
         self.relid = int(offer["child_relid"])
         self.device = str(offer["if_instance"])
         self.has_stock_driver = offer["if_type"] == CLASS_OF_HEARTBEAT
+        self.is_monitored = bool(offer["monitor_allocated"])
         self.primary = primary
         self.subchannels: list[Channel] = []
         self.rescinded = False
@@ -30,6 +31,8 @@ class Channel:
         self.closing = False
         """Its subchannels are being closed, and none is opened any more."""
         self.ring = 0
+        self.target = 0
+        """The processor that the host interrupts."""
         self.buffers: list[int] = []
         self.bound = False
         self.descriptors = 0
@@ -55,7 +58,8 @@ class Channels:
 
     def understands(self, message: str, flaw: str) -> bool:
         """Whether a message is of a type that is known, and long enough for it."""
-        return flaw not in ("short", "unknown type")
+        bare = not MESSAGES[message].fields and self.kernel.habits.reads_bare_messages
+        return flaw != "unknown type" and (flaw != "short" or bare)
 
     def primary_of(self, device: str) -> Channel | None:
         """The primary channel of a device."""
@@ -68,14 +72,23 @@ class Channels:
         primary = self.primary_of(device)
         if not self.kernel.connection.version:
             return  # the bus was left while the offer was on its way
-        if relid in self.known or (primary is None) != (offer["sub_channel_index"] == 0):
+        if relid in self.known or not self.accepts(offer):
             return
+        if offer["sub_channel_index"] == 0:
+            primary = None
         channel = self.known[relid] = Channel(offer, primary)
         if primary is not None:
             primary.subchannels.append(channel)
             self.kernel.machine.start(self.kernel.driver.subchannel(channel))
         elif channel.has_stock_driver:
             self.kernel.machine.start(self.kernel.driver.stock(channel))
+
+    def accepts(self, offer: dict[str, Field]) -> bool:
+        """Whether an offer of a relid that is free makes sense, or this kernel takes any."""
+        has_flag = 0 < int(offer["child_relid"]) < MOST_RELIDS
+        has_primary = self.primary_of(str(offer["if_instance"])) is not None
+        fits = has_flag and has_primary == (offer["sub_channel_index"] != 0)
+        return fits or self.kernel.habits.takes_odd_offers
 
     def rescinded(self, relid: int) -> Thread:
         """The host takes an offer back."""

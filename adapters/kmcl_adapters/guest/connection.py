@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kmcl_model.control import version
 
@@ -12,7 +12,11 @@ from .machine import Thread
 if TYPE_CHECKING:
     from .kernel import Kernel
 
-__all__ = ["Connection"]
+__all__ = ["PROCESSORS", "Connection"]
+
+PROCESSORS: Final = 2
+INTERRUPT_PAGE: Final = 0x5000
+MONITOR_PAGES: Final = (0x6000, 0x7000)
 
 
 class Connection:
@@ -46,13 +50,25 @@ class Connection:
         for proposed in self.kernel.habits.versions:
             yield None
             request = self.kernel.requests.begin(
-                "INITIATE_CONTACT", vmbus_version_requested=proposed, target_vcpu=0
+                "INITIATE_CONTACT",
+                vmbus_version_requested=proposed,
+                target_vcpu=0,
+                interrupt_page=INTERRUPT_PAGE,
+                monitor_page1=MONITOR_PAGES[0],
+                monitor_page2=MONITOR_PAGES[1],
+                processors=PROCESSORS,
             )
             yield from self.kernel.requests.wait(request)
             if request.answer is not None and request.answer["version_supported"]:
                 self.version = proposed
+                self.go_on_at(int(request.answer["msg_conn_id"]))
                 return True
         return False
+
+    def go_on_at(self, named: int) -> None:
+        """The host names the connection for all that comes; in old versions it cannot."""
+        if self.version >= version(5, 0):
+            self.kernel.wire.connection = named
 
     def request_offers(self) -> Thread:
         """Ask for the offers, and wait for them where this kernel does."""

@@ -120,10 +120,10 @@ class Driver:
         """A program that waits for the device looks at its rings."""
 
     def notify(self, channel: Channel) -> Thread:
-        """Signal the host, where this kernel does so."""
+        """Signal the host, where this kernel does so; never by a page that the program has too."""
         yield None
         if channel.rescinded or not channel.is_open:
             return EINVAL
-        if self.kernel.habits.signals:
+        if self.kernel.habits.signals and not channel.is_monitored:
             self.kernel.machine.signal(channel.relid)
         return 0

@@ -55,11 +55,14 @@ class Gpadls:
             byte_count=pages * PAGE,
             byte_offset=0,
             pfns=min(pages, PFNS_IN_HEADER),
+            repeated=0,
         )
         for place, pfns in enumerate(self.fragments(pages), start=1):
             yield None
             order = place if self.kernel.habits.counts_bodies else 0
-            self.kernel.wire.post("GPADL_BODY", msgnumber=order, gpadl=number, pfns=pfns)
+            self.kernel.wire.post(
+                "GPADL_BODY", msgnumber=order, gpadl=number, pfns=pfns, repeated=0
+            )
         yield from self.kernel.requests.wait(request)
         return self.outcome(channel, number, request.answer)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
-from kmcl_adapters.control import Field, Gone, Seen, Sent
+from kmcl_adapters.control import Field, Gone, Seen, Sent, relid_of
 from kmcl_model.control import HOST, VERSIONS, version
 
 from .channels import Channels
@@ -36,6 +36,8 @@ class Habits(NamedTuple):
     that is open is released when its primary is closed. ``releases_after_unload``: channels are
     released one by one after UNLOAD. ``closes_at_handover``: channels are closed before UNLOAD when
     another kernel takes over. ``counts_bodies``: GPADL_BODY has a message number.
+    ``takes_odd_offers``: an offer that no host should make is taken like any other.
+    ``reads_bare_messages``: a message that is nothing but its type may be cut short.
     ``errors``: those of an open whose GPADL or channel was refused, or whose channel was rescinded.
     """
 
@@ -49,11 +51,10 @@ class Habits(NamedTuple):
     releases_after_unload: bool = True
     closes_at_handover: bool = False
     counts_bodies: bool = False
+    takes_odd_offers: bool = False
+    reads_bare_messages: bool = False
     errors: tuple[int, int, int] = (EDQUOT, EAGAIN, ENODEV)
 
-
-IDLE_RELID: Final = 77
-"""The relid of a signal that announces nothing."""
 
 LINUX_6_12: Final = Habits()
 """The habits of Linux 6.12."""
@@ -165,8 +166,8 @@ class GuestPort:
             self._boot(Kernel(self._parts, self._habits))
         elif action == "busy":
             self._kernel.machine.refusals += 1
-        elif action == "spurious":
-            self._attempt(lambda: self._kernel.channels.signalled(IDLE_RELID))
+        elif action.startswith("spurious"):
+            self._attempt(lambda: self._kernel.channels.signalled(relid_of(action)))
 
     def ready(self) -> tuple[int, ...]:
         """The guest's threads that could take a step."""

@@ -37,13 +37,14 @@ class Links:
         if channel.rescinded:
             return self.kernel.habits.errors[2]
         channel.ring = gpadl
+        channel.target = 0
         request = self.kernel.requests.begin(
             "OPENCHANNEL",
             channel,
             child_relid=channel.relid,
             openid=self.openid(channel),
             ringbuffer_gpadlhandle=gpadl,
-            target_vp=0,
+            target_vp=channel.target,
             downstream_ringbuffer_pageoffset=RING_PAGES // 2,
         )
         yield from self.kernel.requests.wait(request)
@@ -96,12 +97,17 @@ class Links:
         """Have the host signal another processor; gives an errno."""
         if not channel.is_open or channel.rescinded or not self.kernel.connection.knows_modify():
             return EIO
+        if channel.target == processor:
+            return 0
         if not self.kernel.connection.answers_modify():
             self.kernel.wire.post("MODIFYCHANNEL", child_relid=channel.relid, target_vp=processor)
+            channel.target = processor
             return 0
         request = self.kernel.requests.begin(
             "MODIFYCHANNEL", channel, child_relid=channel.relid, target_vp=processor
         )
         yield from self.kernel.requests.wait(request)
-        failed = request.answer is None or request.answer["status"]
-        return EIO if failed else 0
+        if request.answer is None or request.answer["status"]:
+            return EIO
+        channel.target = processor
+        return 0

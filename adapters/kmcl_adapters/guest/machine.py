@@ -34,6 +34,8 @@ class Machine:
         self.inbox: deque[tuple[str, dict[str, Field], str]] = deque()
         self.refusals = 0
         """So many of the next posts find no room at the host."""
+        self.rests = 0
+        """How often everything has come to rest: the only time that passes here."""
         self._threads: dict[int, tuple[Thread, Condition | None]] = {}
         self._last = self._current = INBOX
         self._is_frozen = False
@@ -72,6 +74,7 @@ class Machine:
         """Go on until no thread can; False where that never happens."""
         for _ in range(MOST_STEPS):
             if not self.ready():
+                self.rests += 1
                 return True
             self.step(0)
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from kmcl_adapters.control import Field
-from kmcl_model.control import MESSAGES
+from kmcl_model.control import MESSAGES, version
 
 from .machine import Machine, Thread
 
@@ -42,12 +42,24 @@ class Wire:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
+        self.connection = 0
+        """Where the host wants to hear of us."""
 
     def post(self, message: str, **fields: Field) -> None:
         """Send a message."""
         while not self.machine.accepts():
             pass
-        self.machine.send(message, fields)
+        self.send(message, fields)
+
+    def send(self, message: str, fields: dict[str, Field]) -> None:
+        """Put it on the wire, to the connection it belongs to."""
+        if message == "INITIATE_CONTACT":
+            self.connection = self.first_connection(int(fields["vmbus_version_requested"]))
+        self.machine.send(message, {**fields, "connection": self.connection})
+
+    def first_connection(self, proposed: int) -> int:
+        """Where contact is made by this version."""
+        return 4 if proposed >= version(5, 0) else 1
 
 
 class Requests:

@@ -80,6 +80,18 @@ GUEST_VARIANTS: Final[dict[str, Variant]] = {
             {"counts_bodies": True},
         ),
         _V(
+            "takes-odd-offers",
+            ("W13:R2",),
+            "an offer that no host should make is taken like any other",
+            {"takes_odd_offers": True},
+        ),
+        _V(
+            "reads-bare-messages",
+            ("W12:R2",),
+            "of a message that is nothing but its type no length is demanded",
+            {"reads_bare_messages": True},
+        ),
+        _V(
             "other-errors",
             ("W09/gpadl:R2", "W09/open:R2", "W09/rescind:R2"),
             "an open that fails gives EIO whatever the reason",

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from kmcl_adapters.control import described
+from kmcl_adapters.control import described, frames_of
 
 from .channel import HostChannel, HostOffer, State
 from .control import Control, version
@@ -27,7 +27,6 @@ that are wrong already when they are given to be sent."""
 
 _NUMBER: Final = struct.Struct("<I")
 _UNKNOWN_NUMBER: Final = 200
-_CONNECTIONS: Final = (1, 4)
 _FIRST_WITH_ID: Final = version(5, 0)
 
 
@@ -40,10 +39,14 @@ class ByHand(Control):
     def __init__(self, host: VmbusHost) -> None:
         super().__init__(host)
         self.wanted = 0
+        self._frames: dict[int, set[int]] = {}
+        """The page frames that have come of each GPADL."""
+        self._heard = 0
 
     def is_connected(self, connection: int, message: Message) -> bool:
-        """Whatever the guest says is heard, wherever a VMBus host can be."""
-        return connection in _CONNECTIONS
+        """Whatever the guest says is heard, wherever it says it; what is told says where."""
+        self._heard = connection
+        return True
 
     def handle(self, message: Message, connection: int) -> str:
         """Keep only what is needed to deliver messages and signals."""
@@ -61,12 +64,28 @@ class ByHand(Control):
     def forget(self) -> None:
         """No connection and no channel."""
         self.connection = self.wanted = 0
+        self._frames.clear()
         self.host.slot.clear()
         self.host.channels.clear()
 
     def told(self, message: Message) -> dict[str, Any]:
-        """The fields, and of a page list what is in it."""
-        return message.fields | described(message.name, message.rest)
+        """The fields, where they were posted, and of a page list what is in it."""
+        more = described(message.name, message.rest)
+        if message.name in ("GPADL_HEADER", "GPADL_BODY"):
+            more["repeated"] = self._repeated(message)
+        if message.name == "INITIATE_CONTACT":
+            more["processors"] = self.host.machine.processors
+        return message.fields | more | {"connection": self._heard}
+
+    def _repeated(self, message: Message) -> int:
+        """How many page frames of a fragment the GPADL had before."""
+        if message.name == "GPADL_HEADER":
+            self._frames[message.fields["gpadl"]] = set()
+        known = self._frames.setdefault(message.fields["gpadl"], set())
+        frames = frames_of(message.name, message.rest)
+        before = len(known)
+        known.update(frames)
+        return len(frames) - (len(known) - before)
 
     def post(self, name: str, fields: Mapping[str, Any], flaw: str = "") -> None:
         """Send a message with these fields, others as a host has them; a guest that has taken its
@@ -89,7 +108,8 @@ class ByHand(Control):
         if name == "OFFERCHANNEL":
             return self._offered(fields, flaw)
         if name == "VERSION_RESPONSE":
-            number = self.connection if self.wanted >= _FIRST_WITH_ID else 0
+            named = int(fields.get("msg_conn_id") or self.connection)
+            number = named if self.wanted >= _FIRST_WITH_ID else 0
             supported = int(fields["version_supported"])
             return {
                 "version_supported": supported,
@@ -103,8 +123,9 @@ class ByHand(Control):
         offer = HostOffer(
             class_id=fields["if_type"],
             instance=fields["if_instance"],
+            flags=int(fields.get("chn_flags") or 0),
             subchannel=int(fields["sub_channel_index"]),
-            monitor=relid if fields["monitor_allocated"] else None,
+            monitor=int(fields.get("monitorid") or 0) if fields["monitor_allocated"] else None,
         ).complete()
         channel = HostChannel(offer, relid)
         channel.state = State.OFFERED

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from kmcl_adapters.control import Field, Gone, Returned, Seen
+from kmcl_adapters.control import Field, Gone, Returned, Seen, relid_of
 from kmcl_adapters.control import seen_of as wire_seen_of
 from kmcl_model.control import GUEST, HOST
 
@@ -20,10 +20,10 @@ from .channel import Job
 from .lab import Lab
 from .problem import OURS, GuestLost, LabProblem
 
-__all__ = ["IDLE_RELID", "LabPort", "seen_of"]
+__all__ = ["LabPort", "seen_of"]
 
-IDLE_RELID: Final = 77
-"""The relid of a signal that announces nothing."""
+_MONITORS: Final = 128
+"""As many bits a monitor page has."""
 _LIMIT: Final = 20.0
 """Seconds for an answer; everything is emulated twice."""
 _LOOKS: Final = 3
@@ -109,8 +109,10 @@ class LabPort:
     def post(self, message: str, fields: Mapping[str, Field], flaw: str) -> None:
         """See ``HostPort``."""
         self._moving = True
-        more = {"monitor_allocated": True} if self._monitored and message == "OFFERCHANNEL" else {}
-        self._ask("hand-post", name=message, fields={**fields, **more}, flaw=flaw)
+        if self._monitored and message == "OFFERCHANNEL" and not fields["monitor_allocated"]:
+            number = int(fields["child_relid"]) % _MONITORS
+            fields = {**fields, "monitor_allocated": True, "monitorid": number}
+        self._ask("hand-post", name=message, fields=dict(fields), flaw=flaw)
 
     def call(self, by: str, function: str, arguments: tuple[Field, ...]) -> None:
         """See ``HostPort``."""
@@ -128,8 +130,8 @@ class LabPort:
             self._attempt(lambda: self._begin(self._boot if self._resets else self._again))
         elif action == "busy":
             self._ask("hand-busy")
-        elif action == "spurious":
-            self._ask("hand-signal", relid=IDLE_RELID)
+        elif action.startswith("spurious"):
+            self._ask("hand-signal", relid=relid_of(action))
 
     def ready(self) -> tuple[int, ...]:
         """Nobody can choose."""

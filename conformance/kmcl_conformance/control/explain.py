@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kmcl_model.control import GUEST, PAGE, PFNS_IN_BODY, RANGE_HEADER, VERSIONS
+from kmcl_model.control import GUEST, MESSAGES, PAGE, PFNS_IN_BODY, RANGE_HEADER, VERSIONS
 from kmcl_model.events import Event, Message, Quiescence, Return, Signal
 
 from .judge import ControlJudge
@@ -31,7 +31,7 @@ def candidates(judge: ControlJudge) -> Iterator[Event]:
         yield Signal("signal", GUEST, relid)
         yield _sent("GPADL_HEADER", relid, _NEW, RANGE_HEADER + 8, 1, PAGE, 0, 1)
         for number in judge.names.get(relid, {}):
-            yield _sent("OPENCHANNEL", relid, relid, number, 0, 1)
+            yield _sent("OPENCHANNEL", relid, relid, number, 0, 2)
             yield _sent("GPADL_TEARDOWN", relid, number)
             for pages in (PFNS_IN_BODY, 1):
                 yield _sent("GPADL_BODY", 0, number, pages)
@@ -39,4 +39,5 @@ def candidates(judge: ControlJudge) -> Iterator[Event]:
 
 
 def _sent(name: str, *fields: int) -> Message:
-    return Message("message", GUEST, name, fields)
+    untold = (None,) * (len(MESSAGES[name].fields) - len(fields))
+    return Message("message", GUEST, name, (*fields, *untold))

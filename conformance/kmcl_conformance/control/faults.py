@@ -4,19 +4,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from kmcl_model.control import GUEST, MESSAGES
+from kmcl_model.control import GUEST, MESSAGES, MOST_RELIDS, version
+from kmcl_model.spec.control import ODD_OFFERS as ODD
 from kmcl_model.spec.control import WITHOUT_CONSEQUENCE
+
+from .tracks import FREE
 
 if TYPE_CHECKING:
     from .judge import ControlJudge
 
-__all__ = ["fault_of_message", "may_not_matter"]
+__all__ = ["ODD_OFFERS", "SHORT", "fault_of_message", "may_not_matter", "offer_fault"]
+
+ODD_OFFERS: Final = ODD
+"""Offers that no host should make: whether the guest takes them is left to it."""
+
+SHORT: Final = {
+    "OFFERCHANNEL": "short-offer",
+    "RESCIND_CHANNELOFFER": "short-rescind",
+    "ALLOFFERS_DELIVERED": "short-all-offers",
+    "OPENCHANNEL_RESULT": "short-open-result",
+    "GPADL_CREATED": "short-created",
+    "GPADL_TORNDOWN": "short-torndown",
+    "VERSION_RESPONSE": "short-version",
+    "UNLOAD_RESPONSE": "short-unload",
+    "MODIFYCHANNEL_RESPONSE": "short-move-result",
+}
+"""The fault of a message that is cut short."""
+
+_NAMED: Final = version(5, 0)
+_CONTACT: Final = 4
+"""From that version on the host names a connection; contact is made on this one."""
 
 _FLAWS: Final = {
-    "short": "short-message",
     "unknown type": "unknown-message",
     "wrong relid": "answer-wrong-relid",
     "wrong id": "answer-wrong-id",
+    "lost": "answer-lost",
 }
 
 
@@ -25,10 +48,9 @@ def fault_of_message(judge: ControlJudge, event: Any) -> str:
     if event.endpoint == GUEST:
         return ""
     if event.flaw:
-        return _FLAWS[event.flaw]
+        return SHORT[event.message] if event.flaw == "short" else _FLAWS[event.flaw]
     if event.message == "OFFERCHANNEL":
-        known = event.fields[0] in judge.channels and judge.link(event.fields[0]).alive
-        return "offer-again" if known else ""
+        return offer_fault(judge, event.fields)
     if event.message == "RESCIND_CHANNELOFFER":
         return _rescind(judge, event.fields[0])
     if MESSAGES[event.message].answers:
@@ -41,11 +63,24 @@ def may_not_matter(fault: str) -> tuple[str, ...]:
     return tuple(dict(WITHOUT_CONSEQUENCE).get(fault, "").split())
 
 
+def offer_fault(judge: ControlJudge, fields: Any) -> str:
+    """The fault that an offer with these fields is; empty for an ordinary one."""
+    relid, _, instance, index, monitored, flags, _ = fields
+    if judge.is_there(relid):
+        return "offer-again"
+    if not 0 < relid < MOST_RELIDS:
+        return "offer-relid-out-of-range"
+    primary = judge.devices.get(instance)
+    has_primary = primary is not None and any(s.life not in FREE for s in primary.node.states)
+    if has_primary != bool(index):
+        return "offer-subchannel-without-primary" if index else "offer-instance-taken"
+    return "offer-monitored" if monitored else "offer-flagged" if flags else ""
+
+
 def _rescind(judge: ControlJudge, relid: int) -> str:
     if relid not in judge.channels:
         return "rescind-unknown"
-    states: Any = judge.channel(relid).node.states
-    s = next(iter(states))
+    s = judge.state(relid)
     phases = {phase for _, phase in s.gpadls}
     if s.life != "offered":
         return "rescind-again"
@@ -65,16 +100,21 @@ def _rescind(judge: ControlJudge, relid: int) -> str:
 
 
 def _answer(judge: ControlJudge, event: Any) -> str:
-    connection: Any = next(iter(judge.connection.node.states))
+    connection = judge.known()
     name, fields = event.message, event.fields
     if name == "VERSION_RESPONSE":
         awaited, known, refused = connection.phase == "contacting", True, not fields[0]
         kind = "version"
+        usual = (None, 0, _CONTACT)
+        if awaited and fields[0] and connection.version >= _NAMED and fields[1] not in usual:
+            return "another-connection"
     elif name == "UNLOAD_RESPONSE":
         awaited = connection.phase == "unloading"
         known, refused, kind = connection.phase == "gone", False, ""
     elif name == "ALLOFFERS_DELIVERED":
         awaited = connection.phase == "requested" and not connection.offered
+        if connection.offered:
+            return "all-offers-again"
         known, refused, kind = True, False, ""
     elif name == "GPADL_CREATED":
         relid, number, status = fields
@@ -89,7 +129,7 @@ def _answer(judge: ControlJudge, event: Any) -> str:
         relid = fields[0]
         known = relid in judge.channels
         link = judge.link(relid) if known else None
-        state: Any = next(iter(judge.channel(relid).node.states)) if known else None
+        state: Any = judge.state(relid) if known else None
         opening = name == "OPENCHANNEL_RESULT"
         awaited = link is not None and (link.link == "opening" if opening else state.moving)
         known = known and (not opening or judge.openid.get(relid) == fields[1])
@@ -98,7 +138,9 @@ def _answer(judge: ControlJudge, event: Any) -> str:
         return "answer-again" if known else "answer-unasked"
     if _is_late(judge, event):
         return "answer-late"
-    return f"refuse-{kind}" if refused else ""
+    if refused:
+        return f"refuse-{kind}"
+    return "" if judge.order.is_first(judge.order.of(event)) else "answers-reordered"
 
 
 def _is_late(judge: ControlJudge, event: Any) -> bool:
@@ -109,5 +151,4 @@ def _is_late(judge: ControlJudge, event: Any) -> bool:
         relid = event.fields[0]
     else:
         return False
-    states: Any = judge.channel(relid).node.states if relid in judge.channels else ()
-    return any(s.life != "offered" for s in states)
+    return relid in judge.channels and bool(judge.state(relid).life != "offered")

@@ -11,34 +11,29 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from kmcl_conformance.failure import AFTER_FAULT, Failure
-from kmcl_conformance.track import Follower, Pair, RefusedError, Track, shadow_of
+from kmcl_conformance.track import Pair, RefusedError
 from kmcl_model.control import GUEST, MESSAGES, PAGE
 from kmcl_model.events import Event, Message
 from kmcl_model.spec import Broken, Quiet, Shadow
-from kmcl_model.spec.control import ControlSpecification, Link
+from kmcl_model.spec.control import ControlSpecification
 
-from .faults import fault_of_message, may_not_matter
+from .faults import ODD_OFFERS, fault_of_message, may_not_matter
+from .tracks import FREE, ControlTracks, link_of, may_have_subchannels
 
 __all__ = ["ControlJudge"]
 
 _BUS: Final = ("load", "unload", "kexec")
-_BROKEN: Final = ("short", "unknown type")
-"""The flaws that make a message one that must be ignored whatever it says."""
+_LEAST: Final = 2
+"""Pages of the smallest ring: its header, and one with data."""
+_BROKEN: Final = ("short", "unknown type", "lost")
+"""The flaws that make a message one that must be ignored whatever it says, or never comes."""
 
 
-class ControlJudge(Follower):
+class ControlJudge(ControlTracks):
     """Follows one trace. ``feed`` gives None, or the failure, after which it is spent."""
 
     def __init__(self, specification: ControlSpecification, pairs: set[Pair] | None = None) -> None:
-        super().__init__(specification.ends, pairs)
-        self.specification = specification
-        self.connection = Track("guest connection", specification.connection)
-        self._cause = ""
-        """What the test did last, if it is a fault that must have no consequence."""
-        self.busy = False
-        """The host had no room for a message, and the guest has not fallen silent since."""
-        self._called: dict[str, Track] = {}
-        self._forget()
+        super().__init__(specification, pairs)
         message: dict[str, Callable[[Any], None]] = {
             "INITIATE_CONTACT": self._contact,
             "GPADL_HEADER": self._header,
@@ -53,25 +48,10 @@ class ControlJudge(Follower):
             "OPENCHANNEL_RESULT": self._result,
             "MODIFYCHANNEL_RESPONSE": self._about,
             "RELID_RELEASED": self._about,
-            "MODIFYCHANNEL": self._about,
+            "MODIFYCHANNEL": self._modify,
             "UNLOAD": self._unload,
         }
         self._messages = message
-
-    def _forget(self) -> None:
-        """A new connection: whatever was offered or established before is gone."""
-        self.channels: dict[int, Track] = {}
-        self.devices: dict[str, Track] = {}
-        """The primary channel by the instance of the device."""
-        self.primaries: dict[int, Track] = {}
-        """The primary channel by the relid of the subchannel."""
-        self.gpadls: dict[int, Track] = {}
-        self.owner: dict[int, int] = {}
-        """The relid for which a GPADL was made, by its id."""
-        self.names: dict[int, dict[int, int]] = {}
-        """The names of GPADLs by their ids, for each relid."""
-        self.openid: dict[int, int] = {}
-        self._pages: dict[int, int] = {}
 
     def feed(self, event: Event) -> Failure | None:
         """Judge one event."""
@@ -105,72 +85,6 @@ class ControlJudge(Follower):
         self.events += 1
         return None
 
-    def fork(self) -> ControlJudge:
-        """An independent judge that has seen the same events."""
-        other = ControlJudge(self.specification, set())
-        other.events, other.busy, other._cause = self.events, self.busy, self._cause
-        other.connection.node = self.connection.node
-        copies: dict[int, Track] = {}
-
-        def copy(track: Track) -> Track:
-            if id(track) not in copies:
-                copies[id(track)] = Track(track.name, track.automaton)
-                copies[id(track)].node = track.node
-            return copies[id(track)]
-
-        copies[id(self.connection)] = other.connection
-        other.channels = {relid: copy(track) for relid, track in self.channels.items()}
-        other.gpadls = {id_: copy(track) for id_, track in self.gpadls.items()}
-        other._called = {by: copy(track) for by, track in self._called.items()}
-        other.names = {relid: dict(names) for relid, names in self.names.items()}
-        other.devices = {name: copy(track) for name, track in self.devices.items()}
-        other.primaries = {relid: copy(track) for relid, track in self.primaries.items()}
-        for name in ("owner", "openid", "_pages", "calls"):
-            setattr(other, name, dict(getattr(self, name)))
-        return other
-
-    # Tracks -------------------------------------------------------------------------------
-
-    def channel(self, relid: int) -> Track:
-        """The channel of a relid, as new where nobody has offered it."""
-        track = self.channels.get(relid)
-        return self._new_channel(relid) if track is None else track
-
-    def _new_channel(self, relid: int) -> Track:
-        track = self.channels[relid] = Track(f"guest channel {relid}", self.specification.channel)
-        self._take(track, shadow_of("bus", GUEST, self.connection.node))
-        self.names[relid] = {}
-        return track
-
-    def _gpadl(self, number: int) -> Track:
-        track = self.gpadls.get(number)
-        if track is None:
-            track = Track(f"guest gpadl {number}", self.specification.gpadl)
-            self.gpadls[number] = track
-        return track
-
-    def _bus(self, event: Any) -> None:
-        before = self.connection.node.summary
-        self._take(self.connection, event)
-        if self.connection.node.summary != before:
-            shadow = shadow_of("bus", GUEST, self.connection.node)
-            for track in self.channels.values():
-                self._take(track, shadow)
-
-    def link(self, relid: int) -> Link:
-        """What is told of a channel; of several explanations the first."""
-        return _link(self.channel(relid))
-
-    def subchannels(self, relid: int) -> list[int]:
-        """The relids of the subchannels of a channel."""
-        primary = self.channels.get(relid)
-        return [sub for sub, track in self.primaries.items() if track is primary]
-
-    def phase(self, number: int) -> str:
-        """The phase of a GPADL."""
-        states: Any = self._gpadl(number).node.states
-        return str(next(iter(states)).phase)
-
     # Messages -----------------------------------------------------------------------------
 
     def _message(self, event: Any) -> None:
@@ -182,7 +96,12 @@ class ControlJudge(Follower):
         if fault:
             self.faults[fault] += 1
         before = self._position() if fault else ()
+        if event.endpoint == GUEST:
+            event = self._posted(event)
+        self.order.note(event)
         if event.flaw in _BROKEN:
+            if event.flaw == "short" and not event.fields:
+                self._bus(Shadow("perhaps", event.message, ()))
             self._strange(fault)
             return
         handler = self._messages.get(event.message)
@@ -190,7 +109,7 @@ class ControlJudge(Follower):
             self._bus(event._replace(flaw=""))
         else:
             handler(event)
-        if fault and before == self._position():
+        if fault in ODD_OFFERS or (fault and before == self._position()):
             self._strange(fault)
 
     def _blamed(self, failure: Failure) -> Failure:
@@ -216,9 +135,25 @@ class ControlJudge(Follower):
             *(track.node for track in self.gpadls.values()),
         )
 
+    def _posted(self, event: Any) -> Any:
+        """The message without the connection it was posted to, which the connection has heard."""
+        *fields, connection = event.fields
+        if connection is not None:
+            version = fields[0] if event.message == "INITIATE_CONTACT" else 0
+            self._bus(Shadow("posted", event.message, (version, connection)))
+        return event._replace(fields=tuple(fields))
+
     def _contact(self, event: Any) -> None:
         self._bus(event)
         self._forget()
+        self._processors = event.fields[-1] or 0
+
+    def _exists(self, processor: int) -> bool:
+        return not self._processors or processor < self._processors
+
+    def _modify(self, event: Any) -> None:
+        relid, processor = event.fields
+        self._take(self.channel(relid), self._own(event, 0, processor, self._exists(processor)))
 
     def _unload(self, event: Any) -> None:
         """The connection hears whether a channel is open."""
@@ -234,17 +169,22 @@ class ControlJudge(Follower):
             self._take(self.channel(relid), self._own(event, 0, *rest))
 
     def _offer(self, event: Any) -> None:
-        relid, _, instance, index, _ = event.fields
+        relid, _, instance, index, *_ = event.fields
+        fault = fault_of_message(self, event)
+        odd = fault if fault in ODD_OFFERS else ""
         track = self.channels.get(relid)
         states: Any = () if track is None else track.node.states
-        if track is None or all(s.life == "released" for s in states):
+        if track is None or all(s.life in FREE for s in states):
             track = self._new_channel(relid)
             self.primaries.pop(relid, None)
-            if not index:
+            self.odd[relid] = odd
+            if odd == "offer-instance-taken":
+                self._take(self.devices[instance], Shadow("odd", odd, ()))
+            elif not index:
                 self.devices[instance] = track
-            elif instance in self.devices:
+            elif not odd:
                 self.primaries[relid] = self.devices[instance]
-        self._take(self.channel(relid), self._own(event, 0, index))
+        self._take(track, self._own(event, 0, index, odd))
 
     def _name(self, relid: int, number: int) -> int:
         """The name of a GPADL within the channel, 0 if it is none of the channel's."""
@@ -252,9 +192,11 @@ class ControlJudge(Follower):
 
     def _header(self, event: Any) -> None:
         relid, number = event.fields[:2]
-        self._take(self._gpadl(number), event._replace(fields=(0, 0, *event.fields[2:])))
+        *_, size, offset, _, repeated = event.fields
+        self._take(self._gpadl(number), event._replace(fields=(0, 0, *event.fields[2:7])))
         self.owner[number] = relid
-        self._pages[number] = -(-(event.fields[5] + event.fields[4]) // PAGE)
+        self._pages[number] = -(-(offset + size) // PAGE)
+        (self._torn.add if offset or size % PAGE or repeated else self._torn.discard)(number)
         channel = self.channel(relid)
         names = self.names.setdefault(relid, {})
         if number not in names:
@@ -266,7 +208,9 @@ class ControlJudge(Follower):
         return Message("message", event.endpoint, event.message, fields)
 
     def _body(self, event: Any) -> None:
-        number = event.fields[1]
+        number, repeated = event.fields[1], event.fields[3]
+        if repeated:
+            self._torn.add(number)
         self._take(
             self._gpadl(number), event._replace(fields=(event.fields[0], 0, event.fields[2]))
         )
@@ -304,15 +248,19 @@ class ControlJudge(Follower):
             self.names.get(self.owner[number], {}).pop(number, None)
 
     def _open(self, event: Any) -> None:
-        relid, openid, number, _, offset = event.fields
+        relid, openid, number, processor, offset = event.fields
         self.openid[relid] = openid
         primary = self.primaries.get(relid)
-        parent = primary is None or _may_have_subchannels(_link(primary))
-        inside = 0 < offset < self._pages.get(number, 0)
-        self._take(
-            self.channel(relid),
-            self._own(event, self._name(relid, number), openid == relid, inside, parent),
+        parent = primary is None or may_have_subchannels(link_of(primary))
+        about = (
+            openid == relid,
+            parent,
+            processor,
+            self._exists(processor),
+            _halves(offset, self._pages.get(number, 0)),
+            number not in self._torn,
         )
+        self._take(self.channel(relid), self._own(event, self._name(relid, number), *about))
 
     def _close(self, event: Any) -> None:
         relid = event.fields[0]
@@ -341,7 +289,7 @@ class ControlJudge(Follower):
         else:
             device = self.devices.get(event.arguments[0])
             track = self._called[event.by] = self.channel(0) if device is None else device
-            self._take(track, event._replace(arguments=()))
+            self._take(track, event._replace(arguments=event.arguments[1:]))
 
     def _return(self, event: Any) -> None:
         call = self.calls.pop((event.endpoint, event.by))
@@ -363,16 +311,19 @@ class ControlJudge(Follower):
         self._forget()
 
     def _environment(self, event: Any) -> None:
-        self.faults[event.action] += 1
+        name, _, _ = event.action.partition(" ")
+        self.faults[name] += 1
         self._cause = ""
-        if event.action == "reset":
+        if name == "reset":
             self._bus(event)
             self._begin_anew()
-        elif event.action in ("busy", "spurious"):
-            self.busy = self.busy or event.action == "busy"
-            self._strange(event.action)
+        elif name in ("busy", "spurious"):
+            self.busy = self.busy or name == "busy"
+            self._strange(name)
 
     def _quiescence(self) -> None:
+        if self.order.is_delayed():
+            self.faults["answer-delayed"] += 1
         links = [self.link(relid) for relid in self.channels]
         functions = {call.function for call in self.calls.values()}
         facts: tuple[str, ...] = ("unloading",) if functions & {"unload", "kexec"} else ()
@@ -389,12 +340,9 @@ class ControlJudge(Follower):
         self.busy = False
 
 
-def _link(track: Track) -> Link:
-    summary: Any = track.node.summary
-    found: Link = summary[0]
-    return found
-
-
-def _may_have_subchannels(primary: Link) -> bool:
-    """Whether a subchannel can be opened; nothing is said of one whose primary was rescinded."""
-    return primary.link in ("opening", "open") or primary.rescinded
+def _halves(offset: int, pages: int) -> str:
+    """What two rings there are in so many pages, the second from this one on: ``none`` where it is
+    not inside, ``bare`` where a ring has a header and no data, else ``both``."""
+    if not 0 < offset < pages:
+        return "none"
+    return "both" if _LEAST <= offset <= pages - _LEAST else "bare"

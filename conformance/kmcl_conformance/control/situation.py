@@ -1,22 +1,30 @@
 """What the host and the guest's user may do now, as far as the judge knows where the guest stands.
 
 The host keeps the rules of hosts even where it does wrong on purpose: it sends no message before
-the guest has made contact, takes no relid or device twice, rescinds subchannels before their
-primary. An answer that nobody waits for could be taken for the answer to a later request if that
-is on its way already; so it is sent only while the guest stands still, and nothing else is done
-before the guest stands still again.
+the guest has made contact, takes no relid twice, rescinds subchannels before their primary. A
+device is offered twice only as a fault, and only while nobody uses it; nobody does until both
+channels are gone, because nothing is written of what the guest should make of it. An answer that
+nobody waits for could be taken for the answer to a later request if that is on its way already; so
+it is sent only while the guest stands still, and nothing else is done before the guest stands still
+again.
 """
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from kmcl_model.control import CLASS_OF_HEARTBEAT, GUEST, MESSAGES, USER_CALLS
+from kmcl_model.control import CLASS_OF_HEARTBEAT, GUEST, MESSAGES, MOST_RELIDS, USER_CALLS
 from kmcl_model.stimuli import Environ, Invoke, Post, Run, Settle, Stimulus
 
+from .faults import ODD_OFFERS, offer_fault
 from .judge import ControlJudge
+from .setup import HEARTBEAT, RELIDS
+from .tracks import FREE, state_of
 
 __all__ = ["Situation", "Waiting"]
+
+_UNUSED = frozenset(ODD_OFFERS) - {"offer-relid-out-of-range"}
+"""After such an offer nobody uses the device."""
 
 
 class Waiting(NamedTuple):
@@ -47,7 +55,7 @@ class Situation:
     @property
     def connection(self) -> Any:
         """The state of the connection."""
-        return next(iter(self.judge.connection.node.states))
+        return self.judge.known()
 
     @property
     def phase(self) -> str:
@@ -56,21 +64,25 @@ class Situation:
 
     def state(self, relid: int) -> Any:
         """The state of a channel, or what is left of one."""
-        return next(iter(self.judge.channel(relid).node.states))
+        return self.judge.state(relid)
 
     def channel_of(self, device: str) -> Any:
         """The state of the primary channel of a device; None where it was never offered."""
         track = self.judge.devices.get(device)
-        return None if track is None else next(iter(track.node.states))
+        return None if track is None else state_of(track)
 
     def relids(self) -> list[int]:
         """Every relid with a channel, in the order of the offers."""
         return list(self.judge.channels)
 
+    def free_relids(self) -> list[int]:
+        """Of the relids that a host uses here, those that can be offered."""
+        return [r for r in RELIDS if r not in self.judge.channels or self.state(r).life in FREE]
+
     def subchannels(self, relid: int) -> list[int]:
         """The subchannels of a channel that are not released."""
         found = self.judge.subchannels(relid)
-        return [sub for sub in found if self.state(sub).life != "released"]
+        return [sub for sub in found if self.state(sub).life not in FREE]
 
     def waiting(self) -> list[Waiting]:
         """The answers that the guest waits for."""
@@ -127,17 +139,20 @@ class Situation:
         return self.capabilities is None or capability in self.capabilities
 
     def _may_happen(self, action: str) -> bool:
-        if not self._can(action):
+        name, _, _ = action.partition(" ")
+        if not self._can(name):
             return False
-        if action == "spurious":
+        if name == "spurious":
             return self.phase == "requested"
         return action in ("reset", "busy") and self.phase not in ("down", "gone")
 
     def _may_post(self, post: Post) -> bool:
         kind = MESSAGES[post.message]
         phase = self.phase
+        if post.flaw == "lost":
+            return _answer(post) in self.waiting()
         if post.flaw in ("short", "unknown type"):
-            return phase == "requested"
+            return phase == "requested" or _answer(post) in self.waiting()
         if post.message == "OFFERCHANNEL":
             return phase == "requested" and self._may_offer(post.fields)
         if post.message == "RESCIND_CHANNELOFFER":
@@ -149,7 +164,7 @@ class Situation:
         if post.flaw or phase not in ("requested", "gone"):
             return False
         if post.message == "ALLOFFERS_DELIVERED":
-            return phase == "requested"
+            return bool(phase == "requested")
         return self.calm and not self.judge.calls and self.quiet()
 
     def quiet(self) -> bool:
@@ -157,17 +172,43 @@ class Situation:
         return not any(self.judge.link(relid).owes for relid in self.relids())
 
     def _may_offer(self, fields: tuple[Any, ...]) -> bool:
-        relid, _, device, index, _ = fields
-        known = relid in self.judge.channels
-        if known and self.state(relid).life != "released":
+        relid, _, device, index, *_ = fields
+        if self.judge.is_there(relid):
             return self.offers.get(relid) == fields and self.state(relid).life == "offered"
         primary = self.channel_of(device)
+        if primary is None or primary.life in FREE:
+            free = primary is None or not (primary.descriptors or self.calls_on(device))
+            return free and not self.is_odd(device) and (not index or self.calm)
+        if primary.odd:
+            return False
         if index:
-            return primary is not None and primary.life == "offered"
-        if primary is None:
-            return True
-        over = primary.life == "released" and not primary.descriptors
-        return bool(over and not self.calls_on(device))
+            return bool(primary.life == "offered")
+        return 0 < relid < MOST_RELIDS and self._may_take(device, primary)
+
+    def _may_take(self, device: str, primary: Any) -> bool:
+        """Whether nobody uses a device, so that it can be offered under another relid."""
+        idle = primary.life == "offered" and not primary.bound and primary.link == "closed"
+        used = primary.gpadls or self.calls_on(device) or device == HEARTBEAT
+        return bool(idle and self.calm and not used and not self._has_subchannels(device))
+
+    def _has_subchannels(self, device: str) -> bool:
+        track = self.judge.devices[device]
+        return any(self.judge.primaries.get(relid) is track for relid in self.relids())
+
+    def is_odd(self, device: str) -> bool:
+        """Whether the device was offered twice, or has a subchannel and no primary channel: nobody
+        uses it then."""
+        return any(
+            self.judge.odd.get(relid) in _UNUSED
+            and self.offers[relid][2] == device
+            and self.state(relid).life not in FREE
+            for relid in self.relids()
+        ) or self._was_taken(device)
+
+    def _was_taken(self, device: str) -> bool:
+        primary = self.channel_of(device)
+        taken = primary is not None and primary.odd == "offer-instance-taken"
+        return bool(taken and primary.life not in FREE)
 
     def _may_rescind(self, relid: int) -> bool:
         if relid not in self.judge.channels:
@@ -189,7 +230,7 @@ class Situation:
             return False
         device = str(invoke.arguments[0])
         s = self.channel_of(device)
-        if s is None or device in self.unseen:
+        if s is None or device in self.unseen or self.is_odd(device):
             return False
         return self._may_use(invoke.function, s, self.calls_on(device))
 
@@ -240,21 +281,23 @@ class Situation:
         if not isinstance(stimulus, Post):
             return
         if MESSAGES[stimulus.message].answers:
-            self.unsettled = _answer(stimulus) not in self.waiting()
+            again = _answer(stimulus) not in self.waiting()
+            self.unsettled = again or (stimulus.flaw == "short" and not stimulus.fields)
         else:
             self._note_channel(stimulus)
 
     def _note_channel(self, post: Post) -> None:
         """An offer or a rescind that comes again must be handled before the relid is used anew."""
         relid = int(str(post.fields[0]))
-        life = self.state(relid).life if relid in self.judge.channels else "none"
         if post.message == "OFFERCHANNEL":
-            self.unsettled = life not in ("none", "released")
+            fault = offer_fault(self.judge, post.fields)
+            self.unsettled = fault == "offer-again" or fault in ODD_OFFERS
             if not post.flaw:
                 self.offers[relid] = post.fields
                 self.unseen.add(str(post.fields[2]))
         else:
-            self.unsettled = life != "offered"
+            is_there = self.judge.is_there(relid)
+            self.unsettled = not is_there or self.state(relid).life != "offered"
 
     def see(self, event: Any) -> None:
         """An event was accepted."""

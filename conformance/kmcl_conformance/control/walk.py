@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import cache
 from random import Random
 from typing import Final
@@ -10,11 +10,12 @@ from typing import Final
 from kmcl_conformance.generate.setup import RUNS
 from kmcl_model import book
 from kmcl_model.events import Event
-from kmcl_model.stimuli import Post, Stimulus
+from kmcl_model.stimuli import Stimulus
 
 from .judge import ControlJudge
-from .setup import DEVICES, FAILURE, HEARTBEAT, RELIDS, SETTLE, UNKNOWN, happens, offer, post, user
-from .situation import Situation, Waiting
+from .setup import DEVICES, HEARTBEAT, SETTLE, offer, post, user
+from .situation import Situation
+from .wrongs import BUILDERS, answer, rescind_where
 
 __all__ = ["ControlCourse", "HostChooser"]
 
@@ -68,7 +69,7 @@ class ControlCourse:
             yield call
             yield SETTLE
             while (waiting := self.situation.waiting()) and rng.random() < 0.95:
-                yield _answer(waiting[0])
+                yield answer(waiting[0])
                 yield SETTLE
 
     def chooser(
@@ -86,7 +87,7 @@ class ControlCourse:
     def epilogue(self) -> Stimulus | None:
         """Answer what waits, close what is open."""
         for waiting in self.situation.waiting():
-            return _answer(waiting)
+            return answer(waiting)
         for device in DEVICES:
             s = self.situation.channel_of(device)
             close = user("close", device, by=self.situation.idle_thread())
@@ -111,17 +112,6 @@ class ControlCourse:
         self.situation.see(event)
 
 
-def _answer(waiting: Waiting, status: int = 0) -> Post:
-    match waiting.message:
-        case "VERSION_RESPONSE":
-            return post("VERSION_RESPONSE", not status)
-        case "ALLOFFERS_DELIVERED" | "UNLOAD_RESPONSE":
-            return post(waiting.message)
-        case "GPADL_TORNDOWN":
-            return post(waiting.message, waiting.relid)
-    return post(waiting.message, waiting.relid, status)
-
-
 class HostChooser:
     """Picks what the host or the user does next. ``faults`` are those that it may commit."""
 
@@ -138,7 +128,7 @@ class HostChooser:
             return SETTLE
         if self.faults and rng.random() < FAULT_RATE:
             name = rng.choices(self.faults, self.weights)[0]
-            fault = self._enabled(_BUILDERS[name](self))
+            fault = self._enabled(BUILDERS[name](self))
             if fault is not None:
                 return fault
         roll = rng.random()
@@ -163,7 +153,7 @@ class HostChooser:
 
     def _answer(self) -> Stimulus | None:
         waiting = self.situation.waiting()
-        return _answer(self.rng.choice(waiting)) if waiting else None
+        return answer(self.rng.choice(waiting)) if waiting else None
 
     def _use(self) -> Stimulus | None:
         rng = self.rng
@@ -179,7 +169,7 @@ class HostChooser:
 
     def _host(self) -> Stimulus | None:
         rng = self.rng
-        free = [r for r in RELIDS if r not in self.situation.relids() or self._is_released(r)]
+        free = self.situation.free_relids()
         roll = rng.random()
         if roll < 0.5 and free:
             return offer(rng.choice(free[:3]), rng.choice((*DEVICES, HEARTBEAT)))
@@ -188,71 +178,7 @@ class HostChooser:
             primary = self.situation.channel_of(device)
             used = primary is not None and (primary.descriptors or rng.random() < 0.2)
             return offer(rng.choice(free[:3]), device, 1 + rng.randrange(2)) if used else None
-        return self._rescind(lambda s: s.life == "offered")
-
-    def _is_released(self, relid: int) -> bool:
-        return bool(self.situation.state(relid).life == "released")
-
-    def _rescind(self, fits: Callable[..., bool]) -> Stimulus | None:
-        found = [r for r in self.situation.relids() if fits(self.situation.state(r))]
-        return post("RESCIND_CHANNELOFFER", self.rng.choice(found)) if found else None
-
-    # Faults -------------------------------------------------------------------------------
-
-    def refuse(self, message: str) -> Stimulus | None:
-        """A request of this kind fails."""
-        found = [w for w in self.situation.waiting() if w.message == message]
-        return _answer(self.rng.choice(found), FAILURE) if found else None
-
-    def rescind_where(self, fits: Callable[..., bool]) -> Stimulus | None:
-        """A channel in this situation is rescinded."""
-        return self._rescind(lambda s: s.life == "offered" and fits(s))
-
-    def answer_again(self) -> Stimulus | None:
-        """A message that nobody waits for, about a channel there is or was."""
-        relids = self.situation.relids()
-        names = ("GPADL_CREATED", "GPADL_TORNDOWN", "OPENCHANNEL_RESULT", "VERSION_RESPONSE")
-        name = self.rng.choice(names)
-        if not relids or name == "VERSION_RESPONSE":
-            return post("VERSION_RESPONSE", self.rng.random() < 0.5)
-        return _answer(Waiting(name, self.rng.choice(relids)))
-
-    def answer_wrongly(self, flaw: str) -> Stimulus | None:
-        """The answer to a request bears an id or a relid that is not the request's."""
-        names = ["GPADL_CREATED", "OPENCHANNEL_RESULT"]
-        if flaw == "wrong id":
-            names.append("GPADL_TORNDOWN")
-        found = [w for w in self.situation.waiting() if w.message in names]
-        return _answer(self.rng.choice(found))._replace(flaw=flaw) if found else None
-
-    def malformed(self, flaw: str) -> Stimulus | None:
-        """Some message that the guest cannot understand."""
-        relids = self.situation.relids() or [UNKNOWN]
-        relid = self.rng.choice(relids)
-        messages = (
-            offer(UNKNOWN),
-            post("RESCIND_CHANNELOFFER", relid),
-            post("GPADL_CREATED", relid, 0),
-            post("OPENCHANNEL_RESULT", relid, 0),
-        )
-        return self.rng.choice(messages)._replace(flaw=flaw)
-
-    def offer_again(self) -> Stimulus | None:
-        """An offer that the guest has already."""
-        alive = [r for r in self.situation.relids() if self.situation.state(r).life == "offered"]
-        found = [r for r in alive if r in self.situation.offers]
-        if not found:
-            return None
-        return Post("post", "OFFERCHANNEL", self.situation.offers[self.rng.choice(found)])
-
-    def late(self) -> Stimulus | None:
-        """An answer about a channel that was rescinded meanwhile."""
-        found = [
-            w
-            for w in self.situation.waiting()
-            if w.relid and self.situation.state(w.relid).life != "offered"
-        ]
-        return _answer(self.rng.choice(found)) if found else None
+        return rescind_where(self, lambda s: s.life == "offered")
 
 
 _USES: Final = (
@@ -260,40 +186,6 @@ _USES: Final = (
     *("move", "notify", "load", "unload", "kexec"),
 )
 """What the user does, each as often as it stands here."""
-
-
-def _phases(s: object) -> set[str]:
-    return {phase for _, phase in getattr(s, "gpadls", ())}
-
-
-_BUILDERS: Final[dict[str, Callable[[HostChooser], Stimulus | None]]] = {
-    "refuse-version": lambda c: c.refuse("VERSION_RESPONSE"),
-    "refuse-gpadl": lambda c: c.refuse("GPADL_CREATED"),
-    "refuse-open": lambda c: c.refuse("OPENCHANNEL_RESULT"),
-    "refuse-move": lambda c: c.refuse("MODIFYCHANNEL_RESPONSE"),
-    "rescind-idle": lambda c: c.rescind_where(lambda s: s.link == "closed" and not s.gpadls),
-    "rescind-bound": lambda c: c.rescind_where(lambda s: s.bound and s.link == "closed"),
-    "rescind-creating": lambda c: c.rescind_where(lambda s: "asked" in _phases(s)),
-    "rescind-opening": lambda c: c.rescind_where(lambda s: s.link == "opening"),
-    "rescind-open": lambda c: c.rescind_where(lambda s: s.link == "open" and not s.sub),
-    "rescind-tearing-down": lambda c: c.rescind_where(lambda s: "leaving" in _phases(s)),
-    "rescind-moving": lambda c: c.rescind_where(lambda s: s.moving),
-    "rescind-subchannel": lambda c: c.rescind_where(lambda s: s.sub),
-    "rescind-again": lambda c: c._rescind(lambda s: s.life != "offered"),
-    "rescind-unknown": lambda _c: post("RESCIND_CHANNELOFFER", UNKNOWN),
-    "offer-again": HostChooser.offer_again,
-    "answer-again": HostChooser.answer_again,
-    "answer-unasked": lambda _c: post("OPENCHANNEL_RESULT", UNKNOWN, 0),
-    "answer-late": HostChooser.late,
-    "answer-wrong-relid": lambda c: c.answer_wrongly("wrong relid"),
-    "answer-wrong-id": lambda c: c.answer_wrongly("wrong id"),
-    "short-message": lambda c: c.malformed("short"),
-    "unknown-message": lambda c: c.malformed("unknown type"),
-    "busy": lambda _c: happens("busy"),
-    "spurious": lambda _c: happens("spurious"),
-    "reset": lambda _c: happens("reset"),
-}
-"""How each fault of the vocabulary is committed."""
 
 
 @cache

@@ -10,14 +10,14 @@ from typing import Final
 from kmcl_adapters.guest.adapter import GuestAdapter
 from kmcl_adapters.interface import AdapterError
 
-from . import answers, contact, memory, offers, opening, using
+from . import answers, contact, memory, offers, opening, places, signals, using
 from .mutant import GuestMutant, parts_of
 
 __all__ = ["GUEST_MUTANTS", "GuestMutant", "create", "parts_of"]
 
 GUEST_MUTANTS: Final[dict[str, GuestMutant]] = {
     mutant.name: mutant
-    for module in (contact, offers, memory, answers, opening, using)
+    for module in (contact, offers, memory, answers, opening, places, using, signals)
     for mutant in module.MUTANTS
 }
 """Every defective guest by name, module by module."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from kmcl_adapters.control import Field
+from kmcl_adapters.guest.machine import Thread
 from kmcl_adapters.guest.requests import MATCHED, Request, Requests, Wire
+from kmcl_model.control import MESSAGES
 
 from .mutant import GuestMutant
 
@@ -66,17 +68,48 @@ class KeepsOldAnswers(Requests):
 
 
 class UnaskedAnswerCrashes(Requests):
+    """The answer about a channel that never asked is taken off a queue that is empty."""
+
+    def __init__(self, wire: Wire) -> None:
+        super().__init__(wire)
+        self.asked: set[Field] = set()
+
+    def begin(self, message: str, channel: object = None, **fields: Field) -> Request:
+        self.asked.add(fields.get("child_relid", 0))
+        return super().begin(message, channel, **fields)
+
     def answered(self, message: str, fields: dict[str, Field]) -> None:
-        found = [r for r in self.waiting if self.matches(r, message, fields)]
-        if message == "OPENCHANNEL_RESULT" and fields["child_relid"] == 99 and not found:
+        empty = not any(r.message == "OPENCHANNEL" for r in self.waiting)
+        if message == "OPENCHANNEL_RESULT" and empty and fields["child_relid"] not in self.asked:
             raise LookupError("no request for an answer")
         super().answered(message, fields)
+
+
+class GivesUpWaiting(Requests):
+    """A wait for the host has an end, and what it waited for is believed to have come."""
+
+    def wait(self, request: Request) -> Thread:
+        end = self.wire.machine.rests + 2
+        if request.message in ("OPENCHANNEL", "GPADL_TEARDOWN"):
+            yield lambda: request.over() or self.wire.machine.rests >= end
+        if self.wire.machine.rests < end:
+            yield from super().wait(request)
+        else:
+            self.waiting.remove(request)
+
+
+class AnswersInOrder(Requests):
+    """An answer belongs to the oldest request of its kind, whatever it bears."""
+
+    def matches(self, request: Request, message: str, fields: dict[str, Field]) -> bool:
+        oldest = next((r for r in self.waiting if r.message == request.message), None)
+        return oldest is request and request.message == MESSAGES[message].answers
 
 
 class PostLostWhenBusy(Wire):
     def post(self, message: str, **fields: Field) -> None:
         if self.machine.accepts():
-            self.machine.send(message, fields)
+            self.send(message, fields)
 
 
 _M = GuestMutant
@@ -96,6 +129,18 @@ MUTANTS: Final = (
         "an answer without a request is not foreseen",
         "V050",
         UnaskedAnswerCrashes,
+    ),
+    _M(
+        "gives-up-waiting",
+        "a wait has an end, and nobody looks whether the answer was there",
+        "V035",
+        GivesUpWaiting,
+    ),
+    _M(
+        "answers-in-order",
+        "a host is believed to answer one thing after the other",
+        "V033",
+        AnswersInOrder,
     ),
     _M("post-lost-when-busy", "a failed post is not repeated", "V054", PostLostWhenBusy),
 )

@@ -9,7 +9,7 @@ from kmcl_adapters.control import Field
 from kmcl_adapters.guest.channels import Channel
 from kmcl_adapters.guest.driver import SEND_PAGES
 from kmcl_adapters.guest.gpadls import FIRST, Gpadls
-from kmcl_adapters.guest.machine import Thread
+from kmcl_adapters.guest.machine import Machine, Thread
 from kmcl_adapters.guest.requests import Wire
 
 from .mutant import GuestMutant
@@ -61,9 +61,17 @@ class RangeTooShort(Wire):
 
 
 class TeardownOfAnotherChannel(Wire):
+    """The channel that had the first GPADL is named for all."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(machine)
+        self.first: Field = 0
+
     def post(self, message: str, **fields: Field) -> None:
-        if message == "GPADL_TEARDOWN" and fields["child_relid"] == 2:
-            fields["child_relid"] = 1
+        if message == "GPADL_HEADER":
+            self.first = self.first or fields["child_relid"]
+        if message == "GPADL_TEARDOWN":
+            fields["child_relid"] = self.first
         super().post(message, **fields)
 
 

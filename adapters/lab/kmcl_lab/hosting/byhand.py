@@ -21,7 +21,7 @@ _HALTED_SECONDS: Final = 8.0
 _HALTED_SHARE: Final = 0.8
 """A guest that is found at rest by so many of the looks of so many seconds neither boots nor is on
 its way to that; it has timers, which wake it all the same."""
-_DULL: Final = frozenset({"user_def", "userdata", "interrupt_page"})
+_DULL: Final = frozenset({"user_def", "userdata"})
 
 
 class _Looks:

@@ -19,12 +19,14 @@ from .bus import Bus
 from .channel import CHANNEL
 from .connection import CONNECTION, WITHOUT_CONSEQUENCE
 from .gpadl import GPADL
+from .odd import ODD_OFFERS
 from .state import ChannelState, Link, owes
 from .state import initial as channel_initial
 
 __all__ = [
     "CONTROL_CHARTS",
     "CONTROL_OBSERVERS",
+    "ODD_OFFERS",
     "WITHOUT_CONSEQUENCE",
     "Bus",
     "ChannelState",

@@ -13,6 +13,7 @@ __all__ = [
     "HIGHEST_OF_LINUX",
     "KNOWS_MODIFY",
     "KNOWS_UNLOAD",
+    "NAMES_CONNECTION",
     "Bus",
     "ConnectionState",
     "begin",
@@ -27,6 +28,7 @@ __all__ = [
 ANSWERS_MODIFY = version(5, 3)
 KNOWS_MODIFY = version(4, 1)
 KNOWS_UNLOAD = version(3, 0)
+NAMES_CONNECTION = version(5, 0)
 HIGHEST_OF_LINUX = version(5, 3)
 
 
@@ -54,7 +56,7 @@ class ConnectionState(NamedTuple):
     ``version``: the one asked for last. ``calls``: loads, unloads and handovers in progress, by
     caller. ``offered``: all offers were delivered. ``strange``: the host has sent what must be
     ignored, and the guest has not fallen silent since. ``succeeded``: another kernel has taken
-    over, and has not made contact.
+    over, and has not made contact. ``connection``: where the guest must post, 0 if not known.
     """
 
     phase: str = "down"
@@ -63,6 +65,7 @@ class ConnectionState(NamedTuple):
     offered: bool = False
     strange: frozenset[str] = frozenset()
     succeeded: bool = False
+    connection: int = 0
     assumed: tuple[str, ...] = ()
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from kmcl_model.events import Call, Return
-from kmcl_model.spec.observer import Due, Quiet, Rule, Rules, Shadow, Silence, need
+from kmcl_model.spec.observer import Due, Quiet, Rule, Rules, Shadow, Silence, need, never
 
 from . import messages
+from .odd import ODD_OFFERS
 from .state import ChannelState, link_of, owes
 
 __all__ = ["CHANNEL"]
@@ -22,6 +24,17 @@ def _begin(s: ChannelState, e: Call) -> ChannelState:
 
 def _end(s: ChannelState, e: Return) -> ChannelState:
     return s._replace(calls=tuple(c for c in s.calls if c[0] != e.by))
+
+
+def _wanted(s: ChannelState, e: Call) -> ChannelState:
+    processor = e.arguments[0]
+    assert isinstance(processor, int)
+    return _begin(s, e)._replace(wanted=processor)
+
+
+def _may_move(s: ChannelState) -> bool:
+    """Whether nothing keeps a move from succeeding."""
+    return "move" not in s.refused and not _gone(s) and s.link == "open" and s.bus.modify
 
 
 def _gone(s: ChannelState) -> bool:
@@ -64,12 +77,19 @@ _REASON = need(
     "V032",
     lambda s, e: not e.status or bool(s.refused) or _gone(s),
 )
+_THERE = need(
+    "a call succeeds on a channel that the guest has",
+    "V032",
+    lambda s, e: bool(e.status) or s.life != "ignored",
+    never,
+)
 
 _CALLS = (
     *(
         Rule(f"CH-{name}-call", ("call", name), (), _begin)
-        for name in ("bind", "unbind", "open", "close", "move", "notify")
+        for name in ("bind", "unbind", "open", "close", "notify")
     ),
+    Rule("CH-move-call", ("call", "move"), (), _wanted),
     Rule(
         "CH-bind",
         ("return", "bind"),
@@ -82,6 +102,7 @@ _CALLS = (
                 ),
             ),
             _REASON,
+            _THERE,
             need(
                 "a failed bind gives back what it has established",
                 "V034",
@@ -161,6 +182,18 @@ _CALLS = (
                 lambda s, e: bool(e.status) or not s.moving or _gone(s),
                 lambda s, e: s.bus.answered,
             ),
+            need(
+                "a move that succeeds has moved the channel",
+                "V074",
+                lambda s, e: bool(e.status) or _gone(s) or s.target in (-1, s.wanted),
+                lambda s, e: not e.status and s.target != -1,
+            ),
+            need(
+                "a move fails where the host has refused it, or nothing could be moved",
+                "V074",
+                lambda s, e: not e.status or not _may_move(s),
+                lambda s, e: bool(e.status),
+            ),
         ),
         _end,
     ),
@@ -190,7 +223,7 @@ def _stuck(s: ChannelState, q: Quiet) -> bool:
     """A call may wait for the subchannels of its channel as well."""
     begun = any(phase == "partial" for _, phase in s.gpadls)
     excused = owes(s) or begun or "owing" in q.facts or _is_stopped(s)
-    return _alive(s) and bool(s.calls) and not excused
+    return (_alive(s) or s.life == "ignored") and bool(s.calls) and not excused
 
 
 def _is_stopped(s: ChannelState) -> bool:
@@ -203,14 +236,21 @@ def _rescinded(s: ChannelState, q: Quiet) -> bool:
     return s.life in ("rescinding", "rescinded") and connected
 
 
+def _owes_release(fault: str, s: ChannelState, q: Quiet) -> bool:
+    return s.odd == fault and _rescinded(s, q) and not (s.sub and s.link == "open")
+
+
 _DUES = (
     Due("CH-due-step", "the next step of the call in progress", ("V033",), _stuck),
-    Due(
-        "CH-due-release",
-        "RELID_RELEASED",
-        ("V020",),
-        lambda s, q: _rescinded(s, q) and not (s.sub and s.link == "open"),
-        ("message", "RELID_RELEASED"),
+    *(
+        Due(
+            "-".join(filter(None, ("CH-due-release", fault))),
+            "RELID_RELEASED",
+            tuple(f"V020 {ids}".split()),
+            partial(_owes_release, fault),
+            ("message", "RELID_RELEASED"),
+        )
+        for fault, ids in (("", ""), *ODD_OFFERS.items())
     ),
     Due(
         "CH-due-return",
@@ -239,7 +279,7 @@ def _settle(s: ChannelState, _q: Quiet) -> ChannelState:
     if s.life != "rescinding":
         return s
     kept = s.sub and s.link == "open"
-    return s._replace(life="rescinded", assumed=("W04:R2",) if kept else ())
+    return s._replace(life="rescinded", assumed=(*s.assumed, *(("W04:R2",) if kept else ())))
 
 
 CHANNEL = Rules(

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
-from kmcl_model.control import VERSIONS
+from kmcl_model.control import PAGE, VERSIONS
 from kmcl_model.events import Message, Return
-from kmcl_model.spec.observer import Due, Need, Quiet, Rule, Rules, Silence, need, witness
+from kmcl_model.spec.observer import Due, Need, Quiet, Rule, Rules, Shadow, Silence, need, witness
 
 from . import farewell
 from .bus import (
@@ -16,6 +16,7 @@ from .bus import (
     HIGHEST_OF_LINUX,
     KNOWS_MODIFY,
     KNOWS_UNLOAD,
+    NAMES_CONNECTION,
     Bus,
     ConnectionState,
     begin,
@@ -25,6 +26,7 @@ from .bus import (
     leaves,
     moves,
 )
+from .odd import ODD_OFFERS
 
 __all__ = ["CONNECTION", "WITHOUT_CONSEQUENCE"]
 
@@ -33,6 +35,7 @@ def _contacted(s: ConnectionState, e: Message) -> ConnectionState:
     wanted = e.fields[0]
     assert isinstance(wanted, int)
     after = s._replace(phase="contacting", version=wanted, offered=False, succeeded=False)
+    after = after._replace(connection=0)
     if s.phase != "down" and s.phase != "gone":
         return after
     return after._replace(assumed=("W01:R1" if wanted == HIGHEST_OF_LINUX else "W01:R2",))
@@ -43,6 +46,40 @@ def _loaded(s: ConnectionState, e: Return) -> ConnectionState:
     if e.status != 0:
         return after._replace(phase="down")
     return after if s.offered else after._replace(assumed=("W05:R1",))
+
+
+_OLD, _NEW = 1, 4
+"""The connections to which contact is made: before version 5.0, and since."""
+
+
+def _agreed(s: ConnectionState, e: Message) -> ConnectionState:
+    """Where a guest posts whose version the host has accepted."""
+    if s.phase != "accepted":
+        return s
+    named = e.fields[1]
+    if s.version >= NAMES_CONNECTION:
+        return s._replace(connection=named if isinstance(named, int) else 0)
+    return s._replace(connection=_OLD)
+
+
+def _is_heard(s: ConnectionState, e: Shadow) -> bool:
+    version, connection = e.states
+    if e.about != "INITIATE_CONTACT":
+        return s.connection in (0, connection)
+    assert isinstance(version, int)
+    return connection == (_NEW if version >= NAMES_CONNECTION else _OLD)
+
+
+def _are_pages(e: Message) -> bool:
+    """Whether the pages that the guest gives its host are pages of its own; none may be left out
+    but both of the monitor."""
+    version, _, interrupt, *monitor, _ = e.fields
+    pages = [page for page in monitor if page is not None] if any(monitor) else []
+    assert isinstance(version, int)
+    if version < NAMES_CONNECTION and interrupt is not None:
+        pages.append(interrupt)
+    whole = all(isinstance(page, int) and page and not page % PAGE for page in pages)
+    return whole and len({*pages}) == len(pages)
 
 
 def _host(message: str, on: str, then: Callable[[ConnectionState, Any], str]) -> tuple[Rule, ...]:
@@ -56,7 +93,7 @@ def _host(message: str, on: str, then: Callable[[ConnectionState, Any], str]) ->
             f"CN-{message.lower().replace('_', '-')}",
             ("message", message),
             (),
-            lambda s, e: s._replace(phase=then(s, e)),
+            lambda s, e: _agreed(s._replace(phase=then(s, e), assumed=()), e),
             when=lambda s, e: s.phase == on and not e.flaw,
             moves=steps[message],
         ),
@@ -64,10 +101,20 @@ def _host(message: str, on: str, then: Callable[[ConnectionState, Any], str]) ->
             f"CN-{message.lower().replace('_', '-')}-ignored",
             ("message", message),
             (),
-            lambda s, _e: s,
+            lambda s, _e: s._replace(assumed=()),
             when=lambda s, e: s.phase != on or bool(e.flaw),
         ),
     )
+
+
+def _perhaps(s: ConnectionState, e: Shadow) -> ConnectionState | list[ConnectionState]:
+    """A message that is nothing but its type is cut short: it may be understood all the same."""
+    ignored, taken = s._replace(assumed=("W12:R1",)), s._replace(assumed=("W12:R2",))
+    if e.about == "UNLOAD_RESPONSE" and s.phase == "unloading":
+        return [ignored, taken._replace(phase="gone")]
+    if e.about == "ALLOFFERS_DELIVERED" and s.phase == "requested" and not s.offered:
+        return [ignored, taken._replace(offered=True)]
+    return s
 
 
 _CONTACTED: Need = need("contact was made", "V001", lambda s, _e: s.phase != "down")
@@ -105,6 +152,16 @@ _RULES = (
                 lambda s, e: s.phase != "refused" or e.fields[0] < s.version,
                 lambda s, _e: s.phase == "refused",
             ),
+            need(
+                "the processor exists",
+                "V070",
+                lambda _s, e: e.fields[5] is None or e.fields[1] < e.fields[5],
+            ),
+            need(
+                "the host is given whole pages, different ones",
+                "V069",
+                lambda _s, e: _are_pages(e),
+            ),
             witness("V006", lambda s, _e: s.phase == "refused"),
             witness("V064", lambda s, _e: s.succeeded),
         ),
@@ -132,9 +189,18 @@ _RULES = (
         "CN-all-offers",
         ("message", "ALLOFFERS_DELIVERED"),
         (),
-        lambda s, e: s._replace(offered=s.offered or (s.phase == "requested" and not e.flaw)),
+        lambda s, e: s._replace(
+            offered=s.offered or (s.phase == "requested" and not e.flaw), assumed=()
+        ),
     ),
     *_host("UNLOAD_RESPONSE", "unloading", lambda _s, _e: "gone"),
+    Rule(
+        "CN-posted",
+        ("posted", ""),
+        (need("the host is where the message was posted", "V068", _is_heard),),
+        lambda s, _e: s,
+    ),
+    Rule("CN-perhaps", ("perhaps", ""), (), _perhaps),
     Rule(
         "CN-loaded",
         ("return", "load"),
@@ -207,8 +273,14 @@ def _after(name: str, s: ConnectionState, _q: Quiet) -> bool:
     return name in s.strange
 
 
+_SHORT: Final = (
+    *("offer", "rescind", "all-offers", "open-result", "created", "torndown"),
+    *("version", "unload", "move-result"),
+)
 WITHOUT_CONSEQUENCE: Final = (
-    ("short-message", "V051"),
+    *((f"short-{name}", "V051") for name in _SHORT),
+    *ODD_OFFERS.items(),
+    ("all-offers-again", "V049"),
     ("unknown-message", "V051"),
     ("rescind-unknown", "V052"),
     ("rescind-again", "V018"),
@@ -225,7 +297,7 @@ WITHOUT_CONSEQUENCE: Final = (
 
 def _settle(s: ConnectionState, _q: Quiet) -> ConnectionState:
     waits = s.phase == "requested" and not s.offered and calling(s, "load")
-    return s._replace(strange=frozenset(), assumed=("W05:R2",) if waits else ())
+    return s._replace(strange=frozenset(), assumed=(*s.assumed, *(("W05:R2",) if waits else ())))
 
 
 def _bus(s: ConnectionState) -> Bus:

@@ -36,7 +36,9 @@ _NOT_UNLOADED: Need = need(
     lambda s, _e: s.bus.state != "leaving",
     never,
 )
-_KNOWN: Need = need("the channel was offered", "V016", lambda s, _e: s.life != "none")
+_KNOWN: Need = need(
+    "the channel was offered", "V016", lambda s, _e: s.life not in ("none", "ignored")
+)
 _KEPT: Need = need(
     "nothing is sent about a channel after its release",
     "V017",
@@ -48,9 +50,9 @@ _ABOUT: tuple[Need, ...] = (_FRESH, _CONNECTED, _NOT_UNLOADED, _KNOWN, _KEPT)
 
 
 def _open(s: ChannelState, e: Any) -> ChannelState:
-    gpadl, same, *_ = e.fields
+    gpadl, same, _, processor, *_ = e.fields
     label = "W02:R1" if same else "W02:R2"
-    return s._replace(link="opening", ring=gpadl, assumed=(label,))
+    return s._replace(link="opening", ring=gpadl, target=processor, assumed=(label,))
 
 
 def _closed(s: ChannelState, _e: Any) -> ChannelState:
@@ -78,6 +80,17 @@ def _released(s: ChannelState, _e: Any) -> ChannelState:
     if s.link == "ending" and not s.sub and all(name != "close" for _, name in s.calls):
         return after._replace(assumed=("W03:R2",))
     return after
+
+
+def _is_moved(s: ChannelState) -> bool:
+    return any(name == "move" for _, name in s.calls)
+
+
+def _moving(s: ChannelState, e: Any) -> ChannelState:
+    processor = e.fields[1]
+    if s.bus.answered:
+        return s._replace(moving=True, asked=processor)
+    return s._replace(target=processor)
 
 
 _GUEST = (
@@ -121,12 +134,23 @@ _GUEST = (
             need(
                 "the second ring begins inside the GPADL",
                 "V026",
-                lambda _s, e: e.fields[2],
+                lambda _s, e: e.fields[5] != "none",
             ),
+            need(
+                "each ring has a header and data",
+                "V072",
+                lambda _s, e: e.fields[5] != "bare",
+            ),
+            need(
+                "the rings are whole pages, each of them once",
+                "V071",
+                lambda _s, e: e.fields[6],
+            ),
+            need("the processor exists", "V070", lambda _s, e: e.fields[4]),
             need(
                 "a subchannel is opened while its primary is open",
                 "V057",
-                lambda s, e: not s.sub or e.fields[3],
+                lambda s, e: not s.sub or e.fields[2],
                 lambda s, _e: s.sub,
             ),
         ),
@@ -175,7 +199,7 @@ _GUEST = (
         (
             _FRESH,
             _CONNECTED,
-            need("the channel was offered", "V016", lambda s, _e: s.life != "none"),
+            _KNOWN,
             need(
                 "a channel is released once",
                 "V018",
@@ -212,8 +236,15 @@ _GUEST = (
                 "V055",
                 lambda s, _e: s.link == "open" and s.bus.modify,
             ),
+            need("the processor exists", "V070", lambda _s, e: e.fields[2]),
+            need(
+                "the channel is moved to the processor that was asked for",
+                "V073",
+                lambda s, e: e.fields[1] == s.wanted or not _is_moved(s),
+                lambda s, _e: _is_moved(s),
+            ),
         ),
-        lambda s, _e: s._replace(moving=s.bus.answered),
+        _moving,
     ),
     Rule(
         "CH-signal",
@@ -231,8 +262,12 @@ _GUEST = (
 )
 
 
-def _offered(s: ChannelState, e: Message) -> ChannelState:
-    return s._replace(sub=bool(e.fields[1]), life="offered")
+def _offered(s: ChannelState, e: Message) -> ChannelState | list[ChannelState]:
+    _, index, odd = e.fields
+    if not odd:
+        return s._replace(sub=bool(index), life="offered")
+    ignored, taken = s._replace(odd=str(odd), assumed=("W13:R1",)), s._replace(odd=str(odd))
+    return [ignored._replace(life="ignored"), taken._replace(life="offered", assumed=("W13:R2",))]
 
 
 def _whole(_s: ChannelState, e: Message) -> bool:
@@ -256,8 +291,9 @@ def _created(s: ChannelState, e: Any) -> ChannelState:
 
 
 def _answered(s: ChannelState, e: Any) -> ChannelState:
-    refused = s.refused | {"move"} if e.fields[1] else s.refused
-    return s._replace(moving=False, refused=refused)
+    if e.fields[1]:
+        return s._replace(moving=False, refused=s.refused | {"move"})
+    return s._replace(moving=False, target=s.asked)
 
 
 def _is_answer(s: ChannelState, e: Any) -> bool:
@@ -288,8 +324,9 @@ _HOST = (
         (),
         _offered,
         when=lambda s, e: _whole(s, e) and s.life == "none",
-        moves=offer_moves("none>offered"),
+        moves=offer_moves("none>offered", "none>ignored"),
     ),
+    Rule("CH-odd", ("odd", ""), (), lambda s, e: s._replace(odd=e.about)),
     Rule(
         "CH-offered-again",
         _host("OFFERCHANNEL"),

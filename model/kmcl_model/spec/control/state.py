@@ -37,6 +37,8 @@ class ChannelState(NamedTuple):
     with the ring still to be given back). ``ring`` is the GPADL named when it was opened,
     ``gpadls`` those that are not free, with their phases; they have names of their own within the
     channel.
+    ``target``: the processor that the host interrupts, ``asked`` the one it was asked to interrupt
+    instead, ``wanted`` the one that the user wants.
     ``calls``: calls of the user in progress, with their callers; ``descriptors`` the successful
     opens; ``refused`` what the host has refused since; ``moving``: MODIFYCHANNEL_RESPONSE is due.
     """
@@ -51,7 +53,11 @@ class ChannelState(NamedTuple):
     bound: bool = False
     refused: frozenset[str] = frozenset()
     moving: bool = False
+    target: int = -1
+    asked: int = -1
+    wanted: int = -1
     signalled: bool = False
+    odd: str = ""
     bus: Bus = Bus("up")
     assumed: tuple[str, ...] = ()
 
