@@ -460,6 +460,12 @@ class Judge(Follower):
         told: list[tuple[Track, Quiet]] = []
         facts = dict(_NO_FACTS)
         busy: dict[str, list[Track]] = {}
+        for name in self.ends:  # a call that hangs is named before what hangs on it
+            for track in self.incoming[name].values():
+                if not track.node.idle:
+                    self._take(track, PLAIN)
+            if not self.configuration[name].node.idle:
+                self._take(self.configuration[name], PLAIN)
         for name in self.ends:
             facts[name] = facts_of(self.endpoint[name].node, self.flow[name].node.summary)
             busy[name] = [t for t in self.packets[name].values() if not t.node.idle]
@@ -479,11 +485,6 @@ class Judge(Follower):
                 quiet = told_to_packets(facts[name], facts[peer], self._towards(peer))
                 for track in packets:
                     self._take(track, quiet)
-            for track in self.incoming[name].values():
-                if not track.node.idle:
-                    self._take(track, PLAIN)
-            if not self.configuration[name].node.idle:
-                self._take(self.configuration[name], PLAIN)
         if calm and rests.situation() == situation:
             rests.keep(told)
 

@@ -37,7 +37,7 @@ def told_of(name: str, node: Node) -> Told:
             Shadow("channel", name, (ChannelView.of(phases),)),
             Shadow("sender", name, (SenderView.of(phases),)),
             Shadow("receiver", name, (ReceiverView.of(phases),)),
-            Shadow("stance", name, (stance_of(phases),)),
+            Shadow("stance", name, (stance_of(phases), all(p.over for p in phases))),
             Shadow("peer", name, PeerView.each(phases)),
         )
     return told

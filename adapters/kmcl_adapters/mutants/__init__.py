@@ -25,6 +25,8 @@ from . import (
     queueing,
     reentrancy,
     reopening,
+    returns,
+    slots,
     starting,
     stopping,
     transactions,
@@ -52,6 +54,8 @@ MUTANTS: Final[dict[str, Mutant]] = {
         transactions,
         faults,
         contention,
+        slots,
+        returns,
     )
     for mutant in module.MUTANTS
 }

@@ -226,11 +226,10 @@ def packet_initialize(driver: Driver, prepared: Prepared) -> Returned:
     return status, ()
 
 
-def packet_free(driver: Driver, prepared: Prepared) -> Returned:
+def packet_free(driver: Driver, prepared: Prepared) -> Returned | Wait:
     packet: Packet = prepared.target
     driver.forget_packet(prepared.arguments[0])
-    live(driver).packet_free(packet)
-    return VOID
+    return live(driver).packet_free(packet) or VOID
 
 
 def packet_get_channel(driver: Driver, prepared: Prepared) -> Returned:
@@ -260,15 +259,13 @@ def packet_send(driver: Driver, prepared: Prepared) -> Returned:
     return status, ()
 
 
-def packet_complete(driver: Driver, prepared: Prepared) -> Returned:
+def packet_complete(driver: Driver, prepared: Prepared) -> Returned | Wait:
     received: Received = prepared.target
-    live(driver).packet_complete(received, prepared.arguments[1])
-    return VOID
+    return live(driver).packet_complete(received, prepared.arguments[1]) or VOID
 
 
-def packet_fail(driver: Driver, prepared: Prepared) -> Returned:
-    live(driver).packet_fail(prepared.target)
-    return VOID
+def packet_fail(driver: Driver, prepared: Prepared) -> Returned | Wait:
+    return live(driver).packet_fail(prepared.target) or VOID
 
 
 CALLS: Final[dict[str, tuple[Prepare, Execute]]] = {

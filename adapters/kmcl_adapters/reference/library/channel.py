@@ -346,18 +346,20 @@ class Channel(PacketObjects):
 
     # Received packets
 
-    def packet_complete(self, received: Received, buffer: bytes | None) -> None:
-        """VmbChannelPacketComplete: in any order, at any time (A83, A84)."""
+    def packet_complete(self, received: Received, buffer: bytes | None) -> Wait | None:
+        """VmbChannelPacketComplete: in any order, at any time, and never waits (A82 to A84)."""
         received.retired = True
         if received.wants_answer:
             self.sender.answer(received, buffer)
         self.retire()
+        return None
 
-    def packet_fail(self, received: Received) -> None:
+    def packet_fail(self, received: Received) -> Wait | None:
         """VmbChannelPacketFail: retires the packet and stops the queue (A80, A81)."""
         received.retired = True
         self.receiver.failed = True
         self.retire()
+        return None
 
     def retire(self) -> None:
         """One packet less is outstanding; a queue stopped by quota may go on (F343)."""

@@ -22,6 +22,7 @@ from . import (
     lifecycle,
     packets,
     readings,
+    settings,
     transactions,
 )
 from .hosted import asked_instead
@@ -63,6 +64,7 @@ def _words(tour: Any) -> str:
 
 TOURS: tuple[Tour, ...] = _tours(
     *flow.CONVERSATIONS,
+    *settings.CONVERSATIONS,
     *packets.CONVERSATIONS,
     *lifecycle.CONVERSATIONS,
     *transactions.CONVERSATIONS,

@@ -11,7 +11,7 @@ from kmcl_conformance.generate.setup import SETTLE
 from kmcl_model.api import POST_STARTED, PROCESS_PACKET, STARTED
 from kmcl_model.payload import Payload, payload_bytes
 from kmcl_model.spec.specification import peer_of
-from kmcl_model.stimuli import Act, Stimulus
+from kmcl_model.stimuli import HOLD, Act, Stimulus
 
 from .steps import (
     DONE,
@@ -23,6 +23,7 @@ from .steps import (
     complete,
     configured,
     control,
+    let_go,
     packet,
     react,
     reopen,
@@ -82,9 +83,27 @@ def _inside(callback: str, functions: frozenset[str], me: str) -> Iterator[Stimu
     yield from close()
 
 
-CONVERSATIONS: tuple[tuple[str, Conversation], ...] = tuple(
-    (f"calls in {callback}", partial(_inside, callback, OBJECTS))
-    for callback in (STARTED, POST_STARTED)
+def _waits_in_post_started(me: str) -> Iterator[Stimulus]:
+    """A handler of PostStarted sends, and returns when the answer has come."""
+    peer = peer_of(me)
+    yield from configured()
+    yield from packet(me, "p0")
+    yield react(
+        me, POST_STARTED, Act("VmbPacketSend", ("p0", payload_bytes(Payload(1, SMALL)), WAIT)), HOLD
+    )
+    yield react(peer, PROCESS_PACKET, DONE)
+    yield from reopen()
+    yield let_go(me, "PostStarted")
+    yield SETTLE
+    yield from close()
+
+
+CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
+    *(
+        (f"calls in {callback}", partial(_inside, callback, OBJECTS))
+        for callback in (STARTED, POST_STARTED)
+    ),
+    ("waits in PostStarted", _waits_in_post_started),
 )
 
 EXPECTED: tuple[tuple[str, Conversation], ...] = tuple(

@@ -26,8 +26,9 @@ def stance_of(phases: tuple[Phase, ...]) -> str:
 def _hear(s: ConfigurationState, e: Shadow) -> ConfigurationState:
     """A call during which the stance changes is held to neither."""
     stance: Any = e.states[0]
+    returned: Any = e.states[1]
     calls = tuple((*c[:3], c[3] if c[3] == stance else "between") for c in s.calls)
-    return s._replace(stance=stance, calls=calls)
+    return s._replace(stance=stance, returned=returned, calls=calls)
 
 
 RULES = (

@@ -27,7 +27,8 @@ class Limits(NamedTuple):
 class ConfigurationState(NamedTuple):
     """What was seen of a channel's configuration.
 
-    ``stance``: the channel is disabled, enabled or in between. ``calls`` are the calls in progress:
+    ``stance``: the channel is disabled, enabled or in between; ``returned``:
+    Disable has returned. ``calls`` are the calls in progress:
     caller, function, arguments, and the stance, in between if it has changed since the call began.
     ``pages`` are asked for in each ring of a client, 0 by default. ``done`` are the settings that
     were accepted.
@@ -35,6 +36,7 @@ class ConfigurationState(NamedTuple):
 
     endpoint: str
     stance: str = "disabled"
+    returned: bool = False
     calls: tuple[tuple[str, str, tuple[Argument, ...], str], ...] = ()
     pointer: int | None = None
     maximum: int = 0

@@ -54,6 +54,7 @@ def _deliver(s: FlowState, e: Event) -> FlowState:
         outstanding=outstanding,
         large=s.large + (len(entry.buffer) >= LARGE),
         batch=s.batch + 1,
+        served=True,
         blocked=1 if _may_block(s, outstanding) else s.blocked,
         woken=False,
     )
@@ -148,7 +149,7 @@ RULES = (
             ),
         ),
         _deliver,
-        shows=("F049", "F225"),
+        shows=("F049",),
     ),
     Rule("FL-complete", ("call", "VmbChannelPacketComplete"), (), _given_back),
     Rule("FL-fail", ("call", "VmbChannelPacketFail"), (), _given_back),

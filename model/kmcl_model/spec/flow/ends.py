@@ -84,7 +84,8 @@ def _hear_receiver(s: FlowState, e: Shadow) -> list[FlowState]:
     if s.alone and connection not in ("opening", "open", "unknown"):
         after = after._replace(entries=())  # a host has its answers in the ring, which is gone
     if connection == "none":
-        after = after._replace(quota=0, quota_calls=(), blocked=0)  # a new channel has no quota
+        # A new channel has no quota, and has delivered nothing.
+        after = after._replace(quota=0, quota_calls=(), blocked=0, served=False)
     if s.connection == "open" and connection not in ("open", "unknown"):
         after = after._replace(
             entries=() if s.alone else _left_behind(s),

@@ -57,7 +57,8 @@ class FlowState(NamedTuple):
     from ``LARGE`` on. ``quota`` 0: never set. The queue is ``blocked`` by the quota, ``stopped``
     by PacketFail or a ``broken`` packet: 0 no, 1 maybe, 2 certainly; ``doubtful``: since then it
     was not sure whether the session is still the same. ``batch`` counts deliveries since the last
-    ProcessingComplete; ``reports``: the receiver has a handler for it.
+    ProcessingComplete; ``served``: there was one on this channel; ``reports``: the receiver has a
+    handler for ProcessingComplete.
     ``woken``: a completion has ended the block, and nothing was delivered since. ``closed``: the
     sender has been open before.
     """
@@ -84,6 +85,7 @@ class FlowState(NamedTuple):
     broken: bool = False
     doubtful: bool = False
     batch: int = 0
+    served: bool = False
     reports: bool = False
     maximum: int = 0
     assumed: tuple[str, ...] = ()

@@ -81,7 +81,7 @@ def _is_answer(s: PacketState, seen: Any) -> bool:
 def _completed(s: PacketState, e: Event) -> PacketState:
     assert isinstance(e, Enter)
     seen = e.arguments[2]
-    after = landed(s)
+    after = landed(s)._replace(used=True)
     if s.status == SENDING:
         after = assume(after, "A95:R1")
     if s.wait and s.connection == "open" and s.run in ("paused", "suspended"):
@@ -103,7 +103,7 @@ def _delivered(s: PacketState, _e: Event) -> PacketState:
 def _cancelled(s: PacketState, e: Event) -> PacketState:
     """The code is the library's choice (A94), unless the peer has failed the packet."""
     assert isinstance(e, Enter)
-    after = assume(landed(s), "A94:R2")
+    after = assume(landed(s)._replace(used=True), "A94:R2")
     if not s.failed:
         after = assume(after, f"A94/code:{_CODES.get(e.arguments[1], 'R3')}")
     if s.delivered or (s.placed and s.wait):

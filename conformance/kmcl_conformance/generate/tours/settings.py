@@ -1,0 +1,64 @@
+"""Every configuration call, at a channel that is disabled, enabled, open, and disabled again.
+
+``me`` is configured; every conversation is held once from each end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
+
+from kmcl_conformance.generate.setup import ENABLED_ONLY, HARMLESS, SETTLE
+from kmcl_model.spec.configuration import SETTERS
+from kmcl_model.spec.specification import peer_of
+from kmcl_model.stimuli import Stimulus
+
+from .steps import Conversation, call, close, configured, control, reopen
+
+__all__ = ["CONVERSATIONS"]
+
+_Row: TypeAlias = tuple[str, tuple[Any, ...]]
+
+_REFUSALS = {setter.function: setter.refusals for setter in SETTERS}
+
+
+def _is_accepted(row: _Row) -> bool:
+    function, arguments = row
+    return not any(refusal.when(arguments) for refusal in _REFUSALS[function])
+
+
+_ROWS: Final[list[_Row]] = sorted(HARMLESS, key=_is_accepted)
+"""What is to be refused comes first: a setting that was accepted may be final (A29)."""
+
+_ENABLED: Final[list[_Row]] = [*_ROWS, *ENABLED_ONLY]
+
+
+def _settings(me: str) -> Iterator[Stimulus]:
+    """All settings before the first Enable, before the channel is open, and while it is."""
+    yield from configured()
+    for function, arguments in _ROWS:
+        yield call(me, function, *arguments)
+    yield control(me, "Enable")
+    yield SETTLE
+    for function, arguments in _ENABLED:
+        yield call(me, function, *arguments)
+    yield control(peer_of(me), "Enable")
+    yield SETTLE
+    for function, arguments in _ENABLED:
+        yield call(me, function, *arguments)
+    yield from close()
+
+
+def _settings_after_disable(me: str) -> Iterator[Stimulus]:
+    """A channel that was used is configured for the first time beyond the least."""
+    yield from configured()
+    yield from reopen()
+    yield from close()
+    for function, arguments in filter(_is_accepted, _ROWS):
+        yield call(me, function, *arguments)
+
+
+CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
+    ("settings", _settings),
+    ("settings after Disable", _settings_after_disable),
+)
