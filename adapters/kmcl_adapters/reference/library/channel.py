@@ -254,8 +254,7 @@ class Channel(PacketObjects):
     def pause(self) -> Wait | None:
         """VmbChannelPause; None if nothing has to be waited for (A35, A37, A38)."""
         if self.phase in (Phase.DISABLED, Phase.TEARDOWN):
-            self.pause_wish = True
-            self.paused = True
+            self.pause_wish = self.paused = True
             return None
         self.paused = True
         if self.activity == Activity.STOPPED:
@@ -356,8 +355,7 @@ class Channel(PacketObjects):
 
     def packet_fail(self, received: Received) -> Wait | None:
         """VmbChannelPacketFail: retires the packet and stops the queue (A80, A81)."""
-        received.retired = True
-        self.receiver.failed = True
+        received.retired = self.receiver.failed = True
         self.retire()
         return None
 

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 from kmcl_conformance.generate.setup import ENABLED_ONLY, HARMLESS, SETTLE
 from kmcl_model.spec.configuration import SETTERS
 from kmcl_model.spec.specification import peer_of
-from kmcl_model.stimuli import Stimulus
+from kmcl_model.stimuli import Invoke, Stimulus
 
 from .steps import Conversation, call, close, configured, control, reopen
 
@@ -58,7 +58,25 @@ def _settings_after_disable(me: str) -> Iterator[Stimulus]:
         yield call(me, function, *arguments)
 
 
+def _without_callbacks(me: str) -> Iterator[Stimulus]:
+    """A channel that has registered no state change callbacks opens, pauses and closes."""
+    register = "VmbChannelInitSetStateChangeCallbacks"
+    for stimulus in configured():
+        if not isinstance(stimulus, Invoke) or (stimulus.endpoint, stimulus.function) != (
+            me,
+            register,
+        ):
+            yield stimulus
+    yield from reopen()
+    yield control(me, "Pause", "t1")
+    yield SETTLE
+    yield control(me, "Start")
+    yield SETTLE
+    yield from close()
+
+
 CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
     ("settings", _settings),
     ("settings after Disable", _settings_after_disable),
+    ("no callbacks", _without_callbacks),
 )

@@ -172,6 +172,11 @@ def _pause_due(s: EndpointState, q: Quiet) -> bool:
     )
 
 
+def _unheard(s: EndpointState) -> bool:
+    """A pause of this channel calls no handler."""
+    return s.ran and api.SUSPEND not in s.handlers
+
+
 _OPENED = "Opened at both ends, since an offer and an opener have met"
 _STARTED = "Started on an open, active channel"
 _SUSPEND = "Suspend on a running channel that is paused, disabled or closed"
@@ -283,7 +288,7 @@ DUES = (
         "EP-due-pause",
         "the return of Pause, since the channel is drained",
         "F285",
-        _pause_due,
+        lambda s, q: _pause_due(s, q) and not _unheard(s),
         ("return", "VmbChannelPause"),
     ),
     _due(
@@ -303,15 +308,8 @@ DUES = (
     _due(
         "EP-due-pause-unheard",
         "the return of Pause, although no Suspend handler is registered",
-        "F112",
-        lambda s, q: (
-            pending(s, "VmbChannelPause")
-            and not _stuck(s)
-            and s.run == PAUSED
-            and s.ran
-            and api.SUSPEND not in s.handlers
-            and ("waiting" not in q.facts or _must_close(s) or s.connection != OPEN)
-        ),
+        "F112 F285",
+        lambda s, q: _pause_due(s, q) and _unheard(s),
         ("return", "VmbChannelPause"),
     ),
     _due(
@@ -321,17 +319,10 @@ DUES = (
         lambda s, q: pending(s, "VmbChannelStart") and not _stuck(s),
         ("return", "VmbChannelStart"),
     ),
-    _due(
-        "EP-due-allocate",
-        "the return of Allocate",
-        "F141",
-        lambda s, q: pending(s, "VmbChannelAllocate"),
-    ),
-    _due(
-        "EP-due-cleanup",
-        "the return of Cleanup",
-        "F150",
-        lambda s, q: pending(s, "VmbChannelCleanup"),
+    *(
+        _due(f"EP-due-{verb}", f"the return of {verb}", id, lambda s, q, f=f: pending(s, f))
+        for verb, id in (("Allocate", "F141"), ("Cleanup", "F150"))
+        for f in (f"VmbChannel{verb}",)
     ),
 )
 

@@ -49,9 +49,9 @@ class FlowState(NamedTuple):
     """One explanation of what was seen of one direction.
 
     ``alone``: the sender is not observed, so anything may arrive. Of the sender: ``sending`` is
-    its connection, ``send_open``: it may be open, ``send_running``: it surely runs, ``ending``: its
-    session may be ending. Of the receiver: ``connection`` and ``run``, ``stopping``: it may be
-    about to be paused or closed.
+    its connection, ``send_open``: it may be open, ``send_running``: it surely runs,
+    ``send_starting``: its Started does, ``ending``: its session may be ending. Of the receiver:
+    ``connection`` and ``run``, ``stopping``: it may be about to be paused or closed.
 
     ``outstanding`` and ``large`` count the packets that the receiver's driver holds, in all and
     from ``LARGE`` on. ``quota`` 0: never set. The queue is ``blocked`` by the quota, ``stopped``
@@ -71,6 +71,7 @@ class FlowState(NamedTuple):
     send_open: bool = False
     ending: bool = False
     send_running: bool = False
+    send_starting: bool = False
     connection: str = "none"
     run: str = "paused"
     stopping: bool = False

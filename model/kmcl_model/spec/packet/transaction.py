@@ -7,6 +7,7 @@ from typing import Any, Final
 from kmcl_model.api import COMPLETION_ROUTINE, PROCESS_PACKET
 from kmcl_model.events import Argument, Call, Enter, Event
 from kmcl_model.payload import matches_bytes
+from kmcl_model.spec.cases import Case, because
 from kmcl_model.spec.flow.state import SEND_FLAGS
 from kmcl_model.spec.observer import Move, Rule, need, never, witness
 from kmcl_model.status import STATUS_CANCELLED, STATUS_DEVICE_REMOVED, is_success
@@ -156,11 +157,14 @@ RULES = (
         "PK-send-refused",
         ("return", "VmbPacketSend"),
         (
-            need(
-                "a send within the limits on an enabled channel is accepted",
-                "F022 F011 F100 F395 F215",
+            *because(
                 _may_refuse,
-                never,
+                Case(
+                    "a send after Closed was called is accepted",
+                    "F011 F395",
+                    lambda s: s.connection == "closing",
+                ),
+                Case("a send before the channel is open is accepted", "F022 F395"),
             ),
             need(
                 "a maximal packet is within the limits",
