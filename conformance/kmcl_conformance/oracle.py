@@ -53,6 +53,7 @@ __all__ = ["Judge", "Pair", "judge_trace"]
 
 _SETTERS = tuple(setter.function for setter in SETTERS)
 _SIZEOF = "VmbChannelSizeofPacket"
+_LATENCY = "VmbChannelSetInterruptLatency"
 _PACKET_CALLS = tuple(
     f"VmbPacket{name}"
     for name in (
@@ -508,7 +509,7 @@ def _routes() -> tuple[_Begins, _Ends, _Begins, _Ends]:
     """Where calls, returns, entries and exits go, by the name of the function or callback."""
     calls: _Begins = {}
     returns: _Ends = {}
-    for name in (*_SETTERS, "VmbChannelSetPointer", "VmbChannelGetPointer", _SIZEOF):
+    for name in (*_SETTERS, _LATENCY, "VmbChannelSetPointer", "VmbChannelGetPointer", _SIZEOF):
         calls[name], returns[name] = Judge._configure, Judge._configured
     calls["VmbChannelInitSetStateChangeCallbacks"] = Judge._register
     for name in ("Allocate", "Enable", "Disable", "Pause", "Start", "Cleanup"):

@@ -52,6 +52,7 @@ from kmcl_model.payload import Payload, payload_bytes
 from kmcl_model.spec.specification import peer_of
 
 ERROR = 0xC0000001
+LATENCY = "VmbChannelSetInterruptLatency"
 COMPLETE, FAIL, SEND = "VmbChannelPacketComplete", "VmbChannelPacketFail", "VmbPacketSend"
 
 Make = Callable[[], Conversation]
@@ -346,6 +347,23 @@ def outgoing() -> Conversation:
     it = packet(started(), "server", "p5").call("client", "VmbChannelDisable")
     it.state("client", SUSPEND, CLOSED).back("client", "VmbChannelDisable")
     return it.state("server", SUSPEND).enter("server", CLOSED, "server")
+
+
+def latencies(*values: int) -> Conversation:
+    """The client has set its interrupt latency to one value after the other."""
+    it, before = started(), 77
+    for value in values:
+        it.do("client", LATENCY, value, status=0, out=(before,))
+        before = value
+    return it
+
+
+def asked_in_vain() -> Conversation:
+    """The client asks for a latency before anything is open, and is refused."""
+    it = configured().do("client", LATENCY, 200, status=ERROR, out=(0,))
+    for end in ("server", "client"):
+        it.do(end, "VmbChannelEnable", status=0)
+    return it.state("server", OPENED).state("client", OPENED)
 
 
 def restarting() -> Conversation:
@@ -726,6 +744,27 @@ BROKEN: dict[str, tuple[Make, str]] = {
             .enter("server", PROCESSING_COMPLETE, "client", 1)
         ),
         "F056",
+    ),
+    # Interrupt latency
+    "the interrupt latency is refused": (
+        lambda: started().do("client", LATENCY, 200, status=ERROR, out=(0,)),
+        "F334",
+    ),
+    "the interrupt latency is as it was before": (
+        lambda: latencies(200, 300).do("client", LATENCY, 400, status=0, out=(200,)),
+        "F330",
+    ),
+    "the interrupt latency comes back in another unit": (
+        lambda: latencies(200, 300).do("client", LATENCY, 400, status=0, out=(3000,)),
+        "F331",
+    ),
+    "the interrupt latency comes back as another": (
+        lambda: latencies(200, 300).do("client", LATENCY, 400, status=0, out=(301,)),
+        "F332",
+    ),
+    "the interrupt latency was set by a call that failed": (
+        lambda: asked_in_vain().do("client", LATENCY, 300, status=0, out=(200,)),
+        "F333",
     ),
     # Objects
     "the pointer of a channel is lost": (

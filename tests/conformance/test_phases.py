@@ -28,7 +28,7 @@ def test_a_started_endpoint_tells_each_listener_its_part() -> None:
         ),
         Shadow("sender", "client", (SenderView("open", True, False, True, False),)),
         Shadow("receiver", "client", (ReceiverView("started", "open", False),)),
-        Shadow("stance", "client", ("enabled", False)),
+        Shadow("stance", "client", ("enabled", False, "within")),
         Shadow("peer", "client", (PeerView("open", True),)),
     )
 
@@ -46,7 +46,7 @@ def test_of_several_phases_each_listener_hears_the_cautious_view() -> None:
     )
     assert told.sent.states == (SenderView("open", True, True, False, False),)
     assert told.received.states == (ReceiverView("unknown", "unknown", True),)
-    assert told.configuration.states == ("between", False)
+    assert told.configuration.states == ("between", False, "between")
     assert told.peer.states == (PeerView("away", False), PeerView("leaving", True))
 
 

@@ -20,6 +20,7 @@ from . import (
     contention,
     faults,
     flow,
+    latency,
     lifecycle,
     ownership,
     queueing,
@@ -56,6 +57,7 @@ MUTANTS: Final[dict[str, Mutant]] = {
         contention,
         slots,
         returns,
+        latency,
     )
     for mutant in module.MUTANTS
 }

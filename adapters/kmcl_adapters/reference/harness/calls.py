@@ -186,6 +186,11 @@ def set_transaction_quota(driver: Driver, prepared: Prepared) -> Returned:
     return VOID
 
 
+def set_interrupt_latency(driver: Driver, prepared: Prepared) -> Returned:
+    status, before = live(driver).set_interrupt_latency(prepared.arguments[0])
+    return status, (before,)
+
+
 def disable(driver: Driver, _: Prepared) -> Returned | Wait:
     return live(driver).disable() or VOID
 
@@ -298,6 +303,7 @@ CALLS: Final[dict[str, tuple[Prepare, Execute]]] = {
     "VmbChannelSetPointer": (on_channel, set_pointer),
     "VmbChannelGetPointer": (on_channel, get_pointer),
     "VmbChannelSetTransactionQuota": (on_channel, set_transaction_quota),
+    "VmbChannelSetInterruptLatency": (on_channel, set_interrupt_latency),
     "VmbChannelEnable": (on_channel, status_of("enable")),
     "VmbChannelDisable": (on_channel, disable),
     "VmbChannelPause": (on_channel, pause),

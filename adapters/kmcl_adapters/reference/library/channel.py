@@ -72,10 +72,7 @@ class Channel(PacketObjects):
         self.link: Link | None = None
         self.incoming: Ring | None = None
         self.outgoing: Ring | None = None
-        self.opened = False
-        self.refused = False
-        self.disabling = False
-        self.dead = False
+        self.opened = self.refused = self.disabling = self.dead = False
         self.pause_wish = False
         self.paused = self.paused_at_first()
         self.stop_wanted = False
@@ -94,6 +91,9 @@ class Channel(PacketObjects):
 
     def is_disabled(self) -> bool:
         return self.phase == Phase.DISABLED
+
+    def is_in_session(self) -> bool:
+        return self.opened or (self.phase == Phase.OPENING and self.lifecycle.calling)
 
     def cleanup(self) -> None:
         """VmbChannelCleanup of a disabled channel."""

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from typing import Any, Final, TypeAlias
 
 from kmcl_conformance.generate.setup import ENABLED_ONLY, HARMLESS, SETTLE
+from kmcl_model.api import STATE_CHANGE_CALLBACKS
 from kmcl_model.spec.configuration import SETTERS
 from kmcl_model.spec.specification import peer_of
-from kmcl_model.stimuli import Invoke, Stimulus
+from kmcl_model.stimuli import Act, Invoke, Stimulus
 
-from .steps import Conversation, call, close, configured, control, reopen
+from .steps import Conversation, call, close, configured, control, react, reopen
 
 __all__ = ["CONVERSATIONS"]
 
@@ -75,8 +76,30 @@ def _without_callbacks(me: str) -> Iterator[Stimulus]:
     yield from close()
 
 
+def _latencies(me: str) -> Iterator[Stimulus]:
+    """The interrupt latency before and after the session, inside it, and inside its handlers."""
+    function = "VmbChannelSetInterruptLatency"
+    values = iter(range(200, 65_000, 731))
+    yield from configured()
+    yield call(me, function, next(values))
+    for callback in STATE_CHANGE_CALLBACKS:
+        yield react(me, callback, Act(function, (next(values),)))
+    yield from reopen()
+    yield control(me, "Start")
+    yield SETTLE
+    for _ in range(3):
+        yield call(me, function, next(values))
+    yield from close()
+    yield call(me, function, next(values))
+    yield from reopen()
+    for _ in range(2):
+        yield call(me, function, next(values))
+    yield from close()
+
+
 CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
     ("settings", _settings),
     ("settings after Disable", _settings_after_disable),
     ("no callbacks", _without_callbacks),
+    ("latencies", _latencies),
 )

@@ -188,7 +188,7 @@ def _note_pages(before: ConfigurationState, s: ConfigurationState, e: Any) -> Co
 
 def _apply(s: ConfigurationState, e: Any) -> ConfigurationState:
     """The returning setter has been accepted."""
-    _, function, arguments, _ = call_of(s, e)
+    _, function, arguments, *_ = call_of(s, e)
     s = s._replace(done=s.done | {function})
     if function == _MAXIMUM:
         return s._replace(maximum=arguments[0])
