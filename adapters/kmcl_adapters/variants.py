@@ -12,11 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from kmcl_adapters.interface import AdapterError
 from kmcl_adapters.reference import Readings, ReferenceAdapter
-from kmcl_model.status import (
-    STATUS_DEVICE_REMOVED,
-    STATUS_INVALID_DEVICE_STATE,
-    STATUS_SUCCESS,
-)
+from kmcl_model.status import STATUS_DEVICE_REMOVED, STATUS_INVALID_DEVICE_STATE, STATUS_SUCCESS
 
 __all__ = ["VARIANTS", "Variant", "changes_of", "compatible", "create"]
 
@@ -42,8 +38,7 @@ VARIANTS: Final[dict[str, Variant]] = {
         _V(
             "init-while-enabled-other-status",
             ("A08:R2",),
-            "init functions with a generic status refuse an enabled channel with a code of their"
-            " own",
+            "init functions of a generic status refuse an enabled channel with a code of their own",
             {"generic_init_status": STATUS_INVALID_DEVICE_STATE},
         ),
         _V(
@@ -51,6 +46,18 @@ VARIANTS: Final[dict[str, Variant]] = {
             ("A08:R3",),
             "the friendly name may be changed on an enabled channel",
             {"friendly_name_any_time": True},
+        ),
+        _V(
+            "latency-on-server",
+            ("A146/endpoint:R2",),
+            "a server may change the interrupt latency as well",
+            {"latency_on_server": True},
+        ),
+        _V(
+            "latency-remembered",
+            ("A146/outside-the-span:R2",),
+            "the interrupt latency may be changed while nothing is open",
+            {"latency_outside": "remembered"},
         ),
         _V(
             "wrong-role-other-status",

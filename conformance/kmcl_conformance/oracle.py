@@ -53,6 +53,7 @@ __all__ = ["Judge", "Pair", "judge_trace"]
 
 _SETTERS = tuple(setter.function for setter in SETTERS)
 _SIZEOF = "VmbChannelSizeofPacket"
+_LATENCY = "VmbChannelSetInterruptLatency"
 _PACKET_CALLS = tuple(
     f"VmbPacket{name}"
     for name in (
@@ -470,6 +471,12 @@ class Judge(Follower):
         told: list[tuple[Track, Quiet]] = []
         facts = dict(_NO_FACTS)
         busy: dict[str, list[Track]] = {}
+        for name in self.ends:  # a call that hangs is named before what hangs on it
+            for track in self.incoming[name].values():
+                if not track.node.idle:
+                    self._take(track, PLAIN)
+            if not self.configuration[name].node.idle:
+                self._take(self.configuration[name], PLAIN)
         for name in self.ends:
             facts[name] = facts_of(self.endpoint[name].node, self.flow[name].node.summary)
             busy[name] = [t for t in self.packets[name].values() if not t.node.idle]
@@ -489,11 +496,6 @@ class Judge(Follower):
                 quiet = told_to_packets(facts[name], facts[peer], self._towards(peer))
                 for track in packets:
                     self._take(track, quiet)
-            for track in self.incoming[name].values():
-                if not track.node.idle:
-                    self._take(track, PLAIN)
-            if not self.configuration[name].node.idle:
-                self._take(self.configuration[name], PLAIN)
         if calm and rests.situation() == situation:
             rests.keep(told)
 
@@ -517,7 +519,7 @@ def _routes() -> tuple[_Begins, _Ends, _Begins, _Ends]:
     """Where calls, returns, entries and exits go, by the name of the function or callback."""
     calls: _Begins = {}
     returns: _Ends = {}
-    for name in (*_SETTERS, "VmbChannelSetPointer", "VmbChannelGetPointer", _SIZEOF):
+    for name in (*_SETTERS, _LATENCY, "VmbChannelSetPointer", "VmbChannelGetPointer", _SIZEOF):
         calls[name], returns[name] = Judge._configure, Judge._configured
     calls["VmbChannelInitSetStateChangeCallbacks"] = Judge._register
     for name in ("Allocate", "Enable", "Disable", "Pause", "Start", "Cleanup"):

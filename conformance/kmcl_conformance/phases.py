@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from kmcl_model.spec import Node, Shadow
-from kmcl_model.spec.configuration import stance_of
+from kmcl_model.spec.configuration import span_of, stance_of
 from kmcl_model.spec.endpoint import PeerView
 from kmcl_model.spec.flow import ReceiverView, SenderView
 from kmcl_model.spec.packet import ChannelView
@@ -37,7 +37,11 @@ def told_of(name: str, node: Node) -> Told:
             Shadow("channel", name, (ChannelView.of(phases),)),
             Shadow("sender", name, (SenderView.of(phases),)),
             Shadow("receiver", name, (ReceiverView.of(phases),)),
-            Shadow("stance", name, (stance_of(phases),)),
+            Shadow(
+                "stance",
+                name,
+                (stance_of(phases), all(p.over for p in phases), span_of(phases)),
+            ),
             Shadow("peer", name, PeerView.each(phases)),
         )
     return told

@@ -40,7 +40,8 @@ DRAINED: Final = ((True, True, False, False, False, True),)
 
 def facts_of(endpoint: Node, arriving: Summary) -> frozenset[str]:
     """Of an endpoint and the flow towards it: ``busy`` with a handler, surely ``running``, or
-    ``standing``, so that completions of its own packets may be held up."""
+    ``standing``, so that completions of its own packets may be held up, or ``posting``: PostStarted
+    surely runs."""
     facts: frozenset[str] | None = endpoint.notes.get("facts")
     if facts is None:
         facts = endpoint.notes["facts"] = _endpoint_facts(endpoint)
@@ -60,6 +61,8 @@ def _endpoint_facts(node: Node) -> frozenset[str]:
         for s in states
     ):
         facts.add("busy")
+    if all(s.post_running for s in states):
+        facts.add("posting")
     running = all(
         s.connection == "open" and s.run == "started" and not phase(s).stopping for s in states
     )
@@ -100,7 +103,7 @@ def told_to_flow(receiver: frozenset[str], sender: frozenset[str]) -> Quiet:
 def told_to_packets(mine: frozenset[str], theirs: frozenset[str], out: Any) -> Quiet:
     """Whether the ring may be ``full``, the ``peer paused``, the ``peer free`` to take a packet
     that fits the ring, or the ring surely ``drained``."""
-    facts: list[str] = [fact for fact in ("busy", "standing") if fact in mine]
+    facts: list[str] = [fact for fact in ("busy", "standing", "posting") if fact in mine]
     if not all(room for room, *_ in out):
         facts.append("full")
     if "running" not in theirs:

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any, Final, NamedTuple
 
 from kmcl_model import book
+from kmcl_model.api import FUNCTIONS
 from kmcl_model.book import Book
 from kmcl_model.control import GUEST, HOST
 from kmcl_model.events import Event
@@ -101,6 +102,7 @@ def _library_reactions(ends: tuple[str, ...], expected: bool) -> frozenset[str]:
         for endpoint in ends
         for callback, functions in (EXPECTED_ACTS if expected else ENABLED_ACTS).items()
         for act in functions
+        if FUNCTIONS[act].capability == "core"
     )
 
 

@@ -123,6 +123,13 @@ FUNCTIONS: Final[dict[str, Function]] = {
         _F("VmbChannelSetPointer", ("Pointer",), returns="void"),
         _F("VmbChannelGetPointer", returns="value", outputs=("Pointer",)),
         _F("VmbChannelSetTransactionQuota", ("Quota",), returns="void"),
+        # In units of 100 ns.
+        _F(
+            "VmbChannelSetInterruptLatency",
+            ("Latency",),
+            outputs=("OriginalLatency",),
+            capability="interrupt-latency",
+        ),
         _F("VmbChannelEnable"),
         _F("VmbChannelDisable", returns="void", waits=True),
         _F("VmbChannelPause", returns="void", waits=True),

@@ -69,7 +69,6 @@ NOT_YET: Final = frozenset(
         "external-data",
         "gpadl",
         "identity",
-        "interrupt-latency",
         "irql",
         "mmio",
         "save-restore",

@@ -26,9 +26,9 @@ def test_a_started_endpoint_tells_each_listener_its_part() -> None:
             "client",
             (ChannelView("open", False, "started", True, True, False, False, False, ""),),
         ),
-        Shadow("sender", "client", (SenderView("open", True, False, True),)),
+        Shadow("sender", "client", (SenderView("open", True, False, True, False),)),
         Shadow("receiver", "client", (ReceiverView("started", "open", False),)),
-        Shadow("stance", "client", ("enabled",)),
+        Shadow("stance", "client", ("enabled", False, "within")),
         Shadow("peer", "client", (PeerView("open", True),)),
     )
 
@@ -44,9 +44,9 @@ def test_of_several_phases_each_listener_hears_the_cautious_view() -> None:
     assert told.packets.states == (
         ChannelView("open", False, "unknown", True, False, True, False, False, "disable"),
     )
-    assert told.sent.states == (SenderView("open", True, True, False),)
+    assert told.sent.states == (SenderView("open", True, True, False, False),)
     assert told.received.states == (ReceiverView("unknown", "unknown", True),)
-    assert told.configuration.states == ("between",)
+    assert told.configuration.states == ("between", False, "between")
     assert told.peer.states == (PeerView("away", False), PeerView("leaving", True))
 
 

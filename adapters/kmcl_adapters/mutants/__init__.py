@@ -20,11 +20,14 @@ from . import (
     contention,
     faults,
     flow,
+    latency,
     lifecycle,
     ownership,
     queueing,
     reentrancy,
     reopening,
+    returns,
+    slots,
     starting,
     stopping,
     transactions,
@@ -52,6 +55,9 @@ MUTANTS: Final[dict[str, Mutant]] = {
         transactions,
         faults,
         contention,
+        slots,
+        returns,
+        latency,
     )
     for mutant in module.MUTANTS
 }

@@ -33,6 +33,8 @@ class Readings:
     allocation_needs_enable: bool = False  # A121
     initial_quota: int | None = None  # A87
     quota_reset_at_close: bool = False  # A87
+    latency_on_server: bool = False  # A146
+    latency_outside: Literal["error", "remembered"] = "error"  # A146
 
     # Lifecycle
     enable_again_status: int = STATUS_INVALID_DEVICE_STATE  # A32

@@ -49,12 +49,14 @@ __all__ = [
 
 CONTROL: Final = ("VmbChannelEnable", "VmbChannelDisable", "VmbChannelPause", "VmbChannelStart")
 
+LATENCY: Final = frozenset({"VmbChannelSetInterruptLatency"})
+
 ENABLED_ACTS: Final[dict[str, frozenset[str]]] = {
-    OPENED: frozenset({"VmbPacketSend"}),
-    STARTED: OBJECTS | {"VmbPacketSend"},
-    POST_STARTED: OBJECTS | {"VmbChannelPacketComplete"},
-    SUSPEND: frozenset({"VmbChannelPacketComplete"}),
-    CLOSED: frozenset({"VmbPacketSend"}),
+    OPENED: LATENCY | {"VmbPacketSend"},
+    STARTED: OBJECTS | LATENCY | {"VmbPacketSend"},
+    POST_STARTED: OBJECTS | LATENCY | {"VmbChannelPacketComplete"},
+    SUSPEND: LATENCY | {"VmbChannelPacketComplete"},
+    CLOSED: LATENCY | {"VmbPacketSend"},
     PROCESS_PACKET: frozenset({"VmbChannelPacketComplete", "VmbChannelPacketFail"}),
     PROCESSING_COMPLETE: frozenset({"VmbChannelPacketComplete"}),
     COMPLETION_ROUTINE: frozenset({"VmbChannelPacketComplete", "VmbPacketSend", "VmbPacketFree"}),

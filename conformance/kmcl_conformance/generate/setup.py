@@ -111,6 +111,8 @@ ENABLED_ONLY: Final = (
     ("VmbChannelInitSetMaximumPacketSize", (MAXIMUM * 2,)),
     ("VmbChannelInitSetProcessPacketCallbacks", (True, True)),
     ("VmbChannelInitSetStateChangeCallbacks", (1, "size", STATE_CHANGE_CALLBACKS)),
+    ("VmbChannelSetInterruptLatency", (2503,)),
+    ("VmbChannelSetInterruptLatency", (71,)),
 )
 
 

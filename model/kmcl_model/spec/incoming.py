@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from kmcl_model.api import PROCESS_PACKET
 from kmcl_model.events import Call, Enter, Event, Exit, Return
 
-from .observer import Due, Move, Rule, Rules, Silence, need, witness
+from .observer import Due, Move, Rule, Rules, Silence, need
 
 __all__ = ["INCOMING", "IncomingState", "initial"]
 
@@ -18,23 +18,25 @@ class IncomingState(NamedTuple):
     """One explanation of what was seen of a context; ``buffer`` as ProcessPacket showed it.
 
     ``handlers`` are ProcessPacket activations that go on after their packet was given back;
-    ``calls`` the callers of Complete and Fail that have not returned.
+    ``calls`` the callers of Complete and Fail that have not returned, each with what it does.
     """
+
+    endpoint: str = ""
 
     status: str = FREE
     activation: str = ""
     buffer: bytes = b""
     over: str = "completed"
-    calls: tuple[str, ...] = ()
+    calls: tuple[tuple[str, str], ...] = ()
     assumed: tuple[str, ...] = ()
 
 
 State = IncomingState
 
 
-def initial() -> IncomingState:
+def initial(endpoint: str) -> IncomingState:
     """The context is not in use."""
-    return IncomingState()
+    return IncomingState(endpoint)
 
 
 def _indicate(s: State, e: Event) -> State:
@@ -56,16 +58,29 @@ def _leave(s: State, e: Event) -> State:
 
 def _give_back(s: State, e: Event, over: str) -> State:
     assert isinstance(e, Call)
-    return s._replace(
-        status=FREE, activation="", buffer=b"", over=over, calls=tuple(sorted((*s.calls, e.by)))
-    )
+    how = over
+    if over == "completed" and s.status == PENDING:
+        how = "later"
+    elif over == "completed" and s.activation == e.by:
+        how = "inside"
+    calls = tuple(sorted((*s.calls, (e.by, how))))
+    return s._replace(status=FREE, activation="", buffer=b"", over=over, calls=calls)
 
 
 def _returned(s: State, e: Event) -> State:
     assert isinstance(e, Return)
-    calls = list(s.calls)
-    calls.remove(e.by)
-    return s._replace(calls=tuple(calls))
+    return s._replace(calls=tuple(call for call in s.calls if call[0] != e.by))
+
+
+def _due(id: str, what: str, requirements: str, how: str, end: str = "") -> Due:
+    """The return of a call that gives the packet back; ``end``: only at this one."""
+    return Due(
+        id,
+        what,
+        tuple(requirements.split()),
+        lambda s, q: end in ("", s.endpoint) and any(call[1] == how for call in s.calls),
+        ("return", "VmbChannelPacketFail" if how == "failed" else "VmbChannelPacketComplete"),
+    )
 
 
 def _unchanged(s: State, e: Any) -> bool:
@@ -96,8 +111,6 @@ _RULES = (
         "IN-complete",
         ("call", "VmbChannelPacketComplete"),
         (
-            witness("F255", lambda s, e: s.status == INDICATED),
-            witness("F256", lambda s, e: s.status == PENDING),
             need("the received bytes stay until PacketComplete", "F248 F045 F050", _unchanged),
             need(
                 "a packet stays with the driver until it is completed",
@@ -125,19 +138,18 @@ _RULES = (
         lambda s, e: _give_back(s, e, "failed"),
         moves=(Move("incoming", "indicated", "failed"),),
     ),
-    Rule("IN-failed", ("return", "VmbChannelPacketFail"), (), _returned, shows=("F264",)),
+    Rule("IN-failed", ("return", "VmbChannelPacketFail"), (), _returned),
 )
 
 INCOMING = Rules(
     name="incoming",
     rules=_RULES,
     dues=(
-        Due(
-            "IN-due-return",
-            "the return of PacketComplete or PacketFail",
-            ("F255", "F256", "A82"),
-            lambda s, q: bool(s.calls),
-        ),
+        _due("IN-due-return", "the return of PacketComplete", "F249 A82", "completed"),
+        _due("IN-due-inside", "the return of PacketComplete inside the handler", "F255", "inside"),
+        _due("IN-due-later", "the return of PacketComplete after the handler", "F256", "later"),
+        _due("IN-due-failed", "the return of PacketFail", "F262", "failed"),
+        _due("IN-due-failed-server", "the return of PacketFail", "F264", "failed", "server"),
     ),
     silences=(Silence("IN-quiet-pending", ("F050",), lambda s, q: s.status == PENDING),),
     regions=(("incoming", _region),),

@@ -64,7 +64,7 @@ class Specification:
             )
             self.packet[name] = Automaton(packet.PACKET, packet.initial(name, alone))
             self.flow[name] = Automaton(flow.FLOW, flow.initial(peer_of(name), name, alone))
-            self.incoming[name] = Automaton(incoming.INCOMING, incoming.initial())
+            self.incoming[name] = Automaton(incoming.INCOMING, incoming.initial(name))
             self.configuration[name] = Automaton(
                 configuration.CONFIGURATION, configuration.initial(name)
             )

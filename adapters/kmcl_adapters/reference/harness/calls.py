@@ -186,6 +186,11 @@ def set_transaction_quota(driver: Driver, prepared: Prepared) -> Returned:
     return VOID
 
 
+def set_interrupt_latency(driver: Driver, prepared: Prepared) -> Returned:
+    status, before = live(driver).set_interrupt_latency(prepared.arguments[0])
+    return status, (before,)
+
+
 def disable(driver: Driver, _: Prepared) -> Returned | Wait:
     return live(driver).disable() or VOID
 
@@ -226,11 +231,10 @@ def packet_initialize(driver: Driver, prepared: Prepared) -> Returned:
     return status, ()
 
 
-def packet_free(driver: Driver, prepared: Prepared) -> Returned:
+def packet_free(driver: Driver, prepared: Prepared) -> Returned | Wait:
     packet: Packet = prepared.target
     driver.forget_packet(prepared.arguments[0])
-    live(driver).packet_free(packet)
-    return VOID
+    return live(driver).packet_free(packet) or VOID
 
 
 def packet_get_channel(driver: Driver, prepared: Prepared) -> Returned:
@@ -260,15 +264,13 @@ def packet_send(driver: Driver, prepared: Prepared) -> Returned:
     return status, ()
 
 
-def packet_complete(driver: Driver, prepared: Prepared) -> Returned:
+def packet_complete(driver: Driver, prepared: Prepared) -> Returned | Wait:
     received: Received = prepared.target
-    live(driver).packet_complete(received, prepared.arguments[1])
-    return VOID
+    return live(driver).packet_complete(received, prepared.arguments[1]) or VOID
 
 
-def packet_fail(driver: Driver, prepared: Prepared) -> Returned:
-    live(driver).packet_fail(prepared.target)
-    return VOID
+def packet_fail(driver: Driver, prepared: Prepared) -> Returned | Wait:
+    return live(driver).packet_fail(prepared.target) or VOID
 
 
 CALLS: Final[dict[str, tuple[Prepare, Execute]]] = {
@@ -301,6 +303,7 @@ CALLS: Final[dict[str, tuple[Prepare, Execute]]] = {
     "VmbChannelSetPointer": (on_channel, set_pointer),
     "VmbChannelGetPointer": (on_channel, get_pointer),
     "VmbChannelSetTransactionQuota": (on_channel, set_transaction_quota),
+    "VmbChannelSetInterruptLatency": (on_channel, set_interrupt_latency),
     "VmbChannelEnable": (on_channel, status_of("enable")),
     "VmbChannelDisable": (on_channel, disable),
     "VmbChannelPause": (on_channel, pause),

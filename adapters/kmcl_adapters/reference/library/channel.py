@@ -72,10 +72,7 @@ class Channel(PacketObjects):
         self.link: Link | None = None
         self.incoming: Ring | None = None
         self.outgoing: Ring | None = None
-        self.opened = False
-        self.refused = False
-        self.disabling = False
-        self.dead = False
+        self.opened = self.refused = self.disabling = self.dead = False
         self.pause_wish = False
         self.paused = self.paused_at_first()
         self.stop_wanted = False
@@ -94,6 +91,9 @@ class Channel(PacketObjects):
 
     def is_disabled(self) -> bool:
         return self.phase == Phase.DISABLED
+
+    def is_in_session(self) -> bool:
+        return self.opened or (self.phase == Phase.OPENING and self.lifecycle.calling)
 
     def cleanup(self) -> None:
         """VmbChannelCleanup of a disabled channel."""
@@ -254,8 +254,7 @@ class Channel(PacketObjects):
     def pause(self) -> Wait | None:
         """VmbChannelPause; None if nothing has to be waited for (A35, A37, A38)."""
         if self.phase in (Phase.DISABLED, Phase.TEARDOWN):
-            self.pause_wish = True
-            self.paused = True
+            self.pause_wish = self.paused = True
             return None
         self.paused = True
         if self.activity == Activity.STOPPED:
@@ -346,18 +345,19 @@ class Channel(PacketObjects):
 
     # Received packets
 
-    def packet_complete(self, received: Received, buffer: bytes | None) -> None:
-        """VmbChannelPacketComplete: in any order, at any time (A83, A84)."""
+    def packet_complete(self, received: Received, buffer: bytes | None) -> Wait | None:
+        """VmbChannelPacketComplete: in any order, at any time, and never waits (A82 to A84)."""
         received.retired = True
         if received.wants_answer:
             self.sender.answer(received, buffer)
         self.retire()
+        return None
 
-    def packet_fail(self, received: Received) -> None:
+    def packet_fail(self, received: Received) -> Wait | None:
         """VmbChannelPacketFail: retires the packet and stops the queue (A80, A81)."""
-        received.retired = True
-        self.receiver.failed = True
+        received.retired = self.receiver.failed = True
         self.retire()
+        return None
 
     def retire(self) -> None:
         """One packet less is outstanding; a queue stopped by quota may go on (F343)."""

@@ -47,6 +47,8 @@ SERVER_FLAGS: Final = 0x1F
 HIGHEST_VTL: Final = 2
 DEFAULT_PACKET_SIZE: Final = 1024
 DEFAULT_PAGES: Final = 4
+DEFAULT_LATENCY: Final = 1000
+"""In units of 100 ns."""
 
 
 class StateTable(NamedTuple):
@@ -64,6 +66,7 @@ class Configuration:
         "incoming_pages",
         "initialized",
         "is_server",
+        "latency",
         "maximum_packet_size",
         "outgoing_pages",
         "pnp_failure",
@@ -90,6 +93,7 @@ class Configuration:
         self.pnp_failure: PnpFailureHandler | None = None
         self.pointer: object = None
         self.quota = readings.initial_quota
+        self.latency = DEFAULT_LATENCY
         self.settings: dict[str, object] = {}
         self.initialized: set[str] = set()
 
@@ -271,6 +275,19 @@ class Configuration:
     def get_pointer(self) -> object:
         """VmbChannelGetPointer: what the channel's setter stored (A119)."""
         return self.pointer
+
+    def is_in_session(self) -> bool:
+        """Whether Opened was called and Closed has not returned."""
+        raise NotImplementedError
+
+    def set_interrupt_latency(self, latency: int) -> tuple[int, int]:
+        """VmbChannelSetInterruptLatency in units of 100 ns: status and the value before (A146)."""
+        if self.is_server and not self.readings.latency_on_server:
+            return self.readings.wrong_role_status, 0
+        if not self.is_in_session() and self.readings.latency_outside == "error":
+            return STATUS_INVALID_DEVICE_STATE, 0
+        before, self.latency = self.latency, latency
+        return STATUS_SUCCESS, before
 
     def sizeof_packet(self) -> int:
         """VmbChannelSizeofPacket, in bytes."""

@@ -6,6 +6,7 @@ from kmcl_model.status import STATUS_INVALID_PARAMETER_3, STATUS_SUCCESS
 
 from .configuration import POINTER_SIZE, Configuration
 from .packet import CompletionRoutine, Packet
+from .scheduler import Wait
 
 __all__ = ["PacketObjects"]
 
@@ -33,9 +34,10 @@ class PacketObjects(Configuration):
             return byte_count > self.maximum_packet_size + POINTER_SIZE
         return byte_count >= self.sizeof_packet()
 
-    def packet_free(self, packet: Packet) -> None:
-        """VmbPacketFree."""
+    def packet_free(self, packet: Packet) -> Wait | None:
+        """VmbPacketFree: never waits."""
         packet.freed = True
+        return None
 
     def packet_channel(self, packet: Packet) -> Configuration:
         """VmbPacketGetChannel."""

@@ -14,6 +14,7 @@ from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_model.stimuli import Invoke, Stimulus
 
 from . import (
+    configuring,
     contention,
     faults,
     flow,
@@ -66,6 +67,7 @@ def _words(tour: Any) -> str:
 TOURS: tuple[Tour, ...] = _tours(
     *settings.CONVERSATIONS,
     *flow.CONVERSATIONS,
+    *configuring.CONVERSATIONS,
     *packets.CONVERSATIONS,
     *lifecycle.CONVERSATIONS,
     *transactions.CONVERSATIONS,

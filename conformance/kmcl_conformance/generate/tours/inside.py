@@ -84,14 +84,15 @@ def _inside(callback: str, functions: frozenset[str], me: str) -> Iterator[Stimu
 
 
 def _waits_in_post_started(me: str) -> Iterator[Stimulus]:
-    """PostStarted does not return before the packet that was sent has been completed."""
+    """A handler of PostStarted sends, and returns when the answer has come."""
+    peer = peer_of(me)
     yield from configured()
     yield from packet(me, "p0")
-    yield react(me, POST_STARTED, HOLD)
-    yield react(peer_of(me), PROCESS_PACKET, DONE, sticky=True)
+    yield react(
+        me, POST_STARTED, Act("VmbPacketSend", ("p0", payload_bytes(Payload(1, SMALL)), WAIT)), HOLD
+    )
+    yield react(peer, PROCESS_PACKET, DONE)
     yield from reopen()
-    yield send(me, "p0", 1)
-    yield SETTLE
     yield let_go(me, "PostStarted")
     yield SETTLE
     yield from close()

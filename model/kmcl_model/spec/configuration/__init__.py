@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from kmcl_model.spec.observer import Due, Rules
 
-from . import channel
+from . import channel, latency
 from .answers import rules_of
-from .channel import stance_of
+from .channel import span_of, stance_of
 from .setters import SETTERS, Refusal, Setter
 from .state import ConfigurationState, Limits, initial, tightness
 
@@ -23,19 +23,25 @@ __all__ = [
     "Refusal",
     "Setter",
     "initial",
+    "span_of",
     "stance_of",
 ]
 
 CONFIGURATION = Rules(
     name="configuration",
-    rules=(*(rule for setter in SETTERS for rule in rules_of(setter)), *channel.RULES),
+    rules=(
+        *(rule for setter in SETTERS for rule in rules_of(setter)),
+        *channel.RULES,
+        *latency.RULES,
+    ),
     dues=(
         Due(
             "CF-due-return",
             "the return of a configuration call",
             ("F147",),
-            lambda s, q: bool(s.calls),
+            lambda s, q: any(call[1] != latency.FUNCTION for call in s.calls),
         ),
+        *latency.DUES,
     ),
     idle=lambda s: not s.calls,
     summary=lambda s: Limits(s.maximum, s.reports, tightness(s.maximum, s.pages), s.hears),

@@ -80,9 +80,15 @@ def rules_of(setter: Setter) -> list[Rule]:
             returned,
             (
                 need(
+                    "a setting is possible again once Disable has returned",
+                    "F182",
+                    lambda s, e: e.status == 0 or not s.returned,
+                    lambda s, e: s.returned,
+                ),
+                need(
                     "a valid setting of a disabled channel succeeds",
                     setter.accepted,
-                    lambda s, e: e.status == 0,
+                    lambda s, e: e.status == 0 or s.returned,
                 ),
             ),
             lambda s, e: end(_apply(s, e), e),
@@ -182,7 +188,7 @@ def _note_pages(before: ConfigurationState, s: ConfigurationState, e: Any) -> Co
 
 def _apply(s: ConfigurationState, e: Any) -> ConfigurationState:
     """The returning setter has been accepted."""
-    _, function, arguments, _ = call_of(s, e)
+    _, function, arguments, *_ = call_of(s, e)
     s = s._replace(done=s.done | {function})
     if function == _MAXIMUM:
         return s._replace(maximum=arguments[0])

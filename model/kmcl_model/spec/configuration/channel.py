@@ -9,7 +9,7 @@ from kmcl_model.spec.observer import Rule, Shadow, need
 
 from .state import ConfigurationState, begin, end, initial
 
-__all__ = ["RULES", "stance_of"]
+__all__ = ["RULES", "span_of", "stance_of"]
 
 POINTER_SIZE = 8
 """Bytes of a pointer."""
@@ -23,11 +23,25 @@ def stance_of(phases: tuple[Phase, ...]) -> str:
     return "disabled" if all(apart) else "enabled"
 
 
+def span_of(phases: tuple[Phase, ...]) -> str:
+    """Whether the channel is between the calls of Opened and Closed, both included (F334)."""
+    inside = [p.connection in ("opening", "open", "closing") for p in phases]
+    return "within" if all(inside) else "between" if any(inside) else "outside"
+
+
 def _hear(s: ConfigurationState, e: Shadow) -> ConfigurationState:
     """A call during which the stance changes is held to neither."""
     stance: Any = e.states[0]
-    calls = tuple((*c[:3], c[3] if c[3] == stance else "between") for c in s.calls)
-    return s._replace(stance=stance, calls=calls)
+    returned: Any = e.states[1]
+    span: Any = e.states[2]
+    calls = tuple(
+        (*c[:3], c[3] if c[3] == stance else "between", c[4] if c[4] == span else "between")
+        for c in s.calls
+    )
+    after = s._replace(stance=stance, returned=returned, span=span, calls=calls)
+    if span == "within":
+        return after
+    return after._replace(latency=None, before=None)
 
 
 RULES = (

@@ -27,21 +27,30 @@ class Limits(NamedTuple):
 class ConfigurationState(NamedTuple):
     """What was seen of a channel's configuration.
 
-    ``stance``: the channel is disabled, enabled or in between. ``calls`` are the calls in progress:
-    caller, function, arguments, and the stance, in between if it has changed since the call began.
-    ``pages`` are asked for in each ring of a client, 0 by default. ``done`` are the settings that
-    were accepted.
+    ``stance``: the channel is disabled, enabled or in between; ``returned``: Disable has returned;
+    ``span``: it is ``within`` Opened and Closed, ``outside``, or ``between``. ``calls`` are the
+    calls in progress: caller, function, arguments, stance and span, in between if they changed
+    since the call began. ``pages`` are asked for in each ring of a client, 0 by default. ``done``
+    are the settings that were accepted. ``latency`` is what holds, ``before`` what held before it,
+    where known; ``refused`` what was asked for in vain, as long as nothing was set; ``mixed``:
+    calls overlap.
     """
 
     endpoint: str
     stance: str = "disabled"
-    calls: tuple[tuple[str, str, tuple[Argument, ...], str], ...] = ()
+    returned: bool = False
+    span: str = "outside"
+    calls: tuple[tuple[str, str, tuple[Argument, ...], str, str], ...] = ()
     pointer: int | None = None
     maximum: int = 0
     reports: bool = False
     pages: tuple[int, ...] = ()
     hears: bool = False
     done: frozenset[str] = frozenset()
+    latency: int | None = None
+    before: int | None = None
+    refused: int | None = None
+    mixed: bool = False
     assumed: tuple[str, ...] = ()
 
 
@@ -67,12 +76,12 @@ def initial(endpoint: str) -> ConfigurationState:
 def begin(s: ConfigurationState, e: Event) -> ConfigurationState:
     """A call is under way."""
     assert isinstance(e, Call)
-    return s._replace(calls=(*s.calls, (e.by, e.function, e.arguments, s.stance)))
+    return s._replace(calls=(*s.calls, (e.by, e.function, e.arguments, s.stance, s.span)))
 
 
-def call_of(s: ConfigurationState, e: Any) -> tuple[str, str, tuple[Any, ...], str]:
+def call_of(s: ConfigurationState, e: Any) -> tuple[str, str, tuple[Any, ...], str, str]:
     """The call that returns, empty if there is none."""
-    return next((c for c in s.calls if c[0] == e.by), ("", "", (), ""))
+    return next((c for c in s.calls if c[0] == e.by), ("", "", (), "", ""))
 
 
 def end(s: ConfigurationState, e: Event) -> ConfigurationState:

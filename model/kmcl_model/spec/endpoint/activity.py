@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from kmcl_model import api
 from kmcl_model.events import Event
+from kmcl_model.spec.cases import Case, because
 from kmcl_model.spec.observer import Move, Rule, need, never, witness
 
+from .places import (
+    needs_place,
+    opening_due,
+    post_start_due,
+    rejected,
+    starting_due,
+    stopping_due,
+)
 from .state import (
     ACTIVE,
     NONE,
@@ -60,28 +69,37 @@ _RUNNING = (
         "EP-started",
         ("enter", api.STARTED),
         (
-            need(
-                "Started comes to an open channel, after Opened",
-                "F021 F024 F035 F092 F098",
+            *needs_place(
                 lambda s, e: s.connection == OPEN,
-                never,
+                Case("no channel is started that Opened has rejected", "F016 F024", rejected),
+                Case(
+                    "Started comes to an open channel, after Opened",
+                    "F021 F092 F098",
+                ),
             ),
-            witness("F035 F092 F098", lambda s, e: True),
-            need(
-                "Started comes once, until the channel is suspended",
-                "F091 F113",
+            witness("F092 F098", lambda s, e: True),
+            *because(
                 lambda s, e: s.run == PAUSED,
-                never,
+                Case(
+                    "Started is not called at the event of another handler",
+                    "F467",
+                    lambda s: post_start_due(s) or stopping_due(s),
+                ),
+                Case("Started comes once, until the channel is suspended", "F091 F113"),
             ),
             witness("F091", lambda s, e: True),
             need(
                 "a paused channel is not started", "F283 F287", lambda s, e: s.want == ACTIVE, never
             ),
-            need(
-                "the client is started only if the server has accepted",
-                "F024",
+            *because(
                 lambda s, e: s.endpoint == "server" or s.accepted,
-                never,
+                Case("no client is started that the server has rejected", "F016 F024", rejected),
+                Case(
+                    "no client is started before the server's Opened",
+                    "F014",
+                    lambda s: s.peer == "ready",
+                ),
+                Case("no client is started while the server's Opened runs", "F021"),
             ),
             need(
                 "Started gets the handle of its channel",
@@ -91,7 +109,7 @@ _RUNNING = (
             need("Started runs at PASSIVE_LEVEL", "F107", lambda s, e: not e.irql),
             need("a Started handler was registered", "F097 F229", registered),
         ),
-        lambda s, e: s._replace(run=STARTING, ran=True),
+        lambda s, e: s._replace(run=STARTING, ran=True, retired=False),
         when=lambda s, e: s.want == ACTIVE or not literal_started(s),
         shows=("F097", "F229", "F467"),
         moves=(Move("activity", "paused", "starting"),),
@@ -123,17 +141,21 @@ _RUNNING = (
         "EP-post-started",
         ("enter", api.POST_STARTED),
         (
-            need(
-                "PostStarted follows Started, once",
-                "F033 F035",
-                lambda s, e: s.post_due and s.run == STARTED,
-            ),
-            need(
-                "PostStarted comes to an open channel",
-                "F035 F181",
+            *needs_place(
                 lambda s, e: s.connection == OPEN,
-                never,
+                Case("no channel is started that Opened has rejected", "F016 F024", rejected),
+                Case("PostStarted comes to an open channel, after Opened", "F035"),
             ),
+            *because(
+                lambda s, e: s.post_due and s.run == STARTED,
+                Case(
+                    "PostStarted is not called at the event of another handler",
+                    "F033 F468",
+                    lambda s: starting_due(s) or stopping_due(s),
+                ),
+                Case("PostStarted follows Started, once", "F033"),
+            ),
+            witness("F033 F035", lambda s, e: True),
             need(
                 "PostStarted gets the handle of its channel",
                 "F040",
@@ -143,7 +165,7 @@ _RUNNING = (
             need("a PostStarted handler was registered", "F039 F229", registered),
         ),
         lambda s, e: s._replace(post_due=False, post_running=s.post_running + 1),
-        shows=("F034", "F039", "F229", "F468"),
+        shows=("F039", "F229", "F468"),
     ),
     Rule(
         "EP-post-started-exit",
@@ -155,27 +177,26 @@ _RUNNING = (
         "EP-suspend",
         ("enter", api.SUSPEND),
         (
-            need(
-                "only a started channel is suspended",
-                "F113 F114",
+            *because(
                 lambda s, e: s.run == STARTED,
-                never,
+                Case(
+                    "Suspend is not called at the event of another handler",
+                    "F466",
+                    lambda s: opening_due(s) or starting_due(s),
+                ),
+                Case("only a started channel is suspended", "F113 F114"),
             ),
             witness("F113", lambda s, e: pausing(s)),
             witness("F114", lambda s, e: disabling(s)),
             witness("F115", lambda s, e: s.cause > 0),
             witness("F108 F109", lambda s, e: s.cause > 0 and s.endpoint == "server"),
-            need(
-                "Suspend comes to an open channel",
-                "F113 F181",
+            *needs_place(
                 lambda s, e: s.connection == OPEN,
-                never,
+                Case("Suspend comes to an open channel", "F113 F466"),
             ),
-            need(
-                "Suspend comes for a Pause, a Disable, a close or a rescind",
-                "F113 F114 F115 F109",
+            *because(
                 lambda s, e: pausing(s) or may_close(s) or s.cut_short,
-                never,
+                Case("Suspend comes for a Pause, a Disable, a close or a rescind", "F466"),
             ),
             need(
                 "no ProcessPacket is running when Suspend is called",
@@ -224,7 +245,7 @@ def _closes_unsuspended(s: EndpointState) -> bool:
 
 def _after_pause(s: EndpointState, e: Event) -> list[EndpointState]:
     """A Pause that a Start has overtaken may leave the stop it began to be carried out (A148)."""
-    after = end(s, e)
+    after = end(s, e)._replace(retired=False)
     if s.want == ACTIVE and s.run in (STARTING, STARTED) and not pausing(after):
         return [after, after._replace(cut_short=True)]
     return [after]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from kmcl_model import api
 from kmcl_model.events import Call, Event, Exit, Return
+from kmcl_model.spec.cases import Case, because
 from kmcl_model.spec.observer import Move, Rule, need, never, witness
 from kmcl_model.status import is_success
 
+from .places import GONE, needs_place, post_start_due, starting_due, stopping_due
 from .state import (
     ACTIVE,
     CLOSING,
@@ -38,6 +40,9 @@ from .state import (
 
 __all__ = ["RULES"]
 
+
+_NO_OFFER = ("away", "leaving")
+"""Stances of a peer that offers nothing."""
 
 _DISABLED_AT_ONCE, _DISABLED_LATER = "A49/moment:R1", "A49/moment:R2"
 
@@ -193,9 +198,8 @@ _LIFE = (
     Rule(
         "EP-cleaned",
         ("return", "VmbChannelCleanup"),
-        (need("a disabled channel is released", "F182", lambda s, e: s.connection == DISABLED),),
+        (need("a disabled channel is released", "F150", lambda s, e: s.connection == DISABLED),),
         lambda s, e: initial(s.endpoint, s.alone)._replace(peer=s.peer),
-        shows=("F150",),
     ),
     Rule(
         "EP-handlers",
@@ -216,9 +220,15 @@ _LIFE = (
         ("return", "VmbChannelEnable"),
         (
             need(
+                "a channel without state change callbacks is enabled",
+                "F142",
+                lambda s, e: is_success(e.status or 0) or bool(s.handlers),
+                lambda s, e: not s.handlers,
+            ),
+            need(
                 "Enable of a disabled, configured channel succeeds",
                 "F183 F187 F184",
-                lambda s, e: is_success(e.status or 0),
+                lambda s, e: is_success(e.status or 0) or not s.handlers,
             ),
         ),
         _enabled,
@@ -358,7 +368,7 @@ def _after_opened_exit(s: EndpointState, e: Event) -> EndpointState:
 
 
 def _closing(s: EndpointState, _e: Event) -> EndpointState:
-    after = s._replace(connection=CLOSING, run=PAUSED, post_due=False)
+    after = s._replace(connection=CLOSING, run=PAUSED, post_due=False, retired=False)
     if s.run == PAUSED and s.want == PAUSED and not s.extra_suspended:
         return assume(after, "A59:R1")
     if s.run == STARTED:
@@ -395,19 +405,42 @@ _OPENING = (
         "EP-opened",
         ("enter", api.OPENED),
         (
-            need(
-                "Opened comes to an enabled channel that is not open",
-                "F014 F010 F008 F181",
+            *because(
                 lambda s, e: (
                     s.connection == ENABLED or (s.connection == REJECTED and s.endpoint == "server")
                 ),
-                never,
+                GONE,
+                Case(
+                    "no offer is opened once Disable has returned",
+                    "F008 F181 F182",
+                    lambda s: s.over and s.endpoint == "server",
+                ),
+                Case("nothing is opened once Disable has returned", "F181 F182", lambda s: s.over),
+                Case(
+                    "a client that was closed is not opened before it is enabled anew",
+                    "F010",
+                    lambda s: s.connection == DISABLED and s.again,
+                ),
+                Case(
+                    "Opened comes to a channel that was enabled",
+                    "F038 F187",
+                    lambda s: s.connection == DISABLED,
+                ),
+                Case(
+                    "Opened is not called at the event of another handler",
+                    "F014 F464",
+                    lambda s: starting_due(s) or post_start_due(s) or stopping_due(s),
+                ),
+                Case("Opened comes once, to a channel that is not open", "F014"),
             ),
-            need(
-                "Opened comes when an offer and an opener have met",
-                "F014 F038 F180 F018 F019",
+            *because(
                 lambda s, e: s.invited > 0 or _tried_again(s),
-                never,
+                Case(
+                    "no offer is opened that was withdrawn",
+                    "F180",
+                    lambda s: s.endpoint == "client" and s.offered and s.peer in _NO_OFFER,
+                ),
+                Case("Opened comes when an offer and an opener have met", "F014 F038"),
             ),
             witness("F014 F038", lambda s, e: True),
             need(
@@ -437,17 +470,18 @@ _OPENING = (
         "EP-closed",
         ("enter", api.CLOSED),
         (
-            need(
-                "Closed comes to a channel that was opened, once",
-                "F001 F016",
+            *needs_place(
                 lambda s, e: s.connection == OPEN,
-                never,
+                Case(
+                    "Closed comes after Opened has returned",
+                    "F021 A05",
+                    lambda s: s.connection == OPENING,
+                ),
+                Case("Closed comes once, to a channel that was open", "F465"),
             ),
-            need(
-                "Closed comes for a Disable, a close or a rescind",
-                "F001 F002 F003",
+            *because(
                 lambda s, e: may_close(s),
-                never,
+                Case("Closed comes for a Disable, a close or a rescind", "F465"),
             ),
             need(
                 "a running channel is suspended before it is closed",

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from kmcl_model import api
+from kmcl_model.events import Event
+from kmcl_model.spec.cases import Case
 from kmcl_model.spec.observer import Move, Rule, need, never, witness
 
+from .places import needs_place, rejected
 from .state import (
     OPEN,
     PAUSED,
@@ -35,6 +38,12 @@ def _indicate(s: EndpointState, e: Any) -> EndpointState:
     return assume(after, "A55:R2") if s.post_due or s.post_running else after
 
 
+def _give_back(s: EndpointState, _e: Event) -> EndpointState:
+    """One packet fewer is out; ``retired``: Suspend had returned before."""
+    after = s._replace(outstanding=max(0, s.outstanding - 1))
+    return drained(after._replace(retired=s.retired or s.run == SUSPENDED))
+
+
 def _late_report(s: EndpointState) -> EndpointState:
     """The end of a batch may be reported after Suspend (A75)."""
     return assume(s, "A75:R3") if s.run in (SUSPENDING, SUSPENDED, PAUSED) else s
@@ -45,11 +54,10 @@ RULES = (
         "EP-process-packet",
         ("enter", api.PROCESS_PACKET),
         (
-            need(
-                "packets come to an open channel",
-                "F021 F024 F181",
+            *needs_place(
                 lambda s, e: s.connection == OPEN,
-                never,
+                Case("no packet comes to a rejected channel", "F016 F024", rejected),
+                Case("packets come to an open channel", "F021"),
             ),
             need(
                 "no packet comes before Started has returned",
@@ -92,21 +100,15 @@ RULES = (
     Rule(
         "EP-packet-complete",
         ("call", "VmbChannelPacketComplete"),
-        (
-            witness("F118 F119", lambda s, e: s.run in (SUSPENDING, SUSPENDED)),
-            witness(
-                "F130",
-                lambda s, e: s.run in (SUSPENDING, SUSPENDED) and s.endpoint == "server",
-            ),
-        ),
-        lambda s, e: drained(s._replace(outstanding=max(0, s.outstanding - 1))),
+        (witness("F118", lambda s, e: s.run in (SUSPENDING, SUSPENDED)),),
+        _give_back,
         moves=(Move("activity", "suspended", "paused"),),
     ),
     Rule(
         "EP-packet-fail",
         ("call", "VmbChannelPacketFail"),
         (),
-        lambda s, e: drained(s._replace(outstanding=max(0, s.outstanding - 1))),
+        _give_back,
     ),
     Rule(
         "EP-processing-complete",

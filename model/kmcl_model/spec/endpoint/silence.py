@@ -163,6 +163,20 @@ def _stuck(s: EndpointState) -> bool:
     return busy(s) or s.outstanding > 0
 
 
+def _pause_due(s: EndpointState, q: Quiet) -> bool:
+    return (
+        pending(s, "VmbChannelPause")
+        and not _stuck(s)
+        and (s.run == PAUSED or s.want == ACTIVE)
+        and ("waiting" not in q.facts or _must_close(s) or s.connection != OPEN)
+    )
+
+
+def _unheard(s: EndpointState) -> bool:
+    """A pause of this channel calls no handler."""
+    return s.ran and api.SUSPEND not in s.handlers
+
+
 _OPENED = "Opened at both ends, since an offer and an opener have met"
 _STARTED = "Started on an open, active channel"
 _SUSPEND = "Suspend on a running channel that is paused, disabled or closed"
@@ -241,6 +255,8 @@ DUES = (
             ("F002", lambda s: s.endpoint == "client" and s.cause == 2),
             ("F003", lambda s: s.cause == 2),
             ("F179", lambda s: s.endpoint == "server" and s.cause == 2),
+            ("F119", lambda s: s.retired),
+            ("F130", lambda s: s.retired and s.endpoint == "server"),
         ),
     ),
     _due(
@@ -272,26 +288,28 @@ DUES = (
         "EP-due-pause",
         "the return of Pause, since the channel is drained",
         "F285",
-        lambda s, q: (
-            pending(s, "VmbChannelPause")
-            and not _stuck(s)
-            and (s.run == PAUSED or s.want == ACTIVE)
-            and ("waiting" not in q.facts or _must_close(s) or s.connection != OPEN)
-        ),
+        lambda s, q: _pause_due(s, q) and not _unheard(s),
+        ("return", "VmbChannelPause"),
+    ),
+    _due(
+        "EP-due-pause-retired",
+        "the return of Pause, since the last packet was given back after Suspend",
+        "F119",
+        lambda s, q: s.retired and _pause_due(s, q),
+        ("return", "VmbChannelPause"),
+    ),
+    _due(
+        "EP-due-pause-retired-by-server",
+        "the return of Pause, since the server's driver has retired its transactions",
+        "F130",
+        lambda s, q: s.retired and s.endpoint == "server" and _pause_due(s, q),
         ("return", "VmbChannelPause"),
     ),
     _due(
         "EP-due-pause-unheard",
         "the return of Pause, although no Suspend handler is registered",
-        "F112",
-        lambda s, q: (
-            pending(s, "VmbChannelPause")
-            and not _stuck(s)
-            and s.run == PAUSED
-            and s.ran
-            and api.SUSPEND not in s.handlers
-            and ("waiting" not in q.facts or _must_close(s) or s.connection != OPEN)
-        ),
+        "F112 F285",
+        lambda s, q: _pause_due(s, q) and _unheard(s),
         ("return", "VmbChannelPause"),
     ),
     _due(
@@ -301,11 +319,10 @@ DUES = (
         lambda s, q: pending(s, "VmbChannelStart") and not _stuck(s),
         ("return", "VmbChannelStart"),
     ),
-    _due(
-        "EP-due-other",
-        "the return of a call that never waits",
-        "F141 F182",
-        lambda s, q: pending(s, "VmbChannelAllocate") or pending(s, "VmbChannelCleanup"),
+    *(
+        _due(f"EP-due-{verb}", f"the return of {verb}", id, lambda s, q, f=f: pending(s, f))
+        for verb, id in (("Allocate", "F141"), ("Cleanup", "F150"))
+        for f in (f"VmbChannel{verb}",)
     ),
 )
 

@@ -119,6 +119,8 @@ class EndpointState(NamedTuple):
       ``waited``: the client was enabled before there was an offer, and has not opened since;
       ``offered``: the peer was enabled at some time; ``torn_down``: Closed has returned since
       Disable was called.
+    * ``retired``: a packet was given back after Suspend had returned, and the session has shown
+      nothing since.
     * ``indicated`` counts running ProcessPacket handlers, ``post_running`` PostStarted handlers,
       ``reporting`` ProcessingComplete handlers, ``others`` all outside the regions but
       ProcessPacket and PostStarted. ``outstanding`` counts the packets handed to the driver
@@ -160,6 +162,7 @@ class EndpointState(NamedTuple):
     offered: bool = False
     torn_down: bool = False
     reporting: int = 0
+    retired: bool = False
     early_started: int = 0
     tight: int = 0
     hears: bool = False

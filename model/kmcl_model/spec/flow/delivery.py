@@ -7,6 +7,7 @@ from typing import Any
 from kmcl_model.api import PROCESS_PACKET, PROCESSING_COMPLETE
 from kmcl_model.events import Call, Enter, Event
 from kmcl_model.payload import matches_bytes
+from kmcl_model.spec.cases import Case, because
 from kmcl_model.spec.observer import Rule, need, never, witness
 
 from .state import LARGE, Entry, FlowState, assume
@@ -54,6 +55,7 @@ def _deliver(s: FlowState, e: Event) -> FlowState:
         outstanding=outstanding,
         large=s.large + (len(entry.buffer) >= LARGE),
         batch=s.batch + 1,
+        served=True,
         blocked=1 if _may_block(s, outstanding) else s.blocked,
         woken=False,
     )
@@ -119,13 +121,16 @@ RULES = (
                 _in_order,
                 _is_known,
             ),
-            need(
-                "no packet is transmitted while its sender is not open",
-                "F012 F021 F023",
+            *because(
                 lambda s, e: (
                     _index(s, e.arguments[2]) < 0 or s.entries[_index(s, e.arguments[2])].launched
                 ),
-                never,
+                Case(
+                    "no packet is transmitted after Closed and before its sender is open again",
+                    "F012",
+                    lambda s: s.closed,
+                ),
+                Case("no packet is transmitted before its sender is open", "F021 F023"),
             ),
             need(
                 "no more packets are outstanding than the quota allows",
@@ -148,7 +153,7 @@ RULES = (
             ),
         ),
         _deliver,
-        shows=("F049", "F225"),
+        shows=("F049",),
     ),
     Rule("FL-complete", ("call", "VmbChannelPacketComplete"), (), _given_back),
     Rule("FL-fail", ("call", "VmbChannelPacketFail"), (), _given_back),

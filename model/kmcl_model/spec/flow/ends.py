@@ -14,12 +14,13 @@ __all__ = ["RULES", "ReceiverView", "SenderView"]
 
 class SenderView(NamedTuple):
     """What matters of the sender: its connection, whether it may be open, whether its session may
-    be ending, and whether it surely runs."""
+    be ending, whether it surely runs, and whether its Started does."""
 
     sending: str
     opened: bool
     ending: bool
     running: bool
+    starting: bool
 
     @classmethod
     def of(cls, phases: tuple[Phase, ...]) -> SenderView:
@@ -30,6 +31,7 @@ class SenderView(NamedTuple):
             opened,
             any(p.leaving or p.connection in ("disabled", "rejected", "closing") for p in phases),
             all(p.connection == "open" and p.run in ("starting", "started") for p in phases),
+            all(p.connection == "open" and p.run == "starting" for p in phases),
         )
 
 
@@ -67,6 +69,7 @@ def _hear_sender(s: FlowState, e: Shadow) -> FlowState:
         send_open=view.opened,
         ending=view.ending,
         send_running=view.running,
+        send_starting=view.starting,
         entries=entries,
         closed=s.closed or (s.send_open and not view.opened),
     )
@@ -84,7 +87,8 @@ def _hear_receiver(s: FlowState, e: Shadow) -> list[FlowState]:
     if s.alone and connection not in ("opening", "open", "unknown"):
         after = after._replace(entries=())  # a host has its answers in the ring, which is gone
     if connection == "none":
-        after = after._replace(quota=0, quota_calls=(), blocked=0)  # a new channel has no quota
+        # A new channel has no quota, and has delivered nothing.
+        after = after._replace(quota=0, quota_calls=(), blocked=0, served=False)
     if s.connection == "open" and connection not in ("open", "unknown"):
         after = after._replace(
             entries=() if s.alone else _left_behind(s),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kmcl_model.events import Call, Event, Return
+from kmcl_model.spec.cases import Case, because
 from kmcl_model.spec.observer import Rule, Shadow, need
 from kmcl_model.status import is_success
 
@@ -143,7 +144,17 @@ RULES = (
     Rule(
         "FL-withdrawn",
         ("return", "VmbPacketSend"),
-        (need("a send for which the ring has room is accepted", "F395 F386 A89", _may_refuse),),
+        (
+            *because(
+                _may_refuse,
+                Case(
+                    "a send from Started is accepted where the ring has room",
+                    "F100 F395",
+                    lambda s: s.send_starting,
+                ),
+                Case("a send for which the ring has room is accepted", "F395 F386 A89"),
+            ),
+        ),
         _withdrawn,
         when=lambda s, e: not is_success(e.status) and _mine(s, e),
     ),

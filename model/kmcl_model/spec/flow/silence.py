@@ -39,6 +39,13 @@ DUES = (
         ("enter", PROCESS_PACKET),
     ),
     Due(
+        "FL-due-delivery-first",
+        "ProcessPacket, which is registered and was never called",
+        ("F225",),
+        lambda s, q: not s.served and _delivery_due(s, q),
+        ("enter", PROCESS_PACKET),
+    ),
+    Due(
         "FL-due-delivery-held",
         "ProcessPacket for the packet that the quota held back",
         ("F343", "F249"),

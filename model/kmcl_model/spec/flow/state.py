@@ -49,15 +49,16 @@ class FlowState(NamedTuple):
     """One explanation of what was seen of one direction.
 
     ``alone``: the sender is not observed, so anything may arrive. Of the sender: ``sending`` is
-    its connection, ``send_open``: it may be open, ``send_running``: it surely runs, ``ending``: its
-    session may be ending. Of the receiver: ``connection`` and ``run``, ``stopping``: it may be
-    about to be paused or closed.
+    its connection, ``send_open``: it may be open, ``send_running``: it surely runs,
+    ``send_starting``: its Started does, ``ending``: its session may be ending. Of the receiver:
+    ``connection`` and ``run``, ``stopping``: it may be about to be paused or closed.
 
     ``outstanding`` and ``large`` count the packets that the receiver's driver holds, in all and
     from ``LARGE`` on. ``quota`` 0: never set. The queue is ``blocked`` by the quota, ``stopped``
     by PacketFail or a ``broken`` packet: 0 no, 1 maybe, 2 certainly; ``doubtful``: since then it
     was not sure whether the session is still the same. ``batch`` counts deliveries since the last
-    ProcessingComplete; ``reports``: the receiver has a handler for it.
+    ProcessingComplete; ``served``: there was one on this channel; ``reports``: the receiver has a
+    handler for ProcessingComplete.
     ``woken``: a completion has ended the block, and nothing was delivered since. ``closed``: the
     sender has been open before.
     """
@@ -70,6 +71,7 @@ class FlowState(NamedTuple):
     send_open: bool = False
     ending: bool = False
     send_running: bool = False
+    send_starting: bool = False
     connection: str = "none"
     run: str = "paused"
     stopping: bool = False
@@ -84,6 +86,7 @@ class FlowState(NamedTuple):
     broken: bool = False
     doubtful: bool = False
     batch: int = 0
+    served: bool = False
     reports: bool = False
     maximum: int = 0
     assumed: tuple[str, ...] = ()

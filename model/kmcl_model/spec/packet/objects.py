@@ -102,7 +102,6 @@ RULES = (
         ("return", "VmbPacketFree"),
         (),
         lambda s, e: fresh(end(s, e)),
-        shows=("F371", "F372"),
         moves=(Move("packet", "allocated", "freed"),),
     ),
     Rule(

@@ -58,6 +58,11 @@ def _cancel_due(s: PacketState, q: Quiet) -> bool:
     )
 
 
+def _calls(s: PacketState, function: str) -> bool:
+    """A call of the function is in progress."""
+    return any(name == function for _, name in s.calls)
+
+
 DUES = (
     Due(
         "PK-due-answer",
@@ -94,11 +99,49 @@ DUES = (
         None,
     ),
     Due(
-        "PK-due-return",
-        "the return of a call on a packet",
-        ("F395",),
-        lambda s, q: bool(s.calls or s.finished or s.status == SENDING),
+        "PK-due-answer-posting",
+        "the completion routine while PostStarted waits for it",
+        ("F036",),
+        lambda s, q: "posting" in q.facts and _answer_due(s, q),
         None,
+    ),
+    Due(
+        "PK-due-return",
+        "the return of VmbPacketSend",
+        ("F395",),
+        lambda s, q: bool(s.finished or s.status == SENDING),
+        None,
+    ),
+    Due(
+        "PK-due-freed",
+        "the return of VmbPacketFree for a packet that was never sent",
+        ("F371",),
+        lambda s, q: not s.used and _calls(s, "VmbPacketFree"),
+        ("return", "VmbPacketFree"),
+    ),
+    Due(
+        "PK-due-freed-after-use",
+        "the return of VmbPacketFree for a packet whose routine has run",
+        ("F372",),
+        lambda s, q: s.used and _calls(s, "VmbPacketFree"),
+        ("return", "VmbPacketFree"),
+    ),
+    *(
+        Due(
+            f"PK-due-{function}",
+            f"the return of {function}",
+            (requirement,),
+            lambda s, q, function=function: _calls(s, function),  # type: ignore[misc]
+            ("return", function),
+        )
+        for function, requirement in (
+            ("VmbPacketAllocate", "F369"),
+            ("VmbPacketInitialize", "F377"),
+            ("VmbPacketGetChannel", "F374"),
+            ("VmbPacketSetPointer", "F376"),
+            ("VmbPacketGetPointer", "F376"),
+            ("VmbPacketSetCompletionRoutine", "F137"),
+        )
     ),
 )
 

@@ -36,8 +36,9 @@ class PacketState(NamedTuple):
     ``cancel``: it may have ended since the send, so the transaction may fail; ``ending``: what ends
     it or has ended the last one, ``disable`` or ``remote-close``, empty if that is not sure.
     ``late``: the session was ending when the packet was sent. ``rested``: the channel has not run
-    since the send (A66). ``scant``: the memory offered is below SizeofPacket (A115). ``alone``: the
-    other end is not observed, so a packet that reached the ring may have been answered or failed.
+    since the send (A66). ``used``: a transaction of the object is over. ``scant``: the memory
+    offered is below SizeofPacket (A115). ``alone``: the other end is not observed, so a packet that
+    reached the ring may have been answered or failed.
     """
 
     endpoint: str
@@ -69,6 +70,7 @@ class PacketState(NamedTuple):
     ending: str = ""
     late: bool = False
     rested: bool = False
+    used: bool = False
     scant: bool = False
     assumed: tuple[str, ...] = ()
 
@@ -112,6 +114,7 @@ def fresh(s: PacketState) -> PacketState:
         length=0,
         late=False,
         rested=False,
+        used=False,
         assumed=(),
     )
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from kmcl_model.api import COMPLETION_ROUTINE, PROCESS_PACKET
 from kmcl_model.events import Argument, Call, Enter, Event
 from kmcl_model.payload import matches_bytes
+from kmcl_model.spec.cases import Case, because
 from kmcl_model.spec.flow.state import SEND_FLAGS
 from kmcl_model.spec.observer import Move, Rule, need, never, witness
 from kmcl_model.status import STATUS_CANCELLED, STATUS_DEVICE_REMOVED, is_success
@@ -81,7 +82,7 @@ def _is_answer(s: PacketState, seen: Any) -> bool:
 def _completed(s: PacketState, e: Event) -> PacketState:
     assert isinstance(e, Enter)
     seen = e.arguments[2]
-    after = landed(s)
+    after = landed(s)._replace(used=True)
     if s.status == SENDING:
         after = assume(after, "A95:R1")
     if s.wait and s.connection == "open" and s.run in ("paused", "suspended"):
@@ -103,7 +104,7 @@ def _delivered(s: PacketState, _e: Event) -> PacketState:
 def _cancelled(s: PacketState, e: Event) -> PacketState:
     """The code is the library's choice (A94), unless the peer has failed the packet."""
     assert isinstance(e, Enter)
-    after = assume(landed(s), "A94:R2")
+    after = assume(landed(s)._replace(used=True), "A94:R2")
     if not s.failed:
         after = assume(after, f"A94/code:{_CODES.get(e.arguments[1], 'R3')}")
     if s.delivered or (s.placed and s.wait):
@@ -156,11 +157,14 @@ RULES = (
         "PK-send-refused",
         ("return", "VmbPacketSend"),
         (
-            need(
-                "a send within the limits on an enabled channel is accepted",
-                "F022 F011 F100 F395 F215",
+            *because(
                 _may_refuse,
-                never,
+                Case(
+                    "a send after Closed was called is accepted",
+                    "F011 F395",
+                    lambda s: s.connection == "closing",
+                ),
+                Case("a send before the channel is open is accepted", "F022 F395"),
             ),
             need(
                 "a maximal packet is within the limits",

@@ -1,0 +1,105 @@
+"""Every configuration call, at a channel that is disabled, enabled, open, and disabled again.
+
+``me`` is configured; every conversation is held once from each end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final, TypeAlias
+
+from kmcl_conformance.generate.setup import ENABLED_ONLY, HARMLESS, SETTLE
+from kmcl_model.api import STATE_CHANGE_CALLBACKS
+from kmcl_model.spec.configuration import SETTERS
+from kmcl_model.spec.specification import peer_of
+from kmcl_model.stimuli import Act, Invoke, Stimulus
+
+from .steps import Conversation, call, close, configured, control, react, reopen
+
+__all__ = ["CONVERSATIONS"]
+
+_Row: TypeAlias = tuple[str, tuple[Any, ...]]
+
+_REFUSALS = {setter.function: setter.refusals for setter in SETTERS}
+
+
+def _is_accepted(row: _Row) -> bool:
+    function, arguments = row
+    return not any(refusal.when(arguments) for refusal in _REFUSALS[function])
+
+
+_ROWS: Final[list[_Row]] = sorted(HARMLESS, key=_is_accepted)
+"""What is to be refused comes first: a setting that was accepted may be final (A29)."""
+
+_ENABLED: Final[list[_Row]] = [*_ROWS, *ENABLED_ONLY]
+
+
+def _settings(me: str) -> Iterator[Stimulus]:
+    """All settings before the first Enable, before the channel is open, and while it is."""
+    yield from configured()
+    for function, arguments in _ROWS:
+        yield call(me, function, *arguments)
+    yield control(me, "Enable")
+    yield SETTLE
+    for function, arguments in _ENABLED:
+        yield call(me, function, *arguments)
+    yield control(peer_of(me), "Enable")
+    yield SETTLE
+    for function, arguments in _ENABLED:
+        yield call(me, function, *arguments)
+    yield from close()
+
+
+def _settings_after_disable(me: str) -> Iterator[Stimulus]:
+    """A channel that was used is configured for the first time beyond the least."""
+    yield from configured()
+    yield from reopen()
+    yield from close()
+    for function, arguments in filter(_is_accepted, _ROWS):
+        yield call(me, function, *arguments)
+
+
+def _without_callbacks(me: str) -> Iterator[Stimulus]:
+    """A channel that has registered no state change callbacks opens, pauses and closes."""
+    register = "VmbChannelInitSetStateChangeCallbacks"
+    for stimulus in configured():
+        if not isinstance(stimulus, Invoke) or (stimulus.endpoint, stimulus.function) != (
+            me,
+            register,
+        ):
+            yield stimulus
+    yield from reopen()
+    yield control(me, "Pause", "t1")
+    yield SETTLE
+    yield control(me, "Start")
+    yield SETTLE
+    yield from close()
+
+
+def _latencies(me: str) -> Iterator[Stimulus]:
+    """The interrupt latency before and after the session, inside it, and inside its handlers."""
+    function = "VmbChannelSetInterruptLatency"
+    values = iter(range(200, 65_000, 731))
+    yield from configured()
+    yield call(me, function, next(values))
+    for callback in STATE_CHANGE_CALLBACKS:
+        yield react(me, callback, Act(function, (next(values),)))
+    yield from reopen()
+    yield control(me, "Start")
+    yield SETTLE
+    for _ in range(3):
+        yield call(me, function, next(values))
+    yield from close()
+    yield call(me, function, next(values))
+    yield from reopen()
+    for _ in range(2):
+        yield call(me, function, next(values))
+    yield from close()
+
+
+CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
+    ("settings", _settings),
+    ("settings after Disable", _settings_after_disable),
+    ("no callbacks", _without_callbacks),
+    ("latencies", _latencies),
+)

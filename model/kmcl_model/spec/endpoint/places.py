@@ -1,0 +1,70 @@
+"""Where a handler has no business: after Cleanup, after Disable, at the event of another one."""
+
+from __future__ import annotations
+
+from kmcl_model.spec.cases import Case, Holds, because
+from kmcl_model.spec.observer import Need
+
+from .state import (
+    ACTIVE,
+    ENABLED,
+    NONE,
+    OPEN,
+    PAUSED,
+    REJECTED,
+    STARTED,
+    EndpointState,
+    may_close,
+    pausing,
+    pending,
+)
+
+__all__ = [
+    "GONE",
+    "needs_place",
+    "opening_due",
+    "post_start_due",
+    "rejected",
+    "starting_due",
+    "stopping_due",
+]
+
+
+def rejected(s: EndpointState) -> bool:
+    """Opened has failed at this end, or at the other one, and nothing came since."""
+    return s.connection == REJECTED or s.failed or s.peer == "rejected"
+
+
+GONE = Case(
+    "no handler runs once Cleanup was called",
+    "F150",
+    lambda s: s.connection == NONE or pending(s, "VmbChannelCleanup"),
+)
+"""What any handler may break."""
+
+_OVER = Case("no handler runs once Disable has returned", "F181", lambda s: s.over)
+
+
+def needs_place(holds: Holds, *cases: Case) -> tuple[Need, ...]:
+    """``because`` for the entry of a handler, which may also come after the end of the channel."""
+    return because(holds, GONE, _OVER, *cases)
+
+
+def opening_due(s: EndpointState) -> bool:
+    """Opened may be called now."""
+    return s.connection == ENABLED and s.invited > 0
+
+
+def starting_due(s: EndpointState) -> bool:
+    """Started may be called now."""
+    return s.connection == OPEN and s.run == PAUSED and s.want == ACTIVE and not may_close(s)
+
+
+def post_start_due(s: EndpointState) -> bool:
+    """PostStarted may be called now."""
+    return s.connection == OPEN and s.run == STARTED and s.post_due
+
+
+def stopping_due(s: EndpointState) -> bool:
+    """Suspend may be called now."""
+    return s.connection == OPEN and s.run == STARTED and (pausing(s) or may_close(s))
