@@ -32,9 +32,10 @@ from .lab_bench import LINUX, Pace, bench, bench_driver, leak_line, rows_of
 from .lab_check import check_defects, in_the_lab
 from .lab_inside import as_problem as _as_problem
 from .lab_inside import inside
-from .lab_options import must_matter
-from .lab_provoke import code_of, provoke, words_of
+from .lab_options import given, must_matter
+from .lab_provoke import provoke, words_of
 from .lab_requests import requests_in, words_of_requests
+from .lab_sessions import with_sessions
 from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
 from .surroundings import with_surroundings
@@ -220,35 +221,38 @@ def _certify(
                 adapter=name,
                 profile=(chosen := profile_of(profile, adapter)),
                 seed=seed,
-                sequences=sequences_of(budget, adapter.describe()),
-                length=length_of(chosen, adapter.describe()),
+                sequences=sequences_of(budget, told := adapter.describe()),
+                length=length_of(chosen, told),
                 out=folder,
             )
             pace = Pace(started)
             growth = growth_of(running) if host == HostKind.PROGRAMMABLE else None
             found = _judge(adapter, options, screen, minutes, _both(pace, growth))
+            requested = requests_in(running, argv, options.profile, minutes)
+            provoked = provoke(running) if provocations else []
             found = with_surroundings(found, adapter)
+            found = with_sessions(
+                found, options, told, (*requested, *provoked), given(kernel, command)
+            )
             code = conclude(screen, found, options, {}, None)  # what follows can fail
             figures: dict[str, Any] = {**pace.figures()}
             if growth is not None:
                 figures["host"] = running.ask_host("figures")
                 growth.look()
                 figures |= growth.figures()
-            requested = requests_in(running, argv, options.profile, minutes)
-            figures |= {"host_requests": requested} if requested else {}
-            provoked = provoke(running) if provocations else []
-            figures |= {"provocations": provoked} if provoked else {}
+            for name, played in (("host_requests", requested), ("provocations", provoked)):
+                figures |= {name: [one.told for one in played]} if played else {}
             path = running.write_account(figures)
         first, speed = pace.figures().values()
         screen.show(
             f"lab      {running.choice.why}",
             f"         first sequence judged after {first:g} s, then {speed:g} a second",
             *(f"         {line}" for line in (growth.lines() if growth else ())),
-            *(f"         {words_of_requests(told)}" for told in requested),
-            *(f"         {words_of(told)}" for told in provoked),
+            *(f"         {words_of_requests(one.told)}" for one in requested),
+            *(f"         {words_of(one.told)}" for one in provoked),
             f"         {path}",
         )
-        return code_of(Code(code), (*requested, *provoked))
+        return code
     except CampaignError as error:
         raise Problem(str(error)) from error
     finally:

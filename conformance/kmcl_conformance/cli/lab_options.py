@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+
 from kmcl_conformance.profiles import PROFILES
 from kmcl_lab.machine import HostKind
 
 from .lab_bench import LINUX
 from .output import Problem
 
-__all__ = ["must_matter"]
+__all__ = ["given", "must_matter"]
 
 
 def must_matter(
@@ -44,3 +46,10 @@ def must_matter(
         raise Problem("--monitored is for both ends: with --host programmable alone")
     if processors > 1 and not linux:
         raise Problem(f"--processors is for the guest of --profile {LINUX}")
+
+
+def given(kernel: str | None, command: str | None) -> str:
+    """What a run like this one must be told as well, as it is typed, and a space; empty where
+    nothing was named."""
+    named = (("--kernel", kernel), ("--command", command))
+    return "".join(f"{name} {shlex.quote(it)} " for name, it in named if it is not None)
