@@ -99,10 +99,21 @@ LED = [*OURS, "--profile", "linux-vmbus"]
         ([*LED, "--monitored"], "--monitored is for both ends"),
         (["--profile", "linux-vmbus"], "--profile linux-vmbus: QEMU cannot be led"),
         (["--profile", "no-such"], "--profile no-such: choose full, "),
+        (["--profile", "full"], "our own client here: choose client-uio, client-uio-dynmem"),
+        ([*OURS, "--profile", "client-uio"], "our own client and server here: choose full"),
+        (["--budget", "x"], "--budget x: choose small, "),
+        (["--budget", "0"], "--budget 0: choose small, "),
+        ([*LED, "--budget", "x"], "--budget x: choose small, "),
+        (["--command", ""], "--command: it is empty"),
+        (["--command", " '' "], "--command: it is empty"),
+        (["--minutes", "nan"], "--minutes"),
+        (["--minutes", "-1"], "--minutes"),
+        (["--out", "/dev/null"], "/dev/null: not a folder; choose another with --out"),
+        (["--out", "/dev/null/below"], "/dev/null: not a folder; choose another with --out"),
     ],
     ids=" ".join,
 )
-def test_an_option_without_an_effect_is_refused_before_a_machine_is_started(
+def test_an_option_without_sense_or_effect_is_refused_before_a_machine_is_started(
     arguments: list[str],
     words: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -122,6 +133,10 @@ def test_an_option_without_an_effect_is_refused_before_a_machine_is_started(
     [
         ["--resets", "--command", "x"],
         ["--provoke", "--resets"],
+        ["--profile", "client-uio"],
+        ["--profile", "full", "--command", "x"],
+        ["--budget", "1,000"],
+        ["--minutes", "0", "--out", "not/yet/there"],
         [*OURS, "--monitored"],
         [*LED, "--resets"],
         [*OURS, "--profile", "full"],
@@ -141,6 +156,28 @@ def test_options_with_an_effect_go_together(
 
     assert main(["lab", "certify", *arguments]) == 3
     assert "apt knows no version" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["run", "--", "true"], ["shell"], ["certify"], ["self-check"], ["bench"]],
+    ids=" ".join,
+)
+def test_a_folder_that_cannot_be_written_is_refused_before_a_machine_is_started(
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(cli_lab, "build", refuse)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    name, *others = arguments
+    code = main(["lab", name, "--out", str(tmp_path / "a" / "b"), *others])
+
+    assert code == 2
+    assert capsys.readouterr().err == (
+        f"kmcl: {tmp_path}: cannot be written; choose another folder with --out\n"
+    )
 
 
 def test_without_a_command_the_lab_says_what_it_can_do(

@@ -26,13 +26,13 @@ from kmcl_lab.machine import HostKind
 from kmcl_reports.results import Certificate
 from kmcl_reports.terminal import kill_matrix
 
-from .budget import length_of, sequences_of
+from .budget import check_budget, length_of, sequences_of
 from .campaigns import conclude, profile_of, run_for
 from .lab_bench import LINUX, Pace, bench, bench_driver, leak_line, rows_of
 from .lab_check import check_defects, in_the_lab
 from .lab_inside import as_problem as _as_problem
 from .lab_inside import inside
-from .lab_options import given, must_matter
+from .lab_options import check_folder, command_of, given, must_matter
 from .lab_provoke import provoke, words_of
 from .lab_requests import requests_in, words_of_requests
 from .lab_sessions import with_sessions
@@ -196,10 +196,8 @@ def _certify(
     folder = out or DEFAULT_OUT
     started = time.monotonic()
     screen = Screen(quiet=quiet, as_json=as_json)
-    try:
-        argv = UIO_COMMAND if command is None else tuple(shlex.split(command))
-    except ValueError as error:
-        raise Problem(f"--command {command}: {error}") from None
+    argv = command_of(command)
+    check_budget(budget)
     chosen_by = {"resets": resets, "monitored": monitored, "provocations": provocations}
     must_matter(host, profile, command=command, processors=processors, **chosen_by)
     with _as_problem():
@@ -360,7 +358,8 @@ def _lab(
     options: tuple[str, ...] = (),
     make: Callable[..., Images] | None = None,
 ) -> Lab:
-    """A lab as the options have it, not started; its logs go below ``out``."""
+    """A lab as the options have it, not started; its logs go below ``out``. Raises Problem."""
+    check_folder(out or DEFAULT_OUT)
     with _as_problem():
         images = (make or build)(cache or default_cache(), kernel, tell=_teller(quiet))
     folder = (out or DEFAULT_OUT) / "lab"
