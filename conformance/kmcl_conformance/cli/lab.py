@@ -50,8 +50,15 @@ lab = typer.Typer(
     name="lab",
     help="A Linux guest on a real VMBus host (QEMU), booted here: nested under emulation where "
     "the machine has no KVM with Hyper-V interfaces.",
-    no_args_is_help=True,
+    invoke_without_command=True,
 )
+
+
+@lab.callback()
+def _start(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
 
 Cache = Annotated[
     Path | None,
@@ -108,7 +115,11 @@ def _run(
     out: OutFolder = None,
     quiet: Quiet = False,
 ) -> int:
-    """Run a command in the guest: its output, its exit code. kmcl lab run -- uname -a"""
+    """Run a command in the guest: its output, its exit code. kmcl lab run -- uname -a
+
+    Exit codes of kmcl itself: 2 wrong usage, 3 there was no guest, 125 the guest was lost while the
+    command ran, 128 + N where signal N ended the command.
+    """
     lab = _lab(cache, kernel, host, out, quiet)
     return inside(words, lab, terminal=False, carried=carried)
 
@@ -122,7 +133,7 @@ def _shell(
     out: OutFolder = None,
     quiet: Quiet = False,
 ) -> int:
-    """Open a shell in the guest."""
+    """Open a shell in the guest. Exit codes: as of run."""
     lab = _lab(cache, kernel, host, out, quiet)
     return inside(["sh", "-i"], lab, terminal=True, carried=carried)
 
