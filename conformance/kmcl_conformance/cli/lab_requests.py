@@ -145,7 +145,8 @@ def requests_of(
     is to have; ``pause`` lets time pass, ``now`` tells it in seconds.
 
     Requests come to an open channel, to one whose last packet was one, to one that is paused, which
-    must hold it back until it is started, and to one that is being closed.
+    must hold it back until it is started. One more is asked for right before the channel is closed:
+    whether it still comes is a race, so it is not awaited, and only the model's rules hold for it.
     """
     told: dict[str, Any] = {"requests": [], "steps": 0, "failure": [], "inconclusive": ""}
     played = Played(_TITLE, _AGAIN, PROFILE, told, Outcome((), (), None, 0))
