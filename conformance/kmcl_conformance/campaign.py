@@ -25,6 +25,7 @@ from kmcl_reports.results import Certificate
 
 from .coverage import Hits, Seen, Witnesses, chart_coverage, reaction_of, seen
 from .examining import CONFIRMATIONS, Again, Examined, examine, is_steady
+from .found import Found
 from .generate.expected import culprits
 from .guilt import guilt
 from .keeping import CampaignError, dump, read_state, restore, write_state
@@ -34,7 +35,7 @@ from .saving import case_of, file_name, remove, save
 from .sequence import Outcome, TimeIsUp, replay, signature
 from .stopping import stopping
 from .track import Pair
-from .verdicts import Found, certificate
+from .verdicts import certificate
 
 __all__ = [
     "BUDGETS",

@@ -13,9 +13,9 @@ from kmcl_model.spec import Move
 from kmcl_model.trace import load_trace
 
 from .coverage import Seen, seen
+from .found import Found
 from .sequence import Outcome
 from .subjects import judge_trace
-from .verdicts import Found
 
 if TYPE_CHECKING:
     from .campaign import Campaign

@@ -11,8 +11,8 @@ from kmcl_model.case import Case, Expectation
 from kmcl_model.trace import dump_trace
 
 from .adapters import origin_of
+from .found import Found
 from .keeping import CampaignError
-from .verdicts import Found
 
 __all__ = ["FOLDERS", "UNCONFIRMED", "case_of", "file_name", "remove", "save"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from kmcl_adapters import Description
 from kmcl_model import book
@@ -12,15 +12,12 @@ from kmcl_model.catalogue import Requirement
 from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_reports.results import (
     Certificate,
-    Confirmation,
     Counts,
     Coverage,
     CoverageItem,
-    Failure,
     FaultResult,
     Implementation,
     InterpretationResult,
-    Log,
     RequirementResult,
     RequirementVerdict,
     Tool,
@@ -28,17 +25,20 @@ from kmcl_reports.results import (
     Witness,
     statement_digest,
 )
-from kmcl_reports.sequence import describe_event, sequence_rows
 
 from .coverage import Hits
+from .found import failure_of, why_open
 from .rulebook import rules_of
-from .sequence import Outcome
-from .subjects import allowed_instead
 
 if TYPE_CHECKING:
     from .campaign import Campaign
 
-__all__ = ["ENDLESS", "Found", "certificate", "requirement_verdicts"]
+__all__ = [
+    "ENDLESS",
+    "UNSURE",
+    "certificate",
+    "requirement_verdicts",
+]
 
 _SHOWN: Final = 40
 """So many names of what was missed are listed."""
@@ -54,23 +54,10 @@ _NOT_FROM_ONE_END: Final = (
     "the situation in which a violation could show from one end alone never arose; "
     "try a larger budget, or both ends"
 )
-_UNSURE: Final = "a sequence broke it, but that did not come back, or was not examined any more"
+UNSURE: Final = "a sequence broke it, but that did not come back, or was not examined any more"
+"""Why a requirement has no verdict that something has broken, of which no more is known."""
 
 _LOST: Final = "sequences did not come to an end, or their failures did not come back"
-
-
-class Found(NamedTuple):
-    """A failure: the file name it is saved under, the sequence that showed it, its minimal run, in
-    how many of so many repetitions it came back, and what the machines said, if there are any.
-    ``times``: how many sequences have shown it, where it is none."""
-
-    file: str
-    sequence: str
-    outcome: Outcome
-    confirmed: int
-    attempts: int
-    log: bytes = b""
-    times: int = 1
 
 
 def requirement_verdicts(
@@ -160,7 +147,7 @@ def _verdict(
             _lacks(requirement.api),
         )
     if requirement.id in unsure:
-        return RequirementVerdict.INCONCLUSIVE, _UNSURE
+        return RequirementVerdict.INCONCLUSIVE, UNSURE
     if exercised:
         return RequirementVerdict.PASS, None
     if lost:
@@ -235,9 +222,9 @@ def certificate(campaign: Campaign, seconds: float) -> Certificate:
         requirements=results,
         interpretations=_interpretations(campaign),
         coverage=_coverage(campaign),
-        failures=tuple(_failure(campaign, found) for found in campaign.found.values()),
+        failures=tuple(failure_of(campaign.profile, found) for found in campaign.found.values()),
         unconfirmed=tuple(
-            _failure(campaign, found).model_copy(update={"reason": _why_open(found)})
+            failure_of(campaign.profile, found).model_copy(update={"reason": why_open(found)})
             for found in campaign.unconfirmed.values()
         ),
         reproduce=campaign.command(),
@@ -259,45 +246,6 @@ def _overall(
     if campaign.inconclusive or never or not passed:
         return Verdict.INCONCLUSIVE
     return Verdict.CONFORMING
-
-
-def _failure(campaign: Campaign, found: Found) -> Failure:
-    outcome = found.outcome
-    failure = outcome.failure
-    assert failure is not None
-    what = "; ".join(failure.words)
-    return Failure(
-        case=f"cases/{found.file}.json",
-        trace=f"traces/{found.file}.jsonl",
-        requirements=tuple(
-            id for id in failure.requirements if id in campaign.subject.book().by_fact
-        ),
-        summary=f"{describe_event(failure.event)}, but {what}",
-        event_index=failure.number,
-        allowed=allowed_instead(campaign.profile.specification(), outcome.events[: failure.number]),
-        last_state="; ".join(failure.state[:3]),
-        confirmation=_confirmation(found),
-        chart=sequence_rows(outcome.events),
-        log=Log.of(f"logs/{found.file}.log", found.log) if found.log else None,
-    )
-
-
-def _confirmation(found: Found) -> Confirmation | None:
-    """How often it came back; None where it was not repeated."""
-    if not found.attempts:
-        return None
-    return Confirmation(confirmed=found.confirmed, attempts=found.attempts)
-
-
-def _why_open(found: Found) -> str:
-    """Why it is no failure."""
-    shown = "one sequence" if found.times == 1 else f"{found.times} sequences"
-    if not found.attempts:
-        return f"{shown} showed it, and it was not repeated: time was up, or somebody stopped it"
-    tried = "once" if found.attempts == 1 else f"{found.attempts} times"
-    return (
-        f"{shown} showed it, and it came back {found.confirmed} times where it was repeated {tried}"
-    )
 
 
 def _interpretations(campaign: Campaign) -> tuple[InterpretationResult, ...]:

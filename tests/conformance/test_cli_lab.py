@@ -1,5 +1,6 @@
 """``kmcl lab`` as its user meets it, without a machine to boot."""
 
+import os
 import shlex
 from contextlib import suppress
 from pathlib import Path
@@ -17,8 +18,20 @@ from kmcl_conformance.cli.lab_bench import Pace
 from kmcl_conformance.cli.output import Screen
 from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
 from kmcl_lab.measure import has_leaked
-from kmcl_lab.problem import LabProblem
+from kmcl_lab.problem import LOST_CODE, GuestLost, LabProblem
 from kmcl_reports.results import Verdict
+
+ROOT = Path(__file__).parents[2]
+OURS = ["--host", "programmable"]
+LED = [*OURS, "--profile", "linux-vmbus"]
+
+
+def apt(*words: str, folder: Path | None = None) -> str:
+    """One that offers a single kernel, and a tool for packages that takes none."""
+    if words[1] in ("show", "--field"):
+        raise LabProblem(f"{words[0]}: no")
+    assert words[1] in ("madison", "pkgnames")
+    return "linux-image-6.12.9-cloud-amd64\n" if words[1] == "pkgnames" else ""
 
 
 def refuse(*_: Any, **__: Any) -> None:
@@ -68,21 +81,31 @@ def test_what_is_wrong_with_the_lab_is_one_line_and_no_verdict(
         (["bench", "--cycles", "0"], "greater than or equal to 1"),
         (["bench", "--host", "hyper-v"], "'hyper-v' is not one of 'qemu', 'programmable'"),
         (["no-such"], "No such command 'no-such'"),
+        (["build", "--kernel", "nonsense"], "--kernel nonsense: no version such as"),
+        (["build", "--kernel", "5.10"], "--kernel 5.10: uio_hv_generic takes no channel of QEMU"),
+        (["run", "--kernel", "9.9", "--", "true"], "--kernel 9.9: apt offers no linux-image-9.9"),
+        (["shell", "--kernel", "./no"], "--kernel ./no: neither a kernel package nor a folder"),
+        (["run", "--kernel", __file__, "--", "true"], "test_cli_lab.py: no package"),
+        (["certify", "--kernel", "9.9"], "--kernel 9.9: apt offers no linux-image-9.9"),
+        (["certify", *LED, "--kernel", "5.10"], "--kernel 5.10: nothing is known of kernels"),
+        (["bench", "--cache", "/dev/null/below"], "name another folder with --cache"),
     ],
 )
 def test_wrong_usage_is_told_in_one_line(
-    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
 ) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("kmcl_lab.packages.run", apt)
     code = main(["lab", *arguments])
     errors = capsys.readouterr().err
 
     assert code == 2
     assert words in errors
     assert errors.count("\n") == 1
-
-
-OURS = ["--host", "programmable"]
-LED = [*OURS, "--profile", "linux-vmbus"]
 
 
 @pytest.mark.parametrize(
@@ -99,10 +122,21 @@ LED = [*OURS, "--profile", "linux-vmbus"]
         ([*LED, "--monitored"], "--monitored is for both ends"),
         (["--profile", "linux-vmbus"], "--profile linux-vmbus: QEMU cannot be led"),
         (["--profile", "no-such"], "--profile no-such: choose full, "),
+        (["--profile", "full"], "our own client here: choose client-uio, client-uio-dynmem"),
+        ([*OURS, "--profile", "client-uio"], "our own client and server here: choose full"),
+        (["--budget", "x"], "--budget x: choose small, "),
+        (["--budget", "0"], "--budget 0: choose small, "),
+        ([*LED, "--budget", "x"], "--budget x: choose small, "),
+        (["--command", ""], "--command: it is empty"),
+        (["--command", " '' "], "--command: it is empty"),
+        (["--minutes", "nan"], "--minutes"),
+        (["--minutes", "-1"], "--minutes"),
+        (["--out", "/dev/null"], "/dev/null: not a folder; choose another with --out"),
+        (["--out", "/dev/null/below"], "/dev/null: not a folder; choose another with --out"),
     ],
     ids=" ".join,
 )
-def test_an_option_without_an_effect_is_refused_before_a_machine_is_started(
+def test_an_option_without_sense_or_effect_is_refused_before_a_machine_is_started(
     arguments: list[str],
     words: str,
     monkeypatch: pytest.MonkeyPatch,
@@ -122,6 +156,10 @@ def test_an_option_without_an_effect_is_refused_before_a_machine_is_started(
     [
         ["--resets", "--command", "x"],
         ["--provoke", "--resets"],
+        ["--profile", "client-uio"],
+        ["--profile", "full", "--command", "x"],
+        ["--budget", "1,000"],
+        ["--minutes", "0", "--out", "not/yet/there"],
         [*OURS, "--monitored"],
         [*LED, "--resets"],
         [*OURS, "--profile", "full"],
@@ -143,11 +181,35 @@ def test_options_with_an_effect_go_together(
     assert "apt knows no version" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [["run", "--", "true"], ["shell"], ["certify"], ["self-check"], ["bench"]],
+    ids=" ".join,
+)
+def test_a_folder_that_cannot_be_written_is_refused_before_a_machine_is_started(
+    arguments: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(cli_lab, "build", refuse)
+    monkeypatch.setattr("os.access", lambda *_: False)
+    name, *others = arguments
+    code = main(["lab", name, "--out", str(tmp_path / "a" / "b"), *others])
+
+    assert code == 2
+    assert capsys.readouterr().err == (
+        f"kmcl: {tmp_path}: cannot be written; choose another folder with --out\n"
+    )
+
+
 def test_without_a_command_the_lab_says_what_it_can_do(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     main(["lab", "--help"])
     told = capsys.readouterr().out
+    assert main(["lab"]) == 0
+    assert capsys.readouterr() == (told, "")
 
     assert [
         word for word in ("build", "run", "shell", "certify", "bench") if word not in told
@@ -271,3 +333,53 @@ def test_what_memory_grows_by_once_is_no_leak_in_few_cycles() -> None:
 
     assert not has_leaked({"cycles": 200, "before": BEFORE, "after": grown})
     assert has_leaked({"cycles": 200, "before": BEFORE, "after": leaking})
+
+
+class Booted:
+    """A lab that is running."""
+
+    def __enter__(self) -> "Booted":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def bind(self) -> None:
+        pass
+
+    @property
+    def guest(self) -> Any:
+        raise GuestLost("the inner guest has gone", is_hang=False)
+
+
+def test_a_command_whose_guest_is_lost_has_a_code_of_its_own_that_is_told(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cli_lab, "_lab", lambda *_: Booted())
+    with open(os.devnull) as nothing:
+        before = os.dup(0)
+        os.dup2(nothing.fileno(), 0)
+        try:
+            code = main(["lab", "run", "--", "true"])
+        finally:
+            os.dup2(before, 0)
+            os.close(before)
+    errors = capfd.readouterr().err
+    main(["lab", "run", "--help"])
+
+    assert (code, errors) == (LOST_CODE, "kmcl: the inner guest has gone\n")
+    assert f"{LOST_CODE} the guest was lost" in " ".join(capfd.readouterr().out.split())
+    assert f"| {LOST_CODE} | `kmcl lab run`" in (ROOT / "README.md").read_text()
+
+
+def test_a_door_that_closes_is_a_guest_that_is_lost(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def closed(*_: Any, **__: Any) -> int:
+        raise OSError("the lab has closed the door")
+
+    monkeypatch.setattr(cli_lab, "_lab", lambda *_: Booted())
+    monkeypatch.setattr("kmcl_conformance.cli.lab_inside.bridge", closed)
+
+    assert main(["lab", "run", "--", "true"]) == LOST_CODE
+    assert capsys.readouterr().err == "kmcl: the lab is gone: the lab has closed the door\n"

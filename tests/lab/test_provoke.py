@@ -14,13 +14,11 @@ from kmcl_adapters.uio.mutants import parts_of
 from kmcl_conformance.cli.lab_provoke import (
     PROFILE,
     PROVOCATIONS,
-    code_of,
     conversations,
     provoke,
     unended,
     words_of,
 )
-from kmcl_conformance.cli.output import Code
 from kmcl_conformance.sequence import Outcome, replay
 from kmcl_lab.adapter import Hang
 from kmcl_lab.problem import GuestLost, LabProblem
@@ -104,7 +102,8 @@ def test_what_came_of_it_is_one_line() -> None:
     assert words_of(told | {"failure": []}) == (
         "unbound under two waiters: the endpoint behaves as it must"
     )
-    assert words_of(told | {"failure": ["late"], "kernel": ["BUG: one", "two"]}) == (
+    late = told | {"failure": ["late"], "kernel": ["BUG: one", "two"], "came_back": 1}
+    assert words_of(late) == (
         "unbound under two waiters: the endpoint behaves not as it must: late; "
         "the guest's kernel: BUG: one"
     )
@@ -115,13 +114,20 @@ def test_what_came_of_it_is_one_line() -> None:
 
 class Machines:
     """A lab whose guest is lost in conversation number ``loses``, in the way ``lost`` says; others
-    are started, or not, if ``last``."""
+    are started, or not, if ``last``. ``defects``: of the endpoint, in one run after the other."""
 
     def __init__(
-        self, monkeypatch: pytest.MonkeyPatch, loses: int, *, shows: bool, last: bool = False
+        self,
+        monkeypatch: pytest.MonkeyPatch,
+        loses: int = 0,
+        *,
+        shows: bool = False,
+        last: bool = False,
+        defects: tuple[str, ...] = (),
     ) -> None:
         self._driver = Driver(monkeypatch)
         self._loses, self._shows, self._last = loses, shows, last
+        self._defects = dict(enumerate(defects, 1))
         self.played = 0
         self.lost: GuestLost | None = None
         self.done: list[str] = []
@@ -130,7 +136,8 @@ class Machines:
 
     def adapter(self, _: object) -> Any:
         self.played += 1
-        adapter = Provoking(HostedAdapter(parts_of("")), self._driver.unbind)
+        defect = self._defects.get(self.played, "")
+        adapter = Provoking(HostedAdapter(parts_of(defect), defect), self._driver.unbind)
         return LosingAdapter(adapter, self) if self.played == self._loses else adapter
 
     def lose(self) -> list[Event]:
@@ -138,6 +145,9 @@ class Machines:
         if not self._shows:
             raise Hang("lab: kernel fault of the inner guest: x")
         return [Lost("lost", "crash", "exit code 125")]
+
+    def last_words(self) -> bytes:
+        return b"BUG: something\n"
 
     def reset(self) -> None:
         self.done.append("reset")
@@ -175,20 +185,17 @@ def test_a_guest_that_is_lost_makes_its_conversation_inconclusive_and_no_other(
     shows: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machines: Any = Machines(monkeypatch, 2, shows=shows)
-    told = provoke(machines, machines.adapter)
+    told = [played.told for played in provoke(machines, machines.adapter)]
     reasons = [one["inconclusive"] for one in told]
 
     assert reasons == ["", "kernel fault of the inner guest: x", ""]
     assert [one["failure"] for one in told] == [[], [], []]
     assert machines.done == ["reset", f"restart: {reasons[1]}", "reset"]
-    assert code_of(Code.CONFORMING, told) is Code.UNJUDGED
-    assert code_of(Code.VIOLATIONS, told) is Code.VIOLATIONS
-    assert code_of(Code.CONFORMING, told[:1]) is Code.CONFORMING
 
 
 def test_without_machines_what_was_found_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     machines: Any = Machines(monkeypatch, 2, shows=True, last=True)
-    told = provoke(machines, machines.adapter)
+    told = [played.told for played in provoke(machines, machines.adapter)]
 
     assert [one["conversation"] for one in told] == [*PROVOCATIONS]
     assert [one["inconclusive"] for one in told] == [
@@ -197,3 +204,34 @@ def test_without_machines_what_was_found_is_kept(monkeypatch: pytest.MonkeyPatch
         "no machine",
     ]
     assert machines.played == 2
+
+
+@pytest.mark.parametrize(("runs", "came_back"), [(2, 1), (1, 0)], ids=["always", "once"])
+def test_what_goes_wrong_is_played_once_more(
+    runs: int, came_back: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machines: Any = Machines(monkeypatch, defects=("forgets-sent",) * runs)
+    first, *others = provoke(machines, machines.adapter)
+    assert first.outcome.failure is not None
+
+    assert (first.confirmed, first.attempts) == (came_back, 1)
+    assert first.outcome.failure.requirements == ("F132", "F181")
+    assert first.log == b"BUG: something\n"
+    assert ("that did not come back" in words_of(first.told)) is not bool(came_back)
+    assert [other.outcome.failure for other in others] == [None, None]
+    assert (machines.played, machines.done) == (4, ["reset"] * 4)
+
+
+def test_somebody_who_does_not_want_to_wait_leaves_the_rest_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machines: Any = Machines(monkeypatch)
+
+    def adapter(lab: Any) -> Any:
+        if machines.played:
+            raise KeyboardInterrupt
+        return machines.adapter(lab)
+
+    played = provoke(machines, adapter)
+
+    assert [one.told["inconclusive"] for one in played] == ["", "interrupted", "interrupted"]

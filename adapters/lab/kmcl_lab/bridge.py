@@ -20,6 +20,7 @@ import tty
 from collections.abc import Iterator, Sequence
 
 from .frames import LONGEST, FrameReader, Kind, frame
+from .problem import LOST_CODE
 
 __all__ = ["bridge", "main"]
 
@@ -95,7 +96,7 @@ def main() -> int:
         return bridge(door, argv[terminal:], terminal=terminal)
     except OSError as error:
         print(f"kmcl: the lab is gone: {error}", file=sys.stderr)
-        return 125
+        return LOST_CODE
 
 
 if __name__ == "__main__":

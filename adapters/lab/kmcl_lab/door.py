@@ -16,16 +16,12 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 from .channel import Channel, Job
 from .frames import Frame, FrameError, FrameReader, Kind, frame
-from .problem import GuestLost
+from .problem import LOST_CODE, GuestLost
 
 __all__ = ["Door"]
-
-_LOST: Final = 125
-"""Exit code of a command whose guest was lost."""
 
 
 class Door:
@@ -115,4 +111,4 @@ def _say(connection: socket.socket, why: str) -> None:
     """The command has ended because the guest has: one line, and an exit code of its own."""
     with contextlib.suppress(OSError):
         connection.sendall(frame(Kind.ERRORS, 0, f"kmcl: {why}\n".encode()))
-        connection.sendall(frame(Kind.EXIT, 0, struct.pack("<i", _LOST)))
+        connection.sendall(frame(Kind.EXIT, 0, struct.pack("<i", LOST_CODE)))

@@ -33,7 +33,7 @@ from .packages import (
     kernel_packages,
     newest_kernel,
 )
-from .problem import LabProblem
+from .problem import LabProblem, WrongUsage
 
 __all__ = ["Images", "build", "default_cache", "hold", "load"]
 
@@ -95,8 +95,8 @@ def build(
 ) -> Images:
     """Images of that kernel (the newest that apt offers by default; a path as ``own`` has it), from
     the cache if they are there and whole; the guest that provides KVM has
-    ``packages.kernel_for_kvm``. ``fresh`` builds them anyway. Raises LabProblem, also for a kernel
-    that is older than ``oldest``."""
+    ``packages.kernel_for_kvm``. ``fresh`` builds them anyway. Raises LabProblem, WrongUsage for a
+    kernel that is older than ``oldest`` or that nobody offers, and for a cache that cannot be."""
     own = own_kernel(kernel) if kernel else None
     version = own.version if own else kernel or newest_kernel()
     _check_kernel(version, oldest)
@@ -104,7 +104,7 @@ def build(
     try:
         packages.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LabProblem(f"{cache}: {error.strerror}; name another folder with --cache") from None
+        raise WrongUsage(f"{cache}: {error.strerror}; name another folder with --cache") from None
     debs, outers = _packages(version, own, packages)
     inputs = _inputs(version, [*dict.fromkeys((*debs, *outers))], own)
     folder = cache / _digest(inputs)
@@ -128,11 +128,13 @@ def build(
 
 def _packages(version: str, own: Own | None, folder: Path) -> tuple[list[Path], list[Path]]:
     """What the guest under test is made of, and what the one that provides KVM is."""
-    busybox = fetch("busybox-static", folder)
     if own is not None and own.package is not None:  # which need not have KVM
+        busybox = fetch("busybox-static", folder)
         debs, outer = [own.package, busybox], kernel_for_kvm(newest_kernel())
     else:
-        debs = [*(fetch(name, folder) for name in kernel_packages(version)), busybox]
+        names = kernel_packages(version)  # before anything is downloaded
+        busybox = fetch("busybox-static", folder)
+        debs = [*(fetch(name, folder) for name in names), busybox]
         outer = kernel_for_kvm(version)
         if outer == version:
             return debs, debs
@@ -147,7 +149,7 @@ def _check_kernel(version: str, oldest: tuple[int, int]) -> None:
         why = f"uio_hv_generic takes no channel of QEMU before {wanted}"
     else:
         why = f"nothing is known of kernels before {wanted}"
-    raise LabProblem(f"--kernel {version}: {why}")
+    raise WrongUsage(f"--kernel {version}: {why}")
 
 
 def hold(folder: Path) -> int:

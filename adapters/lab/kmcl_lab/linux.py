@@ -25,7 +25,7 @@ from .images import Images, build, default_cache
 from .lab import Lab
 from .machine import HostKind
 from .packages import OLDEST_KERNEL, kernel_number
-from .problem import OURS, LabProblem
+from .problem import OURS, LabProblem, WrongUsage
 
 __all__ = [
     "CAPABILITIES",
@@ -171,10 +171,10 @@ def build_for_linux(
     cache: Path, kernel: str | None, *, tell: Callable[[str], object] = lambda _: None
 ) -> Images:
     """Images as ``images.build`` makes them, also of kernels that QEMU as the host has no device
-    for. Raises LabProblem, also for a kernel that has the driver of the bus in itself."""
+    for. Raises LabProblem, WrongUsage for a kernel that has the driver of the bus in itself."""
     images = build(cache, kernel, oldest=_OLDEST, tell=tell)
     if not images.has_module("hv_vmbus"):
-        raise LabProblem(
+        raise WrongUsage(
             f"--kernel {images.inputs['kernel']}: hv_vmbus is a part of it: what it says first "
             "is said before anybody looks; choose a kernel that has it as a module"
         )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from .problem import LabProblem
+from .problem import LabProblem, WrongUsage
 
 __all__ = [
     "closure",
@@ -83,7 +83,7 @@ def closure(
         _plain(Path(line).stem) for line in (folder / "modules.builtin").read_text().splitlines()
     }
     for name in sorted(builtin & replaced.keys()):
-        raise LabProblem(f"{replaced[name]}: {name} is a part of {folder.name} itself")
+        raise WrongUsage(f"{replaced[name]}: {name} is a part of {folder.name} itself")
     ordered: dict[str, bytes] = {}
 
     def add(name: str) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from .problem import LabProblem
+from .problem import LabProblem, WrongUsage
 
 __all__ = [
     "OLDEST_KERNEL",
@@ -73,19 +73,25 @@ def installed(name: str) -> Package | None:
 def kernel_number(version: str) -> tuple[int, int]:
     """Major and minor number of a kernel such as ``6.12.95+deb12-cloud-amd64``.
 
-    Raises LabProblem where it begins with no such numbers.
+    Raises WrongUsage where it begins with no such numbers.
     """
     numbers = re.match(r"(\d+)\.(\d+)", version)
     if numbers is None:
-        raise LabProblem(f"--kernel {version}: no version such as 6.10.1-cloud-amd64")
+        raise WrongUsage(f"--kernel {version}: no version such as 6.10.1-cloud-amd64")
     return int(numbers[1]), int(numbers[2])
 
 
 def kernel_packages(version: str) -> list[str]:
     """The packages of a kernel: its image, and the parts that the image is made of where it is
-    empty itself. Raises LabProblem."""
+    empty itself. Raises LabProblem, WrongUsage where apt offers none of that name."""
     image = f"linux-image-{version}"
-    text = run("apt-cache", "show", "--no-all-versions", image)
+    try:
+        text = run("apt-cache", "show", "--no-all-versions", image)
+    except LabProblem:
+        if _is_offered(image):
+            raise
+        known = ", ".join(candidate_kernels()) or "none; run apt-get update"
+        raise WrongUsage(f"--kernel {version}: apt offers no {image}; it offers {known}") from None
     depends = re.search(r"^Depends: (.*)$", text, re.MULTILINE)
     parts = re.findall(rf"linux-\w+-{re.escape(version)}(?= )", depends[1] if depends else "")
     return [image, *filter(_is_offered, parts)]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["OURS", "UNHEARD", "GuestLost", "LabProblem"]
+__all__ = ["LOST_CODE", "OURS", "UNHEARD", "GuestLost", "LabProblem", "WrongUsage"]
+
+LOST_CODE: Final = 125
+"""Exit code of a command in the guest whose guest was lost, so that there is none of its own."""
 
 OURS: Final = "no doing of the guest's kernel"
 """How words begin about what is ours, or the emulator's: nothing is to be said of the kernel."""
@@ -14,6 +17,11 @@ UNHEARD: Final = f"{OURS}: its user is not heard"
 
 class LabProblem(Exception):
     """The lab cannot be used: one line that says why and what to do."""
+
+
+class WrongUsage(LabProblem):
+    """What was asked for cannot be had: no kernel of that name, a folder that cannot be written.
+    Nothing is the matter with the lab."""
 
 
 class GuestLost(LabProblem):

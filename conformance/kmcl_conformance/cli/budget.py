@@ -12,7 +12,7 @@ from kmcl_conformance.subjects import VMBUS
 
 from .output import Problem
 
-__all__ = ["length_of", "sequences_of"]
+__all__ = ["check_budget", "length_of", "sequences_of"]
 
 _OF_A_REAL_GUEST: Final = 40
 """Steps of a walk: every one begins with a fresh guest, which costs nothing, and each device that
@@ -30,6 +30,16 @@ def sequences_of(budget: str, description: Description) -> int:
     if budget in BUDGETS:
         whole = BUDGETS[budget]
         return whole if "schedulable" in description.capabilities else whole // ELSEWHERE
+    return _number(budget)
+
+
+def check_budget(budget: str) -> None:
+    """Raise Problem for a budget that makes no sense, where nobody knows yet what is to be run."""
+    if budget not in BUDGETS:
+        _number(budget)
+
+
+def _number(budget: str) -> int:
     number = budget.replace(",", "").replace("_", "")
     if number.isascii() and number.isdigit() and int(number) > 0:
         return int(number)

@@ -64,7 +64,8 @@ def show_certificate(screen: Screen, found: Certificate, folder: Path) -> None:
     for failure in found.failures[:DRAWN]:
         shown = {
             "chart": failure.chart[configuration_rows(failure.chart) :],
-            "reproduce": f"kmcl replay {shlex.quote(str(folder / failure.case))}",
+            "reproduce": failure.reproduce
+            or f"kmcl replay {shlex.quote(str(folder / failure.case))}",
         }
         print_failure(found, failure.model_copy(update=shown), screen.console)
         screen.show("")

@@ -26,15 +26,16 @@ from kmcl_lab.machine import HostKind
 from kmcl_reports.results import Certificate
 from kmcl_reports.terminal import kill_matrix
 
-from .budget import length_of, sequences_of
+from .budget import check_budget, length_of, sequences_of
 from .campaigns import conclude, profile_of, run_for
 from .lab_bench import LINUX, Pace, bench, bench_driver, leak_line, rows_of
 from .lab_check import check_defects, in_the_lab
 from .lab_inside import as_problem as _as_problem
 from .lab_inside import inside
-from .lab_options import must_matter
-from .lab_provoke import code_of, provoke, words_of
+from .lab_options import check_folder, command_of, given, must_matter
+from .lab_provoke import provoke, words_of
 from .lab_requests import requests_in, words_of_requests
+from .lab_sessions import with_sessions
 from .options import Budget, Json, OutFolder, Profile, Quiet, Seed
 from .output import Code, Problem, Screen
 from .surroundings import with_surroundings
@@ -49,8 +50,15 @@ lab = typer.Typer(
     name="lab",
     help="A Linux guest on a real VMBus host (QEMU), booted here: nested under emulation where "
     "the machine has no KVM with Hyper-V interfaces.",
-    no_args_is_help=True,
+    invoke_without_command=True,
 )
+
+
+@lab.callback()
+def _start(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
 
 Cache = Annotated[
     Path | None,
@@ -107,7 +115,11 @@ def _run(
     out: OutFolder = None,
     quiet: Quiet = False,
 ) -> int:
-    """Run a command in the guest: its output, its exit code. kmcl lab run -- uname -a"""
+    """Run a command in the guest: its output, its exit code. kmcl lab run -- uname -a
+
+    Exit codes of kmcl itself: 2 wrong usage, 3 there was no guest, 125 the guest was lost while the
+    command ran, 128 + N where signal N ended the command.
+    """
     lab = _lab(cache, kernel, host, out, quiet)
     return inside(words, lab, terminal=False, carried=carried)
 
@@ -121,7 +133,7 @@ def _shell(
     out: OutFolder = None,
     quiet: Quiet = False,
 ) -> int:
-    """Open a shell in the guest."""
+    """Open a shell in the guest. Exit codes: as of run."""
     lab = _lab(cache, kernel, host, out, quiet)
     return inside(["sh", "-i"], lab, terminal=True, carried=carried)
 
@@ -195,10 +207,8 @@ def _certify(
     folder = out or DEFAULT_OUT
     started = time.monotonic()
     screen = Screen(quiet=quiet, as_json=as_json)
-    try:
-        argv = UIO_COMMAND if command is None else tuple(shlex.split(command))
-    except ValueError as error:
-        raise Problem(f"--command {command}: {error}") from None
+    argv = command_of(command)
+    check_budget(budget)
     chosen_by = {"resets": resets, "monitored": monitored, "provocations": provocations}
     must_matter(host, profile, command=command, processors=processors, **chosen_by)
     with _as_problem():
@@ -220,35 +230,38 @@ def _certify(
                 adapter=name,
                 profile=(chosen := profile_of(profile, adapter)),
                 seed=seed,
-                sequences=sequences_of(budget, adapter.describe()),
-                length=length_of(chosen, adapter.describe()),
+                sequences=sequences_of(budget, told := adapter.describe()),
+                length=length_of(chosen, told),
                 out=folder,
             )
             pace = Pace(started)
             growth = growth_of(running) if host == HostKind.PROGRAMMABLE else None
             found = _judge(adapter, options, screen, minutes, _both(pace, growth))
+            requested = requests_in(running, argv, options.profile, minutes)
+            provoked = provoke(running) if provocations else []
             found = with_surroundings(found, adapter)
+            found = with_sessions(
+                found, options, told, (*requested, *provoked), given(kernel, command)
+            )
             code = conclude(screen, found, options, {}, None)  # what follows can fail
             figures: dict[str, Any] = {**pace.figures()}
             if growth is not None:
                 figures["host"] = running.ask_host("figures")
                 growth.look()
                 figures |= growth.figures()
-            requested = requests_in(running, argv, options.profile, minutes)
-            figures |= {"host_requests": requested} if requested else {}
-            provoked = provoke(running) if provocations else []
-            figures |= {"provocations": provoked} if provoked else {}
+            for name, played in (("host_requests", requested), ("provocations", provoked)):
+                figures |= {name: [one.told for one in played]} if played else {}
             path = running.write_account(figures)
         first, speed = pace.figures().values()
         screen.show(
             f"lab      {running.choice.why}",
             f"         first sequence judged after {first:g} s, then {speed:g} a second",
             *(f"         {line}" for line in (growth.lines() if growth else ())),
-            *(f"         {words_of_requests(told)}" for told in requested),
-            *(f"         {words_of(told)}" for told in provoked),
+            *(f"         {words_of_requests(one.told)}" for one in requested),
+            *(f"         {words_of(one.told)}" for one in provoked),
             f"         {path}",
         )
-        return code_of(Code(code), (*requested, *provoked))
+        return code
     except CampaignError as error:
         raise Problem(str(error)) from error
     finally:
@@ -356,7 +369,8 @@ def _lab(
     options: tuple[str, ...] = (),
     make: Callable[..., Images] | None = None,
 ) -> Lab:
-    """A lab as the options have it, not started; its logs go below ``out``."""
+    """A lab as the options have it, not started; its logs go below ``out``. Raises Problem."""
+    check_folder(out or DEFAULT_OUT)
     with _as_problem():
         images = (make or build)(cache or default_cache(), kernel, tell=_teller(quiet))
     folder = (out or DEFAULT_OUT) / "lab"
