@@ -41,9 +41,7 @@ def proof_figures(proof: Proof) -> list[Figure]:
     joined = combinations_of(VARIANTS, 1, proof.combinations)
     legal = [f"variant:{name}" for name in (*chosen, *joined)]
     seeds = range(1, proof.seeds + 1)
-    alarms = sum(
-        found.failure is not None for found in _hunts(legal, seeds, BUDGETS[proof.budget])
-    )
+    alarms = sum(found.failure is not None for found in _hunts(legal, seeds, BUDGETS[proof.budget]))
     what = f"{len(chosen)} variants and {len(joined)} combinations, seeds: {proof.seeds}"
     return [
         Figure(f"killed of {len(names)} mutants", "mutants", (float(len(steps)),), len(names)),

@@ -15,6 +15,7 @@ from kmcl_conformance.adapters import find
 from kmcl_conformance.campaign import Campaign, CampaignError, Options, Progress, begin
 from kmcl_conformance.campaign import certify as run_campaign
 from kmcl_conformance.profiles import PROFILES, choose
+from kmcl_conformance.stopping import Interrupted
 from kmcl_conformance.verdicts import ENDLESS, certificate
 from kmcl_lab.adapter import Hang
 from kmcl_reports.certificate import certificate_json, seal
@@ -24,7 +25,7 @@ from .budget import length_of, sequences_of
 from .certificates import remove_earlier, show_certificate, write_certificate
 from .fault_names import faults_of
 from .options import AdapterName, Budget, Json, OutFolder, Profile, Quiet, Seed
-from .output import Code, Problem, Screen
+from .output import Code, Problem, Screen, complain
 from .progress import Meter
 from .surroundings import with_surroundings
 from .waivers import read_waivers, unneeded, waive
@@ -99,13 +100,18 @@ def certify(
         found = with_surroundings(found, implementation)
     except CampaignError as error:
         raise Problem(str(error)) from error
-    except KeyboardInterrupt:
-        raise Problem(
-            "interrupted before there was a verdict; what was found is kept, go on with: "
-            f"{_again('certify', adapter, profile, seed, budget)}"
-            f"{' --expected-calls' if expected_calls else ''} --resume {_folder(out, resume)}",
-            Code.UNJUDGED,
-        ) from None
+    except KeyboardInterrupt as stopped:
+        again = (
+            f"go on with: {_again('certify', adapter, profile, seed, budget)}"
+            f"{' --expected-calls' if expected_calls else ''} --resume {_folder(out, resume)}"
+        )
+        if not isinstance(stopped, Interrupted) or stopped.found.verdict != Verdict.VIOLATIONS:
+            raise Problem(
+                f"interrupted before there was a verdict; what was found is kept, {again}",
+                Code.UNJUDGED,
+            ) from None
+        complain(f"interrupted, and reported is what had been found; {again}")
+        found = with_surroundings(stopped.found, implementation)
     finally:
         implementation.close()
     return conclude(screen, found, options, reasons, waivers)

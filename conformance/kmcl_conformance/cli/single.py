@@ -178,7 +178,8 @@ def needed(stimuli: Iterable[Stimulus]) -> frozenset[str]:
 def _must_be_sound(case: Case, path: Path) -> None:
     if case.profile not in PROFILES:
         raise Problem(
-            f"{path}: profile: {inline(case.profile)!r} is none of {', '.join(PROFILES)}; correct it"
+            f"{path}: profile: {inline(case.profile)!r} is none of "
+            f"{', '.join(PROFILES)}; correct it"
         )
     if not case.stimuli:
         raise Problem(f"{path}: no stimuli; restore the file from where it was saved")
