@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kmcl_adapters import Adapter
-from kmcl_conformance import bench, bench_proof, subjects
+from kmcl_conformance import bench, bench_proof, campaign, subjects
 from kmcl_conformance.bench import Sizes, figures, main
 from kmcl_conformance.bench_proof import Proof, proof_figures
 from kmcl_conformance.figure import Figure
@@ -34,7 +34,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """No library in C, and legal variants get a budget that is used up at once."""
     monkeypatch.setattr(bench, "EXAMPLE", Path("no such library"))
     monkeypatch.setattr(subjects, "TOURS", ())
-    monkeypatch.setitem(bench_proof.BUDGETS, "small", 2)
+    monkeypatch.setitem(campaign.BUDGETS, "small", 2)
 
 
 def test_a_figure_knows_its_middle_and_its_target() -> None:

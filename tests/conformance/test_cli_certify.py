@@ -301,6 +301,28 @@ def test_an_interrupted_run_is_resumed_to_the_same_certificate(
     assert second.counts.steps == first.counts.steps
 
 
+def test_the_folder_alone_tells_how_a_run_goes_on(run: Run) -> None:
+    begun = run("certify", "-a", MUTANT, "-s", "7", "-b", "2", "--out", "out", "--json")
+
+    resumed = run("certify", "--resume", "out", "--json")
+
+    assert (begun.code, resumed.code, resumed.err) == (1, 1, "")
+    first, second = parse_certificate(begun.out), parse_certificate(resumed.out)
+    assert second.reproduce == first.reproduce
+    assert second.requirements == first.requirements
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"schema": "kmcl-campaign/1"}', "\x00"])
+def test_a_folder_that_does_not_tell_is_refused(run: Run, text: str) -> None:
+    Path("out").mkdir()
+    Path("out/campaign.json").write_text(text)
+
+    result = run("certify", "--resume", "out")
+
+    assert (result.code, result.is_one_line) == (2, True)
+    assert "start again without --resume" in result.err
+
+
 def test_an_interrupted_run_that_had_found_a_failure_reports_it(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
