@@ -46,7 +46,7 @@ test-lab: setup ## Run the tests that boot real guests, some minutes (kmcl lab b
 	$(BIN)/pytest -q -m lab --real-guests tests/lab $(ARGS)
 
 .PHONY: bench
-bench: setup ## Measure speed: explorer, oracle, certification, mutants
+bench: setup ## Measure speed: explorer, oracle, certification; mutants killed, variants blamed
 	$(BIN)/python -m kmcl_conformance.bench $(ARGS)
 
 .PHONY: mutants

@@ -7,7 +7,8 @@ call; events are taken from ``Session.take`` in the order in which they were rec
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from kmcl_model.events import Event
@@ -23,11 +24,17 @@ __all__ = [
     "Machines",
     "Schedulable",
     "Session",
+    "nearest",
 ]
 
 
 class AdapterError(Exception):
     """The adapter cannot be used: one line for the user that says what to do."""
+
+
+def nearest(wanted: str, known: Iterable[str]) -> str:
+    """In words, the few of the known names that a wrong one was most likely meant to be."""
+    return f"the nearest: {', '.join(get_close_matches(wanted, known, n=5, cutoff=0))}"
 
 
 class Doubted(AdapterError):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
-from kmcl_adapters.interface import AdapterError
+from kmcl_adapters.interface import AdapterError, nearest
 from kmcl_adapters.reference import Readings, ReferenceAdapter
 from kmcl_model.status import STATUS_DEVICE_REMOVED, STATUS_INVALID_DEVICE_STATE, STATUS_SUCCESS
 
@@ -386,7 +386,7 @@ def changes_of(argument: str, known: Mapping[str, Variant]) -> dict[str, Any]:
     names = tuple(argument.split("+"))
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise AdapterError(f"no variant {unknown[0]!r}; there are: {', '.join(known)}")
+        raise AdapterError(f"no variant {unknown[0]!r}; {nearest(unknown[0], known)}")
     if not compatible(names, known):
         raise AdapterError(f"these variants exclude each other: {argument}")
     return {switch: value for name in names for switch, value in known[name].change.items()}

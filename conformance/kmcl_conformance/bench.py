@@ -29,6 +29,7 @@ from kmcl_model.spec import Specification
 from kmcl_model.stimuli import Stimulus
 
 from .bench_machine import WARM_MACHINES, machine_rates
+from .bench_proof import Proof, proof_figures
 from .campaign import Options, certify
 from .figure import Figure, table
 from .garbage import collected_rarely
@@ -55,10 +56,13 @@ class Sizes(NamedTuple):
     certify: bool
     packets: int
     trips: int
+    proof: Proof
 
 
-FULL: Final = Sizes(7, 1500, 300, 100, 20, True, 20_000, 2_000)
-QUICK: Final = Sizes(5, 300, 60, 15, 4, False, 5_000, 500)
+FULL: Final = Sizes(7, 1500, 300, 100, 20, True, 20_000, 2_000, Proof(1, 50, 1, "small"))
+QUICK: Final = Sizes(5, 300, 60, 15, 4, False, 5_000, 500, Proof(20, 1, 1, "small"))
+SEEDS: Final = 10
+"""Seeds for each variant and each combination with ``--all-seeds``."""
 
 
 def _explorer(
@@ -179,7 +183,8 @@ def figures(sizes: Sizes, report: Callable[[str], None] = lambda _what: None) ->
     if sizes.certify:
         report("certification")
         add("kmcl certify, default budget", "s", _certify(), 60, True)
-    return found
+    report("mutants and variants")
+    return [*found, *proof_figures(sizes.proof)]
 
 
 def _processor() -> str:
@@ -215,10 +220,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m kmcl_conformance.bench",
         description="Measure the speed of the suite on this machine.",
     )
-    parser.add_argument("--quick", action="store_true", help="less of everything: about 15 s")
+    parser.add_argument("--quick", action="store_true", help="less of everything")
+    parser.add_argument(
+        "--all-seeds",
+        action="store_true",
+        help=f"every variant and combination with {SEEDS} seeds instead of one",
+    )
     parser.add_argument("--json", action="store_true", help="JSON on standard output")
     options = parser.parse_args(arguments)
     sizes = QUICK if options.quick else FULL
+    if options.all_seeds:
+        sizes = sizes._replace(proof=sizes.proof._replace(seeds=SEEDS))
     where = _machine()
     began = time.perf_counter()
     notes = Console(stderr=True)
@@ -248,7 +260,8 @@ def _method(sizes: Sizes) -> str:
         f"Warm-up, not counted: {sizes.warm_walks:,} walks, {WARM_MACHINES} runs of each "
         "machine, one pass over the traces. Rates are per second of one core's time; by the "
         "clock: the C example, the endpoint, and kmcl certify, which starts cold. Garbage is "
-        "collected as rarely as kmcl does it."
+        "collected as rarely as kmcl does it. Of mutants and variants each hunt is a repeat: "
+        "a mutant gets the default budget, a variant the small one."
     )
 
 

@@ -33,7 +33,7 @@ from .plan import LENGTH, Plan
 from .profiles import FULL, PROFILES
 from .saving import case_of, file_name, remove, save
 from .sequence import Outcome, TimeIsUp, replay, signature
-from .stopping import stopping
+from .stopping import Interrupted, stopping
 from .track import Pair
 from .verdicts import certificate
 
@@ -379,8 +379,8 @@ def certify(
 ) -> Certificate:
     """Run a campaign to its end, as ``run`` does it, and give its certificate.
 
-    ``report`` hears of every sequence. On Ctrl-C what was found is kept in ``options.out`` and
-    KeyboardInterrupt goes on. Raises CampaignError where the options cannot be met.
+    ``report`` hears of every sequence. On Ctrl-C what was found is kept in ``options.out``, and
+    Interrupted has its certificate. Raises CampaignError where the options cannot be met.
     """
     campaign = begin(adapter, options)
     started = time.perf_counter()
@@ -390,6 +390,6 @@ def certify(
             report(progress)
             if asked[0]:
                 campaign.keep()
-                raise KeyboardInterrupt
+                raise Interrupted(certificate(campaign, time.perf_counter() - started))
     campaign.keep()
     return certificate(campaign, time.perf_counter() - started)

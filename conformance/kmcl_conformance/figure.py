@@ -46,7 +46,7 @@ class Figure(NamedTuple):
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.2f}"
 
 
 def table(found: Sequence[Figure]) -> Table:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import Final, NamedTuple
 
 from kmcl_adapters import Adapter
+from kmcl_adapters.variants import Variant, compatible
 from kmcl_model.spec import Automata
 from kmcl_model.stimuli import Stimulus
 
@@ -16,7 +18,10 @@ from .plan import LENGTH, Plan
 from .profiles import profile_for
 from .sequence import Outcome, replay
 
-__all__ = ["Hunt", "hunt"]
+__all__ = ["JOINED", "Hunt", "combinations_of", "hunt"]
+
+JOINED: Final = 3
+"""Variants in a random combination."""
 
 
 class Hunt(NamedTuple):
@@ -67,3 +72,15 @@ def hunt(
         ):
             return Hunt(number + 1, steps, outcome.failure)
     return Hunt(total, steps, None)
+
+
+def combinations_of(variants: Mapping[str, Variant], seed: int, wanted: int) -> list[str]:
+    """Names of so many different random combinations of variants that do not exclude each other;
+    the same seed gives the same."""
+    rng = Random(seed)
+    found: dict[str, None] = {}
+    while len(found) < wanted:
+        names = tuple(sorted(rng.sample(list(variants), JOINED)))
+        if compatible(names, variants):
+            found["+".join(names)] = None
+    return list(found)

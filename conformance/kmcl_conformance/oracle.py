@@ -158,6 +158,9 @@ class Judge(Follower):
                 track.node = node
         return failure
 
+    def _standing(self) -> Iterable[Track]:
+        return self.endpoint.values()
+
     def _tracks(self) -> Iterator[Track]:
         for group in (self.endpoint, self.flow, self.configuration):
             yield from group.values()

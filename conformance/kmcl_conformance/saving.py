@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -22,10 +23,18 @@ UNCONFIRMED: Final = "unconfirmed-"
 """How the file names of a failure begin that did not come back."""
 
 
+LONGEST: Final = 24
+"""Characters that tell what a failure is, in the name of its files: lists of failures show the
+names beside what happened, also where there are no more than 80 columns."""
+_KNOWN: Final = re.compile("^implementation lost the implementation is gone: ")
+
+
 def file_name(number: int, key: str, *, counts: bool = True) -> str:
     """The name of the files of a failure, without an ending. ``key``: its signature."""
-    plain = "".join(c if c.isalnum() or c == "-" else "-" for c in key.lower()).strip("-")[:60]
-    return f"{'' if counts else UNCONFIRMED}{number:02d}-{plain}"
+    plain = re.sub("[^a-z0-9]+", "-", _KNOWN.sub("lost ", key).lower())
+    if len(plain) > LONGEST:  # at the end of a word, if there is one
+        plain = plain[: LONGEST + 1].rpartition("-")[0] or plain[:LONGEST]
+    return f"{'' if counts else UNCONFIRMED}{number:02d}-{plain.strip('-')}"
 
 
 def case_of(found: Found, adapter: str, profile: str, seed: int, tool: str) -> Case:

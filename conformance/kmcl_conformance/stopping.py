@@ -8,7 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["stopping"]
+from kmcl_reports.results import Certificate
+
+__all__ = ["Interrupted", "stopping"]
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C came; ``found`` is the certificate of what had been run."""
+
+    def __init__(self, found: Certificate) -> None:
+        super().__init__()
+        self.found = found
 
 
 @contextmanager

@@ -125,11 +125,23 @@ class Follower:
     def _fail(
         self, event: Any, observer: str, words: str, requirements: tuple[str, ...]
     ) -> Failure:
-        rule = "lost" if observer == "implementation" else "-"
-        self.failure = Failure(
-            self.events, event, observer, (Broken(rule, words, requirements),), ()
-        )
+        is_lost = observer == "implementation"
+        broken = (Broken("lost" if is_lost else "-", words, requirements),)
+        state = self._common_state() if is_lost else ()
+        self.failure = Failure(self.events, event, observer, broken, state)
         return self.failure
+
+    def _standing(self) -> Iterable[Track]:
+        """The observers whose states together tell where an implementation stands."""
+        return ()
+
+    def _common_state(self) -> tuple[str, ...]:
+        """Where each end stands, in all explanations that are left: no observer refused anything,
+        so that none of them alone says how far the implementation came."""
+        return tuple(
+            f"{track.name}: {' or '.join(sorted(set(map(describe_state, track.node.states))))}"
+            for track in self._standing()
+        )
 
     def _refused(self, event: Event, refused: RefusedError) -> Failure:
         states: Iterable[Any] = refused.track.node.states

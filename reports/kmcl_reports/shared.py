@@ -42,6 +42,11 @@ _SENTENCES: Final = {
     Verdict.INCONCLUSIVE: "The run could not judge: too little was shown, or too much was lost.",
 }
 
+_NONE_NAMED: Final = (
+    "The implementation failed, by a crash or a hang for instance, and no single requirement "
+    "tells how; each failure below can be replayed."
+)
+
 COVERAGE_NAMES: Final = {
     "states": "states",
     "transitions": "transitions",
@@ -60,6 +65,8 @@ PAGES_URL: Final = (
 def verdict_text(certificate: Certificate) -> str:
     """What the verdict means, and what it says nothing about."""
     text = _SENTENCES[certificate.verdict]
+    if certificate.failures and not any(f.requirements for f in certificate.failures):
+        text = _NONE_NAMED
     if certificate.never:
         text += f" Nothing counts as shown: {'; '.join(certificate.never)}."
     if number := len(certificate.unconfirmed):

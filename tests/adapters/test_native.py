@@ -217,6 +217,37 @@ def test_a_file_that_is_no_library(tmp_path: Path) -> None:
         create(str(tmp_path / "absent.so"))
 
 
+@pytest.mark.parametrize(
+    ("fill", "message"),
+    [
+        ('table.Capabilities = "server telepathy";', "unknown word 'telepathy'; see kmcl.h$"),
+        ("table.VmbChannelEnable = 0;", "its table has no function; see kmcl.h$"),
+    ],
+)
+def test_a_table_that_cannot_be_used_is_refused_at_once(
+    tmp_path: Path, fill: str, message: str
+) -> None:
+    source = f"""
+        #include "kmcl.h"
+        static KMCL_TABLE table;
+        static NTSTATUS enable(VMBCHANNEL channel) {{ return 0; }}
+        const KMCL_TABLE *KmclGetTable(UINT32 version)
+        {{
+            table.Size = sizeof table;
+            table.Version = 1;
+            table.VmbChannelEnable = enable;
+            {fill}
+            return &table;
+        }}"""
+    with pytest.raises(AdapterError, match=message):
+        create(str(compile_library(tmp_path, source)))
+
+
+def test_a_folder_is_no_library(tmp_path: Path) -> None:
+    with pytest.raises(AdapterError, match="a folder; name the shared library in it"):
+        create(str(tmp_path))
+
+
 def test_a_shorter_table_lacks_its_last_functions(tmp_path: Path) -> None:
     source = """
         #include "kmcl.h"

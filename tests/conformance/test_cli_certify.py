@@ -62,10 +62,10 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
 
 
 class Interrupting:
-    """The reference, at whose n-th opening the user presses Ctrl-C."""
+    """The reference, or another one, at whose n-th opening the user presses Ctrl-C."""
 
-    def __init__(self, at: int) -> None:
-        self._adapter: Adapter = ReferenceAdapter("reference")
+    def __init__(self, at: int, adapter: Adapter | None = None) -> None:
+        self._adapter: Adapter = adapter or ReferenceAdapter("reference")
         self._left = at
 
     def describe(self) -> Description:
@@ -299,6 +299,76 @@ def test_an_interrupted_run_is_resumed_to_the_same_certificate(
     assert second.requirements == first.requirements
     assert second.coverage == first.coverage
     assert second.counts.steps == first.counts.steps
+
+
+def test_the_folder_alone_tells_how_a_run_goes_on(run: Run) -> None:
+    begun = run("certify", "-a", MUTANT, "-s", "7", "-b", "2", "--out", "out", "--json")
+
+    resumed = run("certify", "--resume", "out", "--json")
+
+    assert (begun.code, resumed.code, resumed.err) == (1, 1, "")
+    first, second = parse_certificate(begun.out), parse_certificate(resumed.out)
+    assert second.reproduce == first.reproduce
+    assert second.requirements == first.requirements
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"schema": "kmcl-campaign/1"}', "\x00"])
+def test_a_folder_that_does_not_tell_is_refused(run: Run, text: str) -> None:
+    Path("out").mkdir()
+    Path("out/campaign.json").write_text(text)
+
+    result = run("certify", "--resume", "out")
+
+    assert (result.code, result.is_one_line) == (2, True)
+    assert "start again without --resume" in result.err
+
+
+def test_an_interrupted_run_that_had_found_a_failure_reports_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = 400  # sessions: with those in which the failure is cut down
+    monkeypatch.setattr(campaigns, "find", lambda _: Interrupting(late, find(MUTANT)))
+
+    stopped = run("certify", "-a", MUTANT, "-b", "1000", "--out", "out", "--json")
+
+    found = parse_certificate(stopped.out)
+    assert (stopped.code, stopped.is_one_line) == (1, True)
+    assert "interrupted, and reported is what had been found; go on with: kmcl" in stopped.err
+    assert (found.verdict, bool(found.failures)) == ("violations", True)
+    assert found.counts.sequences < 1000
+    assert Path("out/report.html").is_file()
+    assert Path("out", found.failures[0].case).is_file()
+
+
+def test_ctrl_c_before_the_commands_are_there_is_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Impatient:
+        """Somebody presses Ctrl-C while the commands are imported."""
+
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "kmcl_conformance.cli.app", Impatient())
+
+    assert run("spec") == (3, "", "kmcl: interrupted before it began\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is full")
+@pytest.mark.parametrize("arguments", [["spec"], ["spec", "--json"], ["--help"], ["--version"]])
+def test_a_device_that_is_full_gets_one_line(tmp_path: Path, arguments: list[str]) -> None:
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    program = "import sys; from kmcl_conformance.cli import main; sys.exit(main())"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program, *arguments],
+            stdout=full, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path,
+        )  # fmt: skip
+
+    assert done.returncode == 3
+    assert done.stderr == (
+        "kmcl: the result cannot be written: No space left on device; make room for it\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -193,16 +193,51 @@ def test_a_case_of_which_nothing_can_be_run_is_an_error(kmcl: Kmcl) -> None:
     assert "senseless.json: cannot be run: TypeError" in senseless.err
 
 
-def test_calls_that_the_adapter_does_not_offer_are_counted(kmcl: Kmcl) -> None:
-    Path("half_library.py").write_text(
-        "class Library:\n    def VmbChannelAllocate(self, is_server):\n        return 0, object()\n"
-    )
+HALF = "class Library:\n    def VmbChannelAllocate(self, is_server):\n        return 0, object()\n"
+
+
+def test_a_case_of_which_a_call_was_not_made_is_not_fixed(kmcl: Kmcl) -> None:
+    Path("half_library.py").write_text(HALF)
     flags = Invoke("invoke", "client", "t0", "VmbChannelInitSetFlags", (0,))
     case = save("case.json", allocate("client"), flags, Settle("settle"))
 
     result = kmcl("replay", case, "--adapter", "python:half_library:Library")
 
-    assert (result.code, "1 of 2 calls were not made" in result.out) == (0, True)
+    assert (result.code, result.out, result.is_one_line) == (3, "ERROR\n", True)
+    assert "1 of 2 calls were not made: not offered (VmbChannelInitSetFlags)" in result.err
+
+
+def test_a_failure_counts_though_a_call_was_not_made(kmcl: Kmcl) -> None:
+    Path("bad_library.py").write_text(HALF.replace("0, object()", "1, None"))
+    flags = Invoke("invoke", "client", "t0", "VmbChannelInitSetFlags", (0,))
+    case = save("case.json", flags, allocate("client"), Settle("settle"))
+
+    result = kmcl("replay", case, "--adapter", "python:bad_library:Library")
+
+    assert (result.code, result.out.splitlines()[-1]) == (1, "FAILED")
+
+
+def test_a_case_that_chooses_a_schedule_is_not_fixed_where_none_can_be_chosen(kmcl: Kmcl) -> None:
+    Path("free_library.py").write_text(HALF)
+    mine = "python:free_library:Library"
+    steps = (allocate("client"), Run("run", 0), Settle("settle"))
+
+    other = kmcl("replay", save("other.json", *steps), "--adapter", mine)
+    own = kmcl("replay", save("own.json", *steps, adapter=mine))
+
+    assert (other.code, other.out, other.is_one_line) == (3, "ERROR\n", True)
+    assert "it chooses 1 times what runs next" in other.err
+    assert (own.code, own.out.splitlines()[-1]) == (0, "FIXED")
+
+
+def test_a_case_of_an_unknown_profile_is_refused(kmcl: Kmcl) -> None:
+    path = Path(save("case.json", allocate("client")))
+    path.write_text(path.read_text().replace('"full"', '"nope"'))
+
+    result = kmcl("replay", str(path))
+
+    assert (result.code, result.out, result.is_one_line) == (2, "", True)
+    assert "case.json: profile: 'nope' is none of full" in result.err
 
 
 def test_stimuli_that_no_longer_apply_are_counted(kmcl: Kmcl) -> None:

@@ -150,6 +150,22 @@ def test_what_is_not_there_is_said_in_one_line(capsys: Captured) -> None:
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize("words", [["F999"], ["f500"], ["A999"], ["pause", "V999"]])
+def test_an_id_that_does_not_exist_finds_nothing(capsys: Captured, words: list[str]) -> None:
+    assert main(["spec", *words]) == 2
+
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert f"nothing in the specification matches {' '.join(words)!r}" in captured.err
+
+
+def test_the_hash_of_a_statement_is_not_searched(capsys: Captured) -> None:
+    one = next(iter(requirements().values()))
+
+    assert main(["spec", one.sha256[:12]]) == 2
+    assert "matches" in capsys.readouterr().err
+
+
 def test_an_unknown_status_is_refused(capsys: Captured) -> None:
     assert main(["spec", "--status", "open"]) == 2
     assert "modelled, not-yet, unobservable" in capsys.readouterr().err

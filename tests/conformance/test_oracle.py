@@ -205,6 +205,11 @@ def test_a_lost_implementation_is_no_broken_requirement() -> None:
     assert failure is not None
     assert failure.observer == "implementation"
     assert failure.requirements == ()
+    assert [state.partition(":")[0] for state in failure.state] == [
+        "client endpoint",
+        "server endpoint",
+    ]
+    assert all("connection open, run started" in state for state in failure.state)
 
 
 def test_an_end_that_dies_closes_the_other() -> None:

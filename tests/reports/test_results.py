@@ -29,7 +29,7 @@ from kmcl_reports.results import (
     statement_digest,
 )
 from kmcl_reports.sample import sample_certificate
-from kmcl_reports.shared import percent
+from kmcl_reports.shared import percent, verdict_text
 
 
 def requirement(verdict: RequirementVerdict, **more: Any) -> RequirementResult:
@@ -197,3 +197,13 @@ def test_a_log_without_lines_and_a_short_one_are_kept_as_far_as_they_fit() -> No
     assert Log.of("a", b"few\n") == Log(name="a", text="few\n", left_out=0)
     with pytest.raises(ValueError, match="at most 16384 characters"):
         Log(name="a", text="x" * (LOG_LIMIT + 1))
+
+
+def test_a_crash_is_not_told_as_a_broken_requirement() -> None:
+    broken = sample_certificate()
+    crash = broken.failures[0].model_copy(update={"requirements": ()})
+    crashed = broken.model_copy(update={"failures": (crash,)})
+    both = broken.model_copy(update={"failures": (crash, *broken.failures)})
+
+    assert verdict_text(crashed).startswith("The implementation failed, by a crash or a hang")
+    assert all(verdict_text(c).startswith("At least one requirement") for c in (broken, both))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from kmcl_adapters.interface import AdapterError
+from kmcl_adapters.interface import AdapterError, nearest
 from kmcl_adapters.reference import ReferenceAdapter
 
 from . import (
@@ -68,5 +68,5 @@ def create(argument: str) -> ReferenceAdapter:
     """The reference with the named defect."""
     mutant = MUTANTS.get(argument)
     if mutant is None:
-        raise AdapterError(f"no mutant {argument!r}; there are: {', '.join(MUTANTS)}")
+        raise AdapterError(f"no mutant {argument!r}; {nearest(argument, MUTANTS)}")
     return ReferenceAdapter(f"mutant:{argument}", parts_of(mutant.change))

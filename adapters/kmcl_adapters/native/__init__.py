@@ -21,6 +21,8 @@ def create(argument: str, *, limit: float = 10.0, flood: int = 1_000) -> Process
     ``flood`` the most events it may bring. Raises AdapterError where it cannot be used."""
     name = f"native:{argument}"
     path = Path(argument)
+    if path.is_dir():
+        raise AdapterError(f"{name}: a folder; name the shared library in it")
     if not path.is_file():
         raise AdapterError(f"{name}: no such file")
     # The child must find the packages that we have found, installed or not.

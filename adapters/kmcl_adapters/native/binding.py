@@ -17,6 +17,10 @@ __all__ = ["TABLE_VERSION", "NativeLibrary", "NotAKmclLibrary", "Table", "load"]
 TABLE_VERSION: Final = 1
 """KMCL_TABLE_VERSION of the header."""
 
+CAPABILITIES: Final = frozenset(
+    ["server", "client", "mmio", "vtl", "save-restore", "crash", "malformed", "spurious"]
+)
+"""The words of the header."""
 _POINTER_MASK: Final = (1 << 64) - 1
 _ACTIONS: Final = {"crash": 1, "malformed": 2, "spurious": 3}
 
@@ -228,6 +232,12 @@ class NativeLibrary:
         self.Name = _text(table.Name) or path
         self.LibraryVersion = _text(table.LibraryVersion)
         self.Capabilities = _text(table.Capabilities)
+        if unknown := sorted(set(self.Capabilities.split()) - CAPABILITIES):
+            raise NotAKmclLibrary(
+                f"its capabilities have the unknown word {unknown[0]!r}; see kmcl.h"
+            )
+        if not any(getattr(table, name) for name in FUNCTIONS):
+            raise NotAKmclLibrary("its table has no function; see kmcl.h")
         self._thunks: dict[object, Any] = {}
         self._kept: list[Any] = []
         for name in FUNCTIONS:

@@ -5,6 +5,20 @@ Results go to standard output, progress and errors to standard error. Exit codes
 is one line that says what to do.
 """
 
-from .app import main
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
 
 __all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run ``kmcl`` with these arguments (those of the process by default); the exit code."""
+    try:
+        # Here, because it takes a second, in which Ctrl-C may come.
+        from .app import main as run
+    except KeyboardInterrupt:
+        print("kmcl: interrupted before it began", file=sys.stderr)
+        return 3
+    return run(arguments)

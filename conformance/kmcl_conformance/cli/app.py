@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -42,8 +43,15 @@ _COMMANDS: Final[tuple[Callable[..., int], ...]] = (
     adapter,
 )
 _INTERRUPTED: Final = 130
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""Errors of a device that takes no more."""
 # Typer carries the command-line library inside itself or beside it, by version.
 _UsageError: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+def _write_no_more() -> None:
+    """Nothing may be written at exit either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _version(wanted: bool) -> None:
@@ -108,14 +116,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(f"{error.format_message().rstrip('.')}; see kmcl --help")  # type: ignore[attr-defined]
         return Code.USAGE
     except NobodyReads:
-        # Nothing may be written at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _write_no_more()
         return Code.UNJUDGED
     except (KeyboardInterrupt, typer.Abort):
         code = _INTERRUPTED
     except Exception as error:
         if os.environ.get("KMCL_TRACEBACK"):
             raise
+        if isinstance(error, OSError) and error.errno in _FULL:
+            complain(f"the result cannot be written: {error.strerror}; make room for it")
+            _write_no_more()
+            return Code.UNJUDGED
         complain(
             f"this is a defect of kmcl: {type(error).__name__}: {error}; "
             "set KMCL_TRACEBACK=1 to see where, and report it"

@@ -14,7 +14,9 @@ from kmcl_adapters import Adapter, AdapterError
 from kmcl_conformance.adapters import find
 from kmcl_conformance.campaign import Campaign, CampaignError, Options, Progress, begin
 from kmcl_conformance.campaign import certify as run_campaign
+from kmcl_conformance.keeping import read_state
 from kmcl_conformance.profiles import PROFILES, choose
+from kmcl_conformance.stopping import Interrupted
 from kmcl_conformance.verdicts import ENDLESS, certificate
 from kmcl_lab.adapter import Hang
 from kmcl_reports.certificate import certificate_json, seal
@@ -24,7 +26,7 @@ from .budget import length_of, sequences_of
 from .certificates import remove_earlier, show_certificate, write_certificate
 from .fault_names import faults_of
 from .options import AdapterName, Budget, Json, OutFolder, Profile, Quiet, Seed
-from .output import Code, Problem, Screen
+from .output import Code, Problem, Screen, complain
 from .progress import Meter
 from .surroundings import with_surroundings
 from .waivers import read_waivers, unneeded, waive
@@ -37,6 +39,9 @@ CODES: Final[Mapping[Verdict, Code]] = {
     Verdict.VIOLATIONS: Code.VIOLATIONS,
     Verdict.INCONCLUSIVE: Code.UNJUDGED,
 }
+
+UNNAMED: Final = ("reference", None, 1, "default", False)
+"""What certify takes where nothing is named: adapter, profile, seed, budget, expected calls."""
 
 HANGS: Final = 3
 """A sequence during which the machines hang so often is given up, and the campaign with it."""
@@ -78,6 +83,9 @@ def certify(
     (default: kmcl-out below the current folder).
     """
     screen = Screen(quiet=quiet, as_json=as_json)
+    adapter, profile, seed, budget, expected_calls = _as_begun(
+        resume, adapter, profile, seed, budget, expected_calls
+    )
     reasons = read_waivers(waivers) if waivers else {}
     implementation = _usable(adapter)
     try:
@@ -99,13 +107,18 @@ def certify(
         found = with_surroundings(found, implementation)
     except CampaignError as error:
         raise Problem(str(error)) from error
-    except KeyboardInterrupt:
-        raise Problem(
-            "interrupted before there was a verdict; what was found is kept, go on with: "
-            f"{_again('certify', adapter, profile, seed, budget)}"
-            f"{' --expected-calls' if expected_calls else ''} --resume {_folder(out, resume)}",
-            Code.UNJUDGED,
-        ) from None
+    except KeyboardInterrupt as stopped:
+        again = (
+            f"go on with: {_again('certify', adapter, profile, seed, budget)}"
+            f"{' --expected-calls' if expected_calls else ''} --resume {_folder(out, resume)}"
+        )
+        if not isinstance(stopped, Interrupted) or stopped.found.verdict != Verdict.VIOLATIONS:
+            raise Problem(
+                f"interrupted before there was a verdict; what was found is kept, {again}",
+                Code.UNJUDGED,
+            ) from None
+        complain(f"interrupted, and reported is what had been found; {again}")
+        found = with_surroundings(stopped.found, implementation)
     finally:
         implementation.close()
     return conclude(screen, found, options, reasons, waivers)
@@ -264,6 +277,35 @@ def _folder(out: Path | None, resume: Path | None) -> Path:
     if out is not None and resume is not None and out != resume:
         raise Problem("--resume goes on in the folder it names: leave out --out")
     return resume or out or DEFAULT_OUT
+
+
+def _as_begun(
+    resume: Path | None,
+    adapter: str,
+    profile: str | None,
+    seed: int,
+    budget: str,
+    expected_calls: bool,
+) -> tuple[str, str | None, int, str, bool]:
+    """The options of a certification. One that goes on was begun with others, maybe: where none is
+    named but the folder, they are taken from there. Raises Problem."""
+    named = (adapter, profile, seed, budget, expected_calls)
+    if resume is None or named != UNNAMED:
+        return named
+    try:
+        kept = read_state(resume)
+    except CampaignError as error:
+        raise Problem(str(error)) from error
+    try:
+        return (
+            str(kept["adapter"]),
+            str(kept["profile"]),
+            int(kept["seed"]),
+            str(int(kept["sequences"])),
+            bool(kept["expected"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise Problem(f"{resume}: not a campaign; start again without --resume") from None
 
 
 def _expected(wanted: bool, profile: str) -> bool:

@@ -15,6 +15,10 @@ from kmcl_model.control import CALLABLE
 __all__ = ["Found", "look_up"]
 
 _PREFIX: Final = re.compile("^(Evt)?(Vmb)?(Channel)?")
+_ID: Final = re.compile("[afvw][0-9]+", re.IGNORECASE)
+"""What looks like an id names one or nothing: it is no word to search for."""
+_UNSEARCHED: Final = frozenset({"sha256"})
+"""Fields that nobody reads as words."""
 
 
 class Found(NamedTuple):
@@ -40,7 +44,8 @@ def look_up(
     """What the words name or describe, in all ``books`` unless some are named.
 
     An id (of a fact or an interpretation) and the name of a function or callback stand for
-    themselves and what belongs to them. The other words must all occur in what is found.
+    themselves and what belongs to them. The other words must all occur in what is found; one
+    that has the form of an id, and is none, occurs in nothing.
     ``status`` keeps the requirements of one status, and nothing else.
     """
     if books is None:
@@ -63,6 +68,8 @@ def look_up(
         elif (name := names_of.get(word.lower())) is not None:
             names.append(name)
             chosen += [r for r in every if name in _api_words(r)]
+        elif _ID.fullmatch(word):
+            return Found((), (), ())
         else:
             others.append(word.lower())
     if others or not (chosen or points or names or faults):
@@ -104,7 +111,7 @@ def _api_words(requirement: Requirement) -> set[str]:
 
 
 def _text(thing: Requirement | Interpretation) -> str:
-    return " ".join(map(str, thing.model_dump().values())).lower()
+    return " ".join(map(str, thing.model_dump(exclude=set(_UNSEARCHED)).values())).lower()
 
 
 def _has(text: str, words: Iterable[str]) -> bool:

@@ -6,7 +6,6 @@ import os
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from random import Random
 from statistics import median
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -17,8 +16,9 @@ from rich.text import Text
 
 from kmcl_adapters.guest import GUEST_MUTANTS, GUEST_VARIANTS
 from kmcl_adapters.mutants import MUTANTS
-from kmcl_adapters.variants import VARIANTS, Variant, compatible
+from kmcl_adapters.variants import VARIANTS, Variant
 from kmcl_conformance.adapters import find
+from kmcl_conformance.mutation import JOINED, combinations_of
 from kmcl_conformance.profiles import FULL
 from kmcl_reports.results import MutantResult
 from kmcl_reports.terminal import kill_matrix
@@ -51,9 +51,6 @@ ZOOS: Final[dict[str, Zoo]] = {
     ),
 }
 """By the profile that they are about."""
-
-JOINED: Final = 3
-"""Variants in a random combination."""
 
 Only = Annotated[
     str | None, typer.Option("--only", metavar="GLOB", help="Only the names that match.")
@@ -130,7 +127,7 @@ def variants(
     zoo = _zoo(profile)
     names = _matching(zoo.variants, only, "variant")
     if only is None:
-        names += _combinations(zoo, seed, combinations)
+        names += combinations_of(zoo.variants, seed, combinations)
     runs = [(f"{zoo.variant}:{name}", seed + n) for name in names for n in range(seeds)]
     results = [
         _variant_row(zoo, name.removeprefix(f"{zoo.variant}:"), run_seed, hunted)
@@ -165,17 +162,6 @@ def _zoo(profile: str) -> Zoo:
     if profile not in ZOOS:
         raise Problem(f"--profile {profile}: choose {', '.join(ZOOS)}")
     return ZOOS[profile]
-
-
-def _combinations(zoo: Zoo, seed: int, wanted: int) -> list[str]:
-    """Different random combinations of variants that do not exclude each other."""
-    rng = Random(seed)
-    found: dict[str, None] = {}
-    while len(found) < wanted:
-        names = tuple(sorted(rng.sample(list(zoo.variants), JOINED)))
-        if compatible(names, zoo.variants):
-            found["+".join(names)] = None
-    return list(found)
 
 
 def _run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -75,9 +76,10 @@ def replay(
     screen = Screen(quiet=quiet, as_json=as_json)
     case = Case.load(case_file)
     _must_be_sound(case, case_file)
+    is_its_own = adapter in (None, case.adapter)
     implementation = _usable(adapter or case.adapter)
     try:
-        outcome = _run(implementation, case, times)
+        outcome = _run(implementation, case, times, is_its_own=is_its_own)
     except AdapterError as error:
         reason = f"{case_file}: {error}"
         screen.word("ERROR", good=False)
@@ -174,6 +176,11 @@ def needed(stimuli: Iterable[Stimulus]) -> frozenset[str]:
 
 
 def _must_be_sound(case: Case, path: Path) -> None:
+    if case.profile not in PROFILES:
+        raise Problem(
+            f"{path}: profile: {inline(case.profile)!r} is none of "
+            f"{', '.join(PROFILES)}; correct it"
+        )
     if not case.stimuli:
         raise Problem(f"{path}: no stimuli; restore the file from where it was saved")
     for number, stimulus in enumerate(case.stimuli):
@@ -192,8 +199,12 @@ def _usable(name: str) -> Adapter:
         raise Problem(str(error)) from error
 
 
-def _run(adapter: Adapter, case: Case, times: int | None) -> Outcome:
-    """The first run that fails, or the last. Raises AdapterError where nothing can be said."""
+def _run(adapter: Adapter, case: Case, times: int | None, *, is_its_own: bool) -> Outcome:
+    """The first run that fails, or the last. ``is_its_own``: the case was saved with this adapter.
+
+    Raises AdapterError where nothing can be said: a failure says something however little of the
+    case was played, but that none came does so only where all of it could be.
+    """
     description = adapter.describe()
     lacking = needed(case.stimuli) - description.capabilities
     if lacking:
@@ -215,7 +226,33 @@ def _run(adapter: Adapter, case: Case, times: int | None) -> Outcome:
             return outcome
     if not seen(specification).requirements:
         raise AdapterError(f"{description.name} did nothing that can be judged")
+    if unmade := _unmade(outcome):
+        raise AdapterError(
+            f"did not fail, but {unmade}; name another implementation with --adapter"
+        )
+    chosen = sum(isinstance(stimulus, Run) for stimulus in case.stimuli)
+    if chosen and not is_its_own and "schedulable" not in description.capabilities:
+        raise AdapterError(
+            f"did not fail, but it chooses {chosen} times what runs next, and {description.name} "
+            "chooses for itself; name another implementation with --adapter"
+        )
     return outcome
+
+
+def _unmade(outcome: Outcome) -> str:
+    """In words, the calls that were asked for and not made; empty where all were."""
+    asked = [stimulus for stimulus in outcome.stimuli if isinstance(stimulus, Invoke)]
+    threads = {stimulus.by for stimulus in asked}
+    made = [e for e in outcome.events if isinstance(e, Call) and e.by in threads]
+    names = Counter(s.function for s in asked)
+    names.subtract(call.function for call in made)
+    missing = {name: number for name, number in names.items() if number > 0}
+    if not missing:
+        return ""
+    return (
+        f"{sum(missing.values())} of {len(asked)} calls were not made: not offered "
+        f"({', '.join(sorted(missing))})"
+    )
 
 
 def _compare(screen: Screen, case: Case, outcome: Outcome, finding: Finding | None) -> None:
@@ -223,11 +260,6 @@ def _compare(screen: Screen, case: Case, outcome: Outcome, finding: Finding | No
         left_out = len(case.stimuli) - len(outcome.stimuli)
         if left_out:
             screen.show(f"{left_out} of {len(case.stimuli)} stimuli no longer applied: left out")
-        asked = [stimulus.by for stimulus in outcome.stimuli if isinstance(stimulus, Invoke)]
-        made = sum(isinstance(e, Call) and e.by in asked for e in outcome.events)
-        wanted = len(asked)
-        if made < wanted:
-            screen.show(f"{wanted - made} of {wanted} calls were not made: not offered")
     elif case.expect is not None and case.expect.requirements:
         saved = set(case.expect.requirements)
         if saved.isdisjoint(finding.requirements):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from kmcl_adapters.guest.adapter import GuestAdapter
-from kmcl_adapters.interface import AdapterError
+from kmcl_adapters.interface import AdapterError, nearest
 
 from . import answers, contact, memory, offers, opening, places, signals, using
 from .mutant import GuestMutant, parts_of
@@ -27,5 +27,5 @@ def create(argument: str) -> GuestAdapter:
     """The guest with the named defect."""
     mutant = GUEST_MUTANTS.get(argument)
     if mutant is None:
-        raise AdapterError(f"no guest mutant {argument!r}; there are: {', '.join(GUEST_MUTANTS)}")
+        raise AdapterError(f"no guest mutant {argument!r}; {nearest(argument, GUEST_MUTANTS)}")
     return GuestAdapter(f"guest-mutant:{argument}", parts_of(mutant.change))
