@@ -70,6 +70,14 @@ def opened(maximum: int = 64) -> tuple[Stimulus, ...]:
 
 
 DIRECTED: dict[str, tuple[Stimulus, ...]] = {
+    "latency-on-server": (
+        call("server", "VmbChannelAllocate", True),
+        call("server", "VmbChannelSetInterruptLatency", 70),
+    ),
+    "latency-remembered": (
+        call("client", "VmbChannelAllocate", False),
+        call("client", "VmbChannelSetInterruptLatency", 70),
+    ),
     # The maximum is larger than the page of each ring.
     "small-ring-refused": opened(maximum=5000),
     # The client pauses while enabled, and is enabled anew.
