@@ -42,7 +42,7 @@ from kmcl_adapters.uio.ring import (
 from kmcl_adapters.uio.serving import UioAdapter
 from kmcl_adapters.uio.uiobus import UioBus, UioLink
 from kmcl_model.api import COMPLETION_ROUTINE, OPENED, PROCESS_PACKET, STATE_CHANGE_CALLBACKS
-from kmcl_model.events import Enter, Event, Return
+from kmcl_model.events import Enter, Event, Lost, Return
 from kmcl_model.status import (
     STATUS_CANCELLED,
     STATUS_INVALID_PARAMETER_2,
@@ -230,6 +230,7 @@ class Talk:
     def rest(self) -> list[Event]:
         self.session.apply(Settle("settle"))
         events, self.events = [*self.events, *self.session.take()], []
+        assert [e for e in events if isinstance(e, Lost)] == []
         return events
 
     def enable(self) -> None:
