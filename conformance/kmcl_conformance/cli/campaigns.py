@@ -83,6 +83,7 @@ def certify(
     (default: kmcl-out below the current folder).
     """
     screen = Screen(quiet=quiet, as_json=as_json)
+    folder = _folder(out, resume)
     adapter, profile, seed, budget, expected_calls = _as_begun(
         resume, adapter, profile, seed, budget, expected_calls
     )
@@ -95,7 +96,7 @@ def certify(
             seed=seed,
             sequences=sequences_of(budget, implementation.describe()),
             length=length_of(chosen, implementation.describe()),
-            out=_folder(out, resume),
+            out=folder,
             resume=resume is not None,
             expected=_expected(expected_calls, chosen),
         )
@@ -110,7 +111,7 @@ def certify(
     except KeyboardInterrupt as stopped:
         again = (
             f"go on with: {_again('certify', adapter, profile, seed, budget)}"
-            f"{' --expected-calls' if expected_calls else ''} --resume {_folder(out, resume)}"
+            f"{' --expected-calls' if expected_calls else ''} --resume {folder}"
         )
         if not isinstance(stopped, Interrupted) or stopped.found.verdict != Verdict.VIOLATIONS:
             raise Problem(
