@@ -4,17 +4,19 @@ found without it."""
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 
 import pytest
 
 from kmcl_adapters.reference import create
 from kmcl_conformance.adapters import find
 from kmcl_conformance.campaign import Options, begin
+from kmcl_conformance.failure import Failure
 from kmcl_conformance.generate import explorer
 from kmcl_conformance.generate.course import DriverCourse
 from kmcl_conformance.generate.tours import TOURS
 from kmcl_conformance.oracle import Judge
-from kmcl_conformance.sequence import Outcome, replay, walk
+from kmcl_conformance.sequence import replay, walk
 from kmcl_conformance.subjects import KMCL
 from kmcl_model.book import kmcl
 from kmcl_model.spec import Specification
@@ -29,6 +31,8 @@ DEFECTS = {
     "signal-masked": "ring:trusts-its-unmasking",
 }
 """Of each fault, a defect that nothing else in the conversations with that fault shows."""
+
+TRIES = 3
 
 
 def commits(stimulus: Stimulus, fault: str) -> bool:
@@ -45,20 +49,20 @@ def test_every_fault_is_committed_by_walks_and_by_conversations() -> None:
 def test_a_fault_finds_a_defect_by_what_it_endangers(fault: str) -> None:
     adapter, specification = find(DEFECTS[fault]), Specification()
 
-    def play(stimuli: tuple[Stimulus, ...]) -> Outcome:
-        return replay(adapter, specification, stimuli)
+    def played(stimuli: tuple[Stimulus, ...]) -> Iterator[Failure | None]:
+        """An implementation with threads of its own may need more than one try."""
+        for _ in range(TRIES):
+            yield replay(adapter, specification, stimuli).failure
 
     try:
         tours = [t.stimuli for t in TOURS if any(commits(s, fault) for s in t.stimuli)]
-        failing = [stimuli for stimuli in tours if play(stimuli).failure is not None]
+        failing = [stimuli for stimuli in tours if any(played(stimuli))]
         assert failing
         endangered = set(kmcl().faults[fault].endangers)
         for stimuli in failing:
-            failure = play(stimuli).failure
-            assert failure is not None
-            assert endangered & set(failure.requirements)
+            assert any(f and endangered & set(f.requirements) for f in played(stimuli))
             without = tuple(s for s in stimuli if not commits(s, fault))
-            assert play(without).failure is None
+            assert None in played(without)
     finally:
         adapter.close()
 
