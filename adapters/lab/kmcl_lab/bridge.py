@@ -31,7 +31,7 @@ def bridge(door: str, argv: Sequence[str], *, terminal: bool = False) -> int:
     with socket.socket(socket.AF_UNIX) as connection:
         connection.connect(door)
         order = {"argv": list(argv), "tty": terminal}
-        connection.sendall(frame(Kind.EXEC, 0, json.dumps(order).encode()))
+        _send(connection, frame(Kind.EXEC, 0, json.dumps(order).encode()))
         with _raw_terminal(connection) if terminal else contextlib.nullcontext():
             code = _exchange(connection)
     return code if code >= 0 else 128 - code
@@ -46,8 +46,7 @@ def _exchange(connection: socket.socket) -> int:
         for descriptor, _ in poll.poll():
             if descriptor == 0:
                 data = os.read(0, LONGEST)
-                connection.sendall(frame(Kind.INPUT, 0, data))
-                if not data:
+                if not _send(connection, frame(Kind.INPUT, 0, data)) or not data:
                     poll.unregister(0)
                 continue
             data = connection.recv(1 << 16)
@@ -58,6 +57,15 @@ def _exchange(connection: socket.socket) -> int:
                     code: int = struct.unpack("<i", body)[0]
                     return code
                 _write(2 if kind == Kind.ERRORS else 1, body)
+
+
+def _send(connection: socket.socket, data: bytes) -> bool:
+    """False where nobody reads any more: what was said last is still to be heard."""
+    try:
+        connection.sendall(data)
+    except BrokenPipeError:
+        return False
+    return True
 
 
 def _write(descriptor: int, data: bytes) -> None:
