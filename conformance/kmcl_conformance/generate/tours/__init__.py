@@ -23,7 +23,6 @@ from . import (
     lifecycle,
     packets,
     readings,
-    settings,
     signals,
     transactions,
 )
@@ -65,9 +64,8 @@ def _words(tour: Any) -> str:
 
 
 TOURS: tuple[Tour, ...] = _tours(
-    *settings.CONVERSATIONS,
-    *flow.CONVERSATIONS,
     *configuring.CONVERSATIONS,
+    *flow.CONVERSATIONS,
     *packets.CONVERSATIONS,
     *lifecycle.CONVERSATIONS,
     *transactions.CONVERSATIONS,

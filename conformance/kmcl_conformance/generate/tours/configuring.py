@@ -1,6 +1,8 @@
-"""Every configuration call, at a channel that is disabled, enabled, open, and disabled again.
+"""Every configuration call, at a channel that is disabled, enabled, open, and disabled again; and
+channels that lack a setting.
 
-``me`` is configured; every conversation is held once from each end.
+``me`` is configured; every conversation is held once from each end. They come first: a setting is
+judged by its answer, so that a short campaign has them all.
 """
 
 from __future__ import annotations
@@ -14,7 +16,18 @@ from kmcl_model.spec.configuration import SETTERS
 from kmcl_model.spec.specification import peer_of
 from kmcl_model.stimuli import Act, Invoke, Stimulus
 
-from .steps import Conversation, call, close, configured, control, react, reopen
+from .steps import (
+    Conversation,
+    answered,
+    call,
+    close,
+    configured,
+    control,
+    packet,
+    react,
+    reopen,
+    send,
+)
 
 __all__ = ["CONVERSATIONS"]
 
@@ -34,19 +47,33 @@ _ROWS: Final[list[_Row]] = sorted(HARMLESS, key=_is_accepted)
 _ENABLED: Final[list[_Row]] = [*_ROWS, *ENABLED_ONLY]
 
 
+def _exchange(me: str) -> Iterator[Stimulus]:
+    """A packet passes, and its answer, as if nothing had been asked for."""
+    yield from packet(me, "p0")
+    yield send(me, "p0", 1)
+    yield SETTLE
+    yield from answered(peer_of(me), 1)
+
+
 def _settings(me: str) -> Iterator[Stimulus]:
-    """All settings before the first Enable, before the channel is open, and while it is."""
+    """All settings before the first Enable, before the channel is open, and while it is; they are
+    in force, and so is the channel's pointer."""
     yield from configured()
     for function, arguments in _ROWS:
         yield call(me, function, *arguments)
+    yield call(me, "VmbChannelSetPointer", 77)
+    yield call(me, "VmbChannelGetPointer")
     yield control(me, "Enable")
     yield SETTLE
     for function, arguments in _ENABLED:
         yield call(me, function, *arguments)
     yield control(peer_of(me), "Enable")
+    yield control("server", "Start")
     yield SETTLE
     for function, arguments in _ENABLED:
         yield call(me, function, *arguments)
+    yield call(me, "VmbChannelGetPointer")
+    yield from _exchange(me)
     yield from close()
 
 
@@ -60,7 +87,7 @@ def _settings_after_disable(me: str) -> Iterator[Stimulus]:
 
 
 def _without_callbacks(me: str) -> Iterator[Stimulus]:
-    """A channel that has registered no state change callbacks opens, pauses and closes."""
+    """A channel that has registered no state change callbacks opens, works, pauses and closes."""
     register = "VmbChannelInitSetStateChangeCallbacks"
     for stimulus in configured():
         if not isinstance(stimulus, Invoke) or (stimulus.endpoint, stimulus.function) != (
@@ -69,10 +96,27 @@ def _without_callbacks(me: str) -> Iterator[Stimulus]:
         ):
             yield stimulus
     yield from reopen()
+    yield from _exchange(me)
     yield control(me, "Pause", "t1")
     yield SETTLE
     yield control(me, "Start")
     yield SETTLE
+    yield from close()
+
+
+def _paused_beforehand(me: str) -> Iterator[Stimulus]:
+    """One end is to be paused as soon as it is enabled, and a packet waits for it."""
+    peer = peer_of(me)
+    yield from configured()
+    yield control(me, "Start")
+    yield control(me, "Pause")
+    yield from packet(peer, "p0")
+    yield from reopen(server_starts=me != "server")
+    yield send(peer, "p0", 1)
+    yield SETTLE
+    yield control(me, "Start")
+    yield SETTLE
+    yield from answered(me, 1)
     yield from close()
 
 
@@ -101,5 +145,6 @@ CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
     ("settings", _settings),
     ("settings after Disable", _settings_after_disable),
     ("no callbacks", _without_callbacks),
+    ("paused beforehand", _paused_beforehand),
     ("latencies", _latencies),
 )

@@ -76,6 +76,23 @@ def _answers_of_one_length(me: str) -> Iterator[Stimulus]:
     yield from close()
 
 
+def _answered_while_paused(me: str) -> Iterator[Stimulus]:
+    """The sender rests when its answers come, one of them without bytes; then it goes on."""
+    peer = peer_of(me)
+    yield from running()
+    yield from sends(me, 2)
+    yield SETTLE
+    yield control(me, "Pause", "t1")
+    yield SETTLE
+    yield complete(peer, "c0")
+    yield SETTLE
+    yield complete(peer, "c1", ODD)
+    yield SETTLE
+    yield control(me, "Start")
+    yield SETTLE
+    yield from close()
+
+
 def _pointers_in_flight(me: str) -> Iterator[Stimulus]:
     """Each packet keeps its pointer and its channel: in flight, completed, and cancelled."""
     peer = peer_of(me)
@@ -147,6 +164,7 @@ def _without_reports(me: str) -> Iterator[Stimulus]:
 CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
     ("soak", _soak),
     ("answers of one length", _answers_of_one_length),
+    ("answered while paused", _answered_while_paused),
     ("pointers in flight", _pointers_in_flight),
     ("unusual arguments", _unusual_arguments),
     ("without reports", _without_reports),
