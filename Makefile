@@ -53,6 +53,13 @@ bench: setup ## Measure speed: explorer, oracle, certification; mutants killed, 
 mutants: setup ## Show that the suite kills every mutant
 	$(BIN)/kmcl mutants $(ARGS)
 
+.PHONY: kills
+kills: setup ## Record which mutants each requirement detects
+	$(BIN)/kmcl mutants --quiet --out build/kills
+	$(BIN)/kmcl mutants --quiet --profile linux-vmbus --out build/kills/linux-vmbus
+	$(BIN)/python -m kmcl_conformance.kills build/kills/mutants.json \
+		build/kills/linux-vmbus/mutants.json
+
 .PHONY: native
 native: ## Build the example library in C
 	@$(MAKE) -C adapters/native

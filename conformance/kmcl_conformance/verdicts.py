@@ -28,6 +28,7 @@ from kmcl_reports.results import (
 
 from .coverage import Hits
 from .found import failure_of, why_open
+from .kills import kills_by_requirement
 from .rulebook import rules_of
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ def _result(
         reason=reason,
         witness=Witness(case=witness[0], steps=witness[1]) if witness else None,
         case=f"cases/{broken[requirement.id]}.json" if requirement.id in broken else None,
+        kills=kills_by_requirement().get(requirement.id, ()),
     )
 
 

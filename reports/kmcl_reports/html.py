@@ -241,7 +241,9 @@ def _requirement(requirement: RequirementResult) -> str:
     if witness is not None:
         notes.append(f"witness {_e(witness.case)}, {witness.steps:,} steps")
     if requirement.kills:
-        notes.append(f"detects {len(requirement.kills)} mutants")
+        names = _e(", ".join(requirement.kills))
+        number = len(requirement.kills)
+        notes.append(f'<span title="{names}">detects {number} mutant{"s" * (number > 1)}</span>')
     note = f'<span class="note">{"; ".join(notes)}</span>' if notes else ""
     return (
         f'<tr data-verdict="{verdict}"><td class="id">{_e(requirement.id)}</td>'

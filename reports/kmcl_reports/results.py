@@ -143,7 +143,7 @@ class RequirementResult(_Result):
     ``facts`` are the statements it merges; ``source`` is the page it was read off; ``rules``
     are the rules of the model that judge it; ``exercised`` counts witnesses, of which
     ``witness`` is a short one; ``case`` is the file of the shortest failure; ``kills`` names
-    mutants that it detects.
+    the defective copies of the references that it detects, in any profile, as the suite has them.
     """
 
     id: str
