@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -152,6 +153,10 @@ class LabAdapter:
         self._revive()
         session = self._process.open()
         return LabSession(self.lab, session, resets=self._resets)
+
+    def tally(self) -> Mapping[str, int]:
+        """What the implementation in the guest has counted."""
+        return self._process.tally()
 
     def close(self) -> None:
         """End the implementation and, if it is ours, the lab."""
