@@ -461,12 +461,13 @@ def test_an_end_dies_by_a_reset_and_shows_nothing_any_more() -> None:
     lab: Any = Resetting()
     before: list[Event] = [Quiescence("quiescence", False)]
     inner = Applied(list(before))
-    session = LabSession(lab, inner, resets=True)
+    told: list[None] = []
+    session = LabSession(lab, inner, resets=True, tell=lambda: told.append(None))
     for stimulus in (CRASH_IT, CRASH_IT, Settle("settle")):
         session.apply(stimulus)
 
     assert session.take() == [*before, CRASHED, *before]
-    assert (lab.resets, inner.applied, inner.closed) == (1, [], True)
+    assert (lab.resets, len(told), inner.applied, inner.closed) == (1, 1, [], True)
 
 
 def test_a_guest_that_is_lost_by_itself_is_not_reset_as_well() -> None:
