@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kmcl_lab import boot
-from kmcl_lab.adapter import Hang, LabAdapter, LabSession
+from kmcl_lab.adapter import RESETS, Hang, LabAdapter, LabSession
 from kmcl_lab.images import Images
 from kmcl_lab.lab import Lab
 from kmcl_lab.machine import inner_command, outer_command, with_options
@@ -298,6 +298,42 @@ def test_an_adapter_in_the_guest_outlives_the_guest(make: Make) -> None:
     assert [[event[0] for event in events] for events in shown] == [["lost"]] * 3
     assert again == [Quiescence("quiescence", True)]
     assert (starts, len(lab.retries)) == (3, 2)
+
+
+ALONE = ("kmcl_adapters.uio.pair:create", "dynmem")
+BOTH = ("kmcl_adapters.reference:create",)
+
+
+@pytest.mark.parametrize(
+    ("ends", "in_walks", "resets", "declared"),
+    [(ALONE, False, 1, False), (ALONE, True, 1, True), (BOTH, True, 0, True)],
+    ids=["alone", "alone, in walks", "both"],
+)
+def test_an_end_that_is_alone_in_its_guest_dies_with_it(
+    ends: tuple[str, ...], in_walks: bool, resets: int, declared: bool, make: Make
+) -> None:
+    """The reference's two ends can die by themselves, each alone, and say so."""
+    lab = make("boot")
+    lab.start()
+    serve = (sys.executable, "-m", "kmcl_lab.serve", *ends)
+    adapter = LabAdapter(lab, serve, resets=True, in_walks=in_walks)
+    try:
+        capabilities = adapter.describe().capabilities
+        session = adapter.open()
+        session.apply(CRASH_IT)
+        session.take()
+        session.close()
+        again = adapter.open()
+        again.apply(Settle("settle"))
+        shown = again.take()
+        tally = adapter.tally()
+        kernel = lab.account().kernel
+    finally:
+        adapter.close()
+
+    assert ("crash" in capabilities, tally) == (declared, {RESETS: resets})
+    assert [event.kind for event in shown] == ["quiescence"]
+    assert (kernel == "again") is bool(resets)
 
 
 def test_the_inner_machine_is_the_same_on_ports_and_on_sockets() -> None:
