@@ -17,6 +17,8 @@ from kmcl_conformance.cli.campaigns import run_for
 from kmcl_conformance.cli.lab_bench import Pace
 from kmcl_conformance.cli.lab_options import RESET_MINUTES, must_be_alone, resets_in
 from kmcl_conformance.cli.output import Problem, Screen
+from kmcl_conformance.generate.tours import hosted
+from kmcl_conformance.generate.tours.faults import OF_DEATH
 from kmcl_conformance.plan import Plan
 from kmcl_conformance.profiles import PROFILES
 from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
@@ -247,6 +249,8 @@ def test_conversations_of_one_end_with_a_known_host_are_about_its_death_as_well(
 
     assert len(deaths) == 4
     assert all(name.endswith("from the client") for name in deaths)
+    early = [tour.name for tour in tours[len(hosted.CONVERSATIONS) :][: len(OF_DEATH)]]
+    assert early == deaths[: len(OF_DEATH)] == [f"{name}, from the client" for name in OF_DEATH]
 
 
 def test_without_a_command_the_lab_says_what_it_can_do(
