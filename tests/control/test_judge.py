@@ -519,6 +519,12 @@ def test_faults_are_told_apart_by_where_the_channel_stands() -> None:
     assert named(*opened(sent("OPENCHANNEL_RESULT", 1, 1, 0))) == {"answer-again": 1}
     assert named(*opened(sent("OPENCHANNEL_RESULT", 8, 1, 0))) == {"answer-unasked": 1}
     assert named(*closed()) == {}
+    assert named(*asked, QUIET) == {}
+    assert named(*asked, QUIET, QUIET) == {"answer-delayed": 1}
+    assert named(*asked, *[QUIET] * 9) == {"answer-delayed": 1}  # it is one answer
+    later = sent("GPADL_CREATED", 1, 70, 0), opening(), QUIET, QUIET
+    assert named(*asked, QUIET, QUIET, *later) == {"answer-delayed": 2}
+    assert named(*asked, QUIET, RESCIND, QUIET) == {"rescind-creating": 1}
 
 
 GONE = Lost("lost", "crash", "Oops: 0002")
