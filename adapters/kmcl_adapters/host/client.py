@@ -1,7 +1,8 @@
 """In the guest: the client end, by one JSON object a line (``end.StampedEnd``).
 
 ``python3 -m kmcl_adapters.host.client INSTANCE`` says hello with the size of the device's rings,
-which must be there then. A request is ``{"do":"apply","stimulus":{…}}``, its answer one line.
+which must be there then. A request is ``{"do":"apply","stimulus":{…}}``, its answer one line. With
+``--lingering`` behind the instance, an end that dies closes nothing: its machine is about to go.
 """
 
 from __future__ import annotations
