@@ -102,7 +102,8 @@ def test_both_ends_are_judged_while_the_guest_is_reset_under_them(lab: Lab, reli
     ]
 
     assert [outcome.failure for outcome in outcomes] == [None] * 3
-    assert died == [["environment", "enter"]] * 2 + [["enter"]]
+    assert died[:2] == [["environment", "enter"]] * 2
+    assert {*died[2]} == {"enter"}
     assert (resets, adapter.tally()) == (2, {RESETS: 2})
 
 
