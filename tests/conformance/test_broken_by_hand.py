@@ -16,6 +16,7 @@ from conversations import (
     CANCELLED,
     MESSAGE,
     OTHER,
+    TARGET,
     Conversation,
     answered,
     closed,
@@ -78,6 +79,7 @@ DEFECTS: dict[str, tuple[Callable[[], Conversation], int, str]] = {
         lambda: (
             configured()
             .do("client", "VmbClientChannelInitSetRingBufferPageCount", 1, 1, status=0)
+            .do("server", "VmbChannelEnable", status=0)
             .do("client", "VmbChannelEnable", status=0xC000000D)
         ),
         -1,
@@ -321,9 +323,11 @@ def two(quota: int) -> Conversation:
 
 
 def bare() -> Conversation:
-    """A client without state change callbacks."""
-    it = allocated("client").do("client", "VmbChannelInitSetMaximumPacketSize", 1024, status=0)
-    return it.do("client", "VmbChannelInitSetProcessPacketCallbacks", True, True, status=0)
+    """A server without state change callbacks."""
+    it = allocated("server").do("server", "VmbChannelInitSetMaximumPacketSize", 1024, status=0)
+    it.do("server", "VmbServerChannelInitSetTargetInterfaceId", *TARGET, status=0)
+    it.do("server", "VmbServerChannelInitSetVmbusHandle", 1, status=0)
+    return it.do("server", "VmbChannelInitSetProcessPacketCallbacks", True, True, status=0)
 
 
 def server_gone() -> Conversation:
@@ -414,7 +418,7 @@ BROKEN: dict[str, tuple[Make, str]] = {
         "F150",
     ),
     "Enable wants state change callbacks": (
-        lambda: bare().do("client", "VmbChannelEnable", status=ERROR),
+        lambda: bare().do("server", "VmbChannelEnable", status=ERROR),
         "F142",
     ),
     "a waiting client does not see the offer": (

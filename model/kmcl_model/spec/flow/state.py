@@ -55,7 +55,8 @@ class FlowState(NamedTuple):
 
     ``outstanding`` and ``large`` count the packets that the receiver's driver holds, in all and
     from ``LARGE`` on. ``quota`` 0: never set. The queue is ``blocked`` by the quota, ``stopped``
-    by PacketFail or a ``broken`` packet: 0 no, 1 maybe, 2 certainly; ``doubtful``: since then it
+    by PacketFail or a ``broken`` packet: 0 no, 1 maybe, 2 certainly (``broken`` 1: it was stopped
+    by nothing else, 2: perhaps by both); ``doubtful``: since then it
     was not sure whether the session is still the same. ``batch`` counts deliveries since the last
     ProcessingComplete; ``served``: there was one on this channel; ``reports``: the receiver has a
     handler for ProcessingComplete.
@@ -83,7 +84,7 @@ class FlowState(NamedTuple):
     woken: bool = False
     closed: bool = False
     stopped: int = 0
-    broken: bool = False
+    broken: int = 0
     doubtful: bool = False
     batch: int = 0
     served: bool = False

@@ -10,8 +10,10 @@ from kmcl_model.spec.changes import quickly_replaced
 __all__ = [
     "FLYING",
     "IDLE",
+    "NEVER_SET",
     "NONE",
     "SENDING",
+    "SET_BEFORE",
     "PacketState",
     "assume",
     "begin",
@@ -23,6 +25,9 @@ __all__ = [
 ]
 
 NONE, IDLE, SENDING, FLYING = "none", "idle", "sending", "flying"
+
+NEVER_SET, SET_BEFORE = -1, -2
+"""The pointer of an object that was given none; the object of that name before it was, or not."""
 
 
 @quickly_replaced
@@ -46,7 +51,7 @@ class PacketState(NamedTuple):
     status: str = NONE
     initialized: bool = False
     routine: bool = False
-    pointer: int | None = -1
+    pointer: int | None = NEVER_SET
     by: str = ""
     finished: tuple[str, ...] = ()
     calls: tuple[tuple[str, str], ...] = ()
@@ -103,7 +108,7 @@ def fresh(s: PacketState) -> PacketState:
         status=NONE,
         initialized=False,
         routine=False,
-        pointer=-1,
+        pointer=NEVER_SET if s.pointer == NEVER_SET or s.initialized else SET_BEFORE,
         by="",
         wait=False,
         placed=False,

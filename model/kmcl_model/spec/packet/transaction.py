@@ -86,7 +86,7 @@ def _completed(s: PacketState, e: Event) -> PacketState:
     if s.status == SENDING:
         after = assume(after, "A95:R1")
     if s.wait and s.connection == "open" and s.run in ("paused", "suspended"):
-        after = assume(after, "A65:R1")
+        after = assume(assume(after, "A65:R1"), "A61/reach:R1")
     if not s.wait and s.rested and s.connection == "open" and s.run == "paused":
         after = assume(after, "A66:R4")  # over once it is in the ring
     if isinstance(seen, bytes) and len(s.answer) % 8 and not s.alone:
@@ -108,9 +108,20 @@ def _cancelled(s: PacketState, e: Event) -> PacketState:
     if not s.failed:
         after = assume(after, f"A94/code:{_CODES.get(e.arguments[1], 'R3')}")
     if s.delivered or (s.placed and s.wait):
+        after = _note_flush(s, after)
         return assume(after, "A92:R1" if s.connection == "open" else "A92:R2")
     # What is not to be answered is over once it is in the ring, so it never got there.
     return assume(after, f"A91/{s.ending}:R1") if s.ending and not s.late else after
+
+
+def _note_flush(s: PacketState, after: PacketState) -> PacketState:
+    """Whether what a server had sent has ended when its Suspend comes (A60)."""
+    if s.endpoint != "server" or s.failed or s.rested:
+        return after
+    if s.connection == "open" and s.run == "started":
+        return assume(after, "A60:R1")
+    stopped = s.connection in ("closing", "enabled") or s.run in ("suspending", "suspended")
+    return assume(after, "A60:R2") if stopped else after
 
 
 _CODES: Final[dict[Argument, str]] = {STATUS_CANCELLED: "R1", STATUS_DEVICE_REMOVED: "R2"}
