@@ -13,6 +13,13 @@ from typing import TYPE_CHECKING
 from kmcl_model.api import CLOSED, OPENED, POST_STARTED, STARTED, SUSPEND
 from kmcl_model.status import STATUS_SUCCESS, is_success
 
+from .closing import (
+    closes_before_drained,
+    flush_before_suspend,
+    is_flushing,
+    peer_has_completed,
+)
+from .enabling import after_pnp_failure
 from .resuming import resume_when_paused
 from .scheduler import Task
 
@@ -55,6 +62,7 @@ class Lifecycle(Task):
         "post_due",
         "post_running",
         "suspended",
+        "tried_again",
     )
 
     def __init__(self, channel: Channel) -> None:
@@ -64,7 +72,7 @@ class Lifecycle(Task):
         self.post_due = False
         self.post_running = False
         self.suspended = False
-        self.cancelled = False
+        self.cancelled = self.tried_again = False
         self.pnp_status: int | None = None
 
     def step(self) -> None:
@@ -82,6 +90,7 @@ class Lifecycle(Task):
                 if channel.disabling or (channel.link is not None and channel.link.down):
                     channel.phase = Phase.CLOSING
                     self.suspended = False
+                    flush_before_suspend(channel)
                     return True
                 return self.advance_activity()
             case Phase.CLOSING:
@@ -127,6 +136,7 @@ class Lifecycle(Task):
 
         def returned(_: int) -> None:
             self.calling = False
+            after_pnp_failure(self.channel)
             self.wake()
 
         handler(self.handle(), status, returned)
@@ -172,7 +182,10 @@ class Lifecycle(Task):
         if channel.is_server:
             peer.lifecycle.refused(status)
         link.close()
-        channel.rejected()
+        if channel.readings.after_rejection == "closed":
+            self.call(CLOSED, lambda _: channel.rejected())
+        else:
+            channel.rejected()
 
     def refused(self, status: int) -> None:
         """The server did not accept: do not try again before the next Enable."""
@@ -241,8 +254,9 @@ class Lifecycle(Task):
             receiver.failed = False
 
     def packets_wait(self) -> bool:
-        """Whether packets wait for PostStarted to be entered (A55)."""
-        return self.post_due and self.channel.readings.packets_wait_for_post_started
+        """Whether packets wait for PostStarted to be entered, or to have returned (A55)."""
+        reading = self.channel.readings.packets_wait_for_post_started
+        return (self.post_due and reading != "no") or (self.post_running and reading == "returned")
 
     def post_start(self) -> bool:
         """Call PostStarted; the queue runs while it does."""
@@ -261,6 +275,8 @@ class Lifecycle(Task):
         channel = self.channel
         if channel.phase != Phase.OPEN or channel.activity != Activity.RUNNING:
             self.wake()
+        if channel.readings.packets_wait_for_post_started == "returned":
+            channel.receiver.wake()
 
     def running(self) -> bool:
         """Whether the incoming queue runs and nothing was done yet to stop it."""
@@ -268,6 +284,8 @@ class Lifecycle(Task):
 
     def handlers_idle(self) -> bool:
         """Whether no ProcessPacket or ProcessingComplete is on its way (F116)."""
+        if is_flushing(self.channel):
+            return False
         if self.post_running and self.channel.readings.suspend_waits_for_post_started:
             return False
         return not self.channel.receiver.busy
@@ -302,19 +320,9 @@ class Lifecycle(Task):
     def drained(self) -> bool:
         """Whether the packets given to the driver are all retired (F120, F125)."""
         channel = self.channel
-        if channel.outstanding or channel.receiver.busy:
+        if channel.receiver.busy or (channel.outstanding and not closes_before_drained(channel)):
             return False
-        return not channel.readings.pause_waits_for_outgoing or self.peer_has_completed()
-
-    def peer_has_completed(self) -> bool:
-        """Whether the peer has completed what was sent, or is not there to do it (A64 R2).
-
-        Completion packets that find no room in the ring do not keep a pause waiting.
-        """
-        channel = self.channel
-        if channel.phase != Phase.OPEN or channel.link is None:
-            return True
-        return len(channel.sent) <= len(channel.link.peer(channel).sender.answers)
+        return not channel.readings.pause_waits_for_outgoing or peer_has_completed(channel)
 
     def stopped(self) -> None:
         """Paused, or ready for Closed: calls of Pause return."""
@@ -395,4 +403,5 @@ class Lifecycle(Task):
             or channel.completer.pending
             or channel.completer.running
             or channel.receiver.busy
+            or (channel.readings.closed_before_drained and channel.outstanding)
         )

@@ -141,15 +141,21 @@ def settle(s: FlowState, q: Quiet) -> FlowState:
 
 def _note_waiting(s: FlowState, q: Quiet) -> FlowState:
     """What a packet shows that waits in the ring: what keeps it there."""
-    if not s.entries or not s.entries[0].sure:
+    if not s.entries:
+        return s
+    first = s.entries[0]
+    if s.stopped == s.broken == 1 and _running(s, q) and s.send_running and has_room(s):
+        stops = first.launched and not (first.optional or first.early or s.blocked)
+        return assume(s, "A153:R1") if stops and s.outstanding < max(1, s.quota) else s
+    if not first.sure:
         return s
     full = 0 < s.quota <= s.outstanding
     if _running(s, q) and full and s.batch and s.reports and not (s.quota_calls or s.stopped):
         return assume(s, "A73:R1")
     if not _could_deliver(s, q) or s.doubtful:
         return s
-    if _running(s, q) and s.stopped == 1 and not s.entries[0].early:
-        return s if s.broken > 1 else assume(s, "A153:R1" if s.broken else "A81/restart:R1")
+    if _running(s, q) and s.stopped == 1 and not s.broken:
+        return assume(s, "A81/restart:R1")
     if s.stopped or s.run != "started" or s.connection != "open":
         return s
     if "processing" in q.facts:

@@ -120,9 +120,11 @@ def _note_flush(s: PacketState, after: PacketState) -> PacketState:
         return after
     if s.connection == "open" and s.run == "started":
         return assume(after, "A60:R1")
-    stopped = s.connection in ("closing", "enabled") or s.run in ("suspending", "suspended")
+    stopped = s.connection in ("closing", "enabled") or s.run in _STOPPED
     return assume(after, "A60:R2") if stopped else after
 
+
+_STOPPED = ("suspending", "suspended", "paused")
 
 _CODES: Final[dict[Argument, str]] = {STATUS_CANCELLED: "R1", STATUS_DEVICE_REMOVED: "R2"}
 """The reading of A94 that a status shows."""
