@@ -27,6 +27,7 @@ class Readings:
     flag_bits: Literal["listed", "any"] = "listed"  # A15
     context_of_no_size: Literal["none", "error"] = "none"  # A22
     highest_vtl: int = 2  # A25
+    pnp_callback: Literal["optional", "required"] = "optional"  # A24
     mmio_megabytes: Literal["either", "mandatory"] = "either"  # A26
     wrong_role_status: int = STATUS_INVALID_PARAMETER_1  # A09
     generic_init_status: int = STATUS_INVALID_PARAMETER_1  # A08
@@ -97,4 +98,5 @@ class Readings:
     zero_length: Literal["sent", "refused"] = "sent"  # A97
     above_maximum: Literal["error", "sent"] = "error"  # A98
     unknown_send_flags: Literal["error", "ignored"] = "error"  # A101
+    force_mdl_length: Literal["ignored", "error"] = "ignored"  # A101
     completion_order: Literal["arrival", "reverse"] = "arrival"  # A84, A104

@@ -109,6 +109,12 @@ VARIANTS: Final = (
         {"highest_vtl": 15},
     ),
     _V(
+        "pnp-callback-required",
+        ("A24/null-arguments:R2",),
+        "a client's target wants a callback for a failure to connect",
+        {"pnp_callback": "required"},
+    ),
+    _V(
         "mmio-megabytes-mandatory",
         ("A26:R2",),
         "the mandatory MMIO space must be above zero",

@@ -124,6 +124,12 @@ VARIANTS: Final = (
         {"unknown_send_flags": "ignored"},
     ),
     _V(
+        "force-mdl-length-refused",
+        ("A101/force-mdl-length:R2",),
+        "FORCE_MDL_LENGTH is an error where there is no MDL",
+        {"force_mdl_length": "error"},
+    ),
+    _V(
         "completions-reversed",
         ("A84/routines:R2",),
         "of several transactions that are over, the last one is completed first",

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from kmcl_adapters.reference.readings import Readings
 from kmcl_model.status import (
-    STATUS_BUFFER_OVERFLOW,
     STATUS_INVALID_DEVICE_STATE,
-    STATUS_INVALID_PARAMETER,
-    STATUS_INVALID_PARAMETER_3,
     STATUS_SUCCESS,
 )
 
@@ -17,6 +14,7 @@ from .enabling import open_inline, refusal_of_enable
 from .lifecycle import Activity, Phase
 from .packet import Packet, Received
 from .packet_objects import PacketObjects
+from .refusing import refusal_of_send
 from .resuming import start_during_pause
 from .ring import BROKEN, PAGE, Frame, Ring, cost
 from .scheduler import Scheduler, Wait
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["WAIT_FOR_COMPLETION", "Channel"]
 
 WAIT_FOR_COMPLETION: Final = 0x1
-SEND_FLAGS: Final = 0x7
 
 
 class Channel(PacketObjects):
@@ -302,26 +299,11 @@ class Channel(PacketObjects):
         """VmbPacketSend: accepted means placed or queued (A89)."""
         packet.buffer = buffer
         packet.wants_answer = bool(flags & WAIT_FOR_COMPLETION)
-        refusal = self.send_refusal(packet, buffer, flags)
+        refusal = refusal_of_send(self, packet, buffer, flags)
         if refusal is not None:
             return refusal
         self.sender.submit(packet)
         return STATUS_SUCCESS
-
-    def send_refusal(self, packet: Packet, buffer: bytes, flags: int) -> int | None:
-        """Why a send is refused; None where it is accepted."""
-        readings = self.readings
-        if flags & ~SEND_FLAGS and readings.unknown_send_flags == "error":
-            return STATUS_INVALID_PARAMETER
-        if not self.length_allowed(len(buffer)):
-            return STATUS_INVALID_PARAMETER_3
-        if not self.accepts_sends() or (packet.routine is None and not packet.allocated):
-            return STATUS_INVALID_DEVICE_STATE
-        if readings.sends_while_paused == "refused" and self.phase == Phase.OPEN and self.rests():
-            return STATUS_INVALID_DEVICE_STATE
-        if readings.full_ring == "error" and self.sender.would_queue(packet):
-            return STATUS_BUFFER_OVERFLOW
-        return None
 
     def rests(self) -> bool:
         """Whether a pause has been reached as far as Suspend (A66)."""

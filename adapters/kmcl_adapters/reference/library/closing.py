@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .phases import Phase
+
 if TYPE_CHECKING:
     from .channel import Channel
 
@@ -39,6 +41,6 @@ def peer_has_completed(channel: Channel) -> bool:
     Completion packets that find no room in the ring do not keep a pause waiting.
     """
     link = channel.link
-    if link is None or channel.phase != channel.phase.OPEN:
+    if link is None or channel.phase != Phase.OPEN:
         return True
     return len(channel.sent) <= len(link.peer(channel).sender.answers)

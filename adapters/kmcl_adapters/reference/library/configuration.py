@@ -228,6 +228,8 @@ class Configuration:
             return refusal
         if interface_type is None:
             return STATUS_INVALID_PARAMETER_2
+        if pnp_failure is None and self.readings.pnp_callback == "required":
+            return STATUS_INVALID_PARAMETER
         self.target = (interface_type, instance)
         self.pnp_failure = pnp_failure
         return self.keep("target")

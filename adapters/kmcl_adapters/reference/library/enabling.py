@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from kmcl_model.status import STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PARAMETER
 
+from .phases import Phase
+
 if TYPE_CHECKING:
     from .channel import Channel
+    from .lifecycle import Lifecycle
     from .scheduler import Wait
 
-__all__ = ["after_pnp_failure", "open_inline", "refusal_of_enable", "wait_for_offer"]
+__all__ = ["open_inline", "refusal_of_enable", "report_pnp_failure", "wait_for_offer"]
 
 
 def refusal_of_enable(channel: Channel) -> int | None:
@@ -28,8 +31,9 @@ def refusal_of_enable(channel: Channel) -> int | None:
 
 
 def _has_no_offer(channel: Channel) -> bool:
+    """Whether a client would find none: one stays while its session ends."""
     server = channel.bus.server
-    return not channel.is_server and (server is None or not server.offers())
+    return not channel.is_server and (server is None or server.dead or server.is_disabled())
 
 
 def wait_for_offer(channel: Channel) -> Wait | None:
@@ -47,9 +51,27 @@ def open_inline(channel: Channel) -> None:
         pass
 
 
-def after_pnp_failure(channel: Channel) -> None:
+def report_pnp_failure(lifecycle: Lifecycle) -> bool:
+    """Tell the client that connecting failed after the device was found (A46, A52)."""
+    channel = lifecycle.channel
+    status, lifecycle.pnp_status = lifecycle.pnp_status, None
+    handler = channel.pnp_failure
+    if handler is None or status is None or channel.phase != Phase.ENABLED:
+        return True
+    lifecycle.calling = True
+
+    def returned(_: int) -> None:
+        lifecycle.calling = False
+        _after_pnp_failure(channel)
+        lifecycle.wake()
+
+    handler(lifecycle.handle(), status, returned)
+    return False
+
+
+def _after_pnp_failure(channel: Channel) -> None:
     """The client's driver knows that connecting failed: what becomes of the channel (A52)."""
-    if channel.phase != channel.phase.ENABLED or channel.dead:
+    if channel.phase != Phase.ENABLED or channel.dead:
         return
     match channel.readings.after_pnp_failure:
         case "disabled":

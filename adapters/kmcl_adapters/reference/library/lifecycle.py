@@ -7,7 +7,6 @@ Suspend and Closed runs at a time (A05).
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from kmcl_model.api import CLOSED, OPENED, POST_STARTED, STARTED, SUSPEND
@@ -19,7 +18,8 @@ from .closing import (
     is_flushing,
     peer_has_completed,
 )
-from .enabling import after_pnp_failure
+from .enabling import report_pnp_failure
+from .phases import Activity, Phase
 from .resuming import resume_when_paused
 from .scheduler import Task
 
@@ -28,27 +28,6 @@ if TYPE_CHECKING:
     from .packet import Then
 
 __all__ = ["Activity", "Lifecycle", "Phase"]
-
-
-class Phase(IntEnum):
-    """Where the connection is."""
-
-    DISABLED = 0
-    ENABLED = 1  # offered, or waiting for an offer
-    OPENING = 2  # offer and opener have met, Opened is due or running
-    OPEN = 3
-    CLOSING = 4
-    TEARDOWN = 5  # not open any more, the last callbacks are running
-
-
-class Activity(IntEnum):
-    """Where the incoming queue is."""
-
-    STOPPED = 0
-    STARTING = 1  # Started is running
-    RUNNING = 2
-    STOPPING = 3  # no new packet; the handler on its way may finish
-    DRAINING = 4  # Suspend was called; outstanding packets are awaited
 
 
 class Lifecycle(Task):
@@ -102,7 +81,7 @@ class Lifecycle(Task):
                     channel.become_disabled()
                 return False
             case _:
-                return self.pnp_status is not None and self.report_pnp_failure()
+                return self.pnp_status is not None and report_pnp_failure(self)
 
     # Calling the driver
 
@@ -125,22 +104,6 @@ class Lifecycle(Task):
     def handle(self) -> Channel:
         """The handle that handlers are given."""
         return self.channel
-
-    def report_pnp_failure(self) -> bool:
-        """Tell the client that connecting failed after the device was found (A46, A52)."""
-        status, self.pnp_status = self.pnp_status, None
-        handler = self.channel.pnp_failure
-        if handler is None or status is None or self.channel.phase != Phase.ENABLED:
-            return True
-        self.calling = True
-
-        def returned(_: int) -> None:
-            self.calling = False
-            after_pnp_failure(self.channel)
-            self.wake()
-
-        handler(self.handle(), status, returned)
-        return False
 
     # Opening
 

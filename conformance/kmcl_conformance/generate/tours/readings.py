@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kmcl_conformance.generate.setup import SETTLE
+from kmcl_conformance.generate.setup import INSTANCE, SETTLE, TYPE
 from kmcl_model.api import CLOSED, COMPLETION_ROUTINE, OPENED, POST_STARTED, PROCESS_PACKET
 from kmcl_model.payload import Payload, payload_bytes
 from kmcl_model.spec.specification import ENDPOINTS, peer_of
@@ -173,7 +173,7 @@ def _scant_memory(me: str) -> Iterator[Stimulus]:
 
 def _settings_in_doubt(me: str) -> Iterator[Stimulus]:
     """Arguments that may be accepted or refused, and several bad ones at once; the channel is not
-    used (A10, A15, A22, A25, A26)."""
+    used (A10, A15, A22, A24, A25, A26)."""
     yield from configured()
     yield call(me, "VmbChannelInitSetMaximumExternalData", 0, 0)
     yield call(me, "VmbChannelInitSetClientContextSize", 0)
@@ -182,6 +182,9 @@ def _settings_in_doubt(me: str) -> Iterator[Stimulus]:
         yield call(me, "VmbServerChannelInitSetFlags", 0x20)
         yield call(me, "VmbServerChannelInitSetMmioMegabytes", 0, 5)
         yield call(me, "VmbServerChannelInitSetTargetVtl", 5)
+    else:
+        for instance, callback in ((INSTANCE, False), (None, True)):
+            yield call(me, "VmbClientChannelInitSetTargetPnp", TYPE, instance, callback)
 
 
 def _pointers(me: str) -> Iterator[Stimulus]:

@@ -105,6 +105,8 @@ SETTERS: tuple[Setter, ...] = (
         "F359",
         role="client",
         role_requirements="F144",
+        undecided=lambda a: not a[2],
+        readings=("A24/null-arguments:R1", "A24/null-arguments:R2"),
     ),
     Setter(
         "VmbServerChannelInitSetFlags",

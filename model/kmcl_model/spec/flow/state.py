@@ -11,8 +11,8 @@ __all__ = ["LARGE", "SEND_FLAGS", "SHARE", "Entry", "FlowState", "assume", "has_
 LARGE = 65
 """From this length on, in bytes, a packet may have to wait until it has the ring for itself."""
 
-SEND_FLAGS = 0x7
-"""The send flags that the pages name; other bits are refused or ignored (A101)."""
+SEND_FLAGS = 0x5
+"""The send flags that the pages name for a plain send; other bits are refused or ignored (A101)."""
 
 SHARE = 96
 """Bytes of the ring that a packet below ``LARGE`` and its headers surely fit into."""
@@ -29,7 +29,7 @@ class Entry(NamedTuple):
     * ``over``: as optional, but not in a later session.
     * ``silent``: its packet has the default routine, so nobody sees it cancelled.
     * ``early``: it was sent before the last broken packet, and may come before it.
-    * ``unusual``: it was sent with flags that no page names, and may be refused (A101).
+    * ``unusual``: it was sent with flags that mean nothing here, and may be refused (A101).
     """
 
     buffer: bytes

@@ -42,7 +42,8 @@ class PacketState(NamedTuple):
     it or has ended the last one, ``disable`` or ``remote-close``, empty if that is not sure.
     ``late``: the session was ending when the packet was sent. ``rested``: the channel has not run
     since the send (A66). ``used``: a transaction of the object is over. ``scant``: the memory
-    offered is below SizeofPacket (A115). ``alone``: the other end is not observed, so a packet that
+    offered is below SizeofPacket (A115). ``unusual``: the flags of the send that mean nothing
+    (A101). ``alone``: the other end is not observed, so a packet that
     reached the ring may have been answered or failed.
     """
 
@@ -62,7 +63,7 @@ class PacketState(NamedTuple):
     failed: bool = False
     answer: bytes = b""
     length: int = 0
-    unusual: bool = False
+    unusual: str = ""
     maximum: int = 0
     connection: str = "none"
     offered: bool = False
