@@ -91,6 +91,7 @@ class Readings:
     # Sending
     full_ring: Literal["queue", "error"] = "queue"  # A89
     sends_while_disabled: bool = False  # A90
+    queued_at_disable: Literal["cancelled", "kept"] = "cancelled"  # A91
     queued_at_remote_close: Literal["kept", "cancelled"] = "kept"  # A91
     cancel_after_closed: bool = False  # A92
     cancel_status: int = STATUS_CANCELLED  # A94

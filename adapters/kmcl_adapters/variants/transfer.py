@@ -82,6 +82,12 @@ VARIANTS: Final = (
         {"sends_while_disabled": True},
     ),
     _V(
+        "queued-kept-over-disable",
+        ("A91/disable:R2",),
+        "what was queued when a channel is disabled is sent when it is open again",
+        {"queued_at_disable": "kept"},
+    ),
+    _V(
         "queued-cancelled-at-remote-close",
         ("A91/remote-close:R1",),
         "what a server had queued is cancelled when the client closes",

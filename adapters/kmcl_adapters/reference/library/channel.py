@@ -161,14 +161,14 @@ class Channel(PacketObjects):
         self.phase = Phase.TEARDOWN
         self.lifecycle.pnp_status = None
         self.lifecycle.tried_again = False
-        self.cancel_queued()
+        self.clear_queue()
         self.lifecycle.wake()
 
     def become_disabled(self) -> None:
         """Everything is over; calls of Disable return."""
         self.phase = Phase.DISABLED
         self.disabling = False
-        self.cancel_queued()
+        self.clear_queue()
         self.release(self.disable_waits)
         self.release(self.enable_waits)
 
@@ -239,6 +239,11 @@ class Channel(PacketObjects):
         for packet in self.sent.values():
             self.completer.add(packet, self.readings.cancel_status)
         self.sent.clear()
+
+    def clear_queue(self) -> None:
+        """The channel is disabled, or will be (A91)."""
+        if self.readings.queued_at_disable == "cancelled":
+            self.cancel_queued()
 
     def cancel_queued(self) -> None:
         """Retire what was never sent (A91)."""

@@ -329,11 +329,10 @@ class Lifecycle(Task):
     def queue_is_lost(self) -> bool:
         """Whether packets that were queued before this close are cancelled by it."""
         channel = self.channel
-        return (
-            channel.disabling
-            or not channel.is_server
-            or channel.readings.queued_at_remote_close == "cancelled"
-        )
+        readings = channel.readings
+        if channel.disabling or not channel.is_server:
+            return readings.queued_at_disable == "cancelled"
+        return readings.queued_at_remote_close == "cancelled"
 
     def closed(self, _: int) -> None:
         """Closed has returned: the server may be opened again unless it was disabled (A48)."""
