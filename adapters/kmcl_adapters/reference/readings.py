@@ -48,7 +48,8 @@ class Readings:
     # Lifecycle
     enable_again_status: int = STATUS_INVALID_DEVICE_STATE  # A32
     callbacks_before_enable_returns: bool = False  # A31
-    enable_without_offer: Literal["returns", "waits", "fails"] = "returns"  # A31, A52
+    enable_waits_for_offer: bool = False  # A31
+    enable_needs_offer: bool = False  # A52
     failed_enable: Literal["nothing", "half"] = "nothing"  # A33
     closed_noticed_later: bool = False  # A49
     server_starts_paused: bool = True  # A34

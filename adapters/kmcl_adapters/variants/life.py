@@ -82,13 +82,13 @@ VARIANTS: Final = (
         "enable-waits-for-offer",
         ("A31:R2",),
         "a client's Enable blocks until there is an offer",
-        {"enable_without_offer": "waits"},
+        {"enable_waits_for_offer": True},
     ),
     _V(
         "enable-needs-an-offer",
         ("A52/no-device:R2",),
         "a client's Enable fails while there is no offer",
-        {"enable_without_offer": "fails"},
+        {"enable_needs_offer": True},
     ),
     _V(
         "failed-enable-wants-disable",

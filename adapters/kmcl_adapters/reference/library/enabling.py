@@ -24,7 +24,7 @@ def refusal_of_enable(channel: Channel) -> int | None:
     status = None
     if readings.small_ring == "error" and channel.rings_too_small():
         status = STATUS_INVALID_PARAMETER
-    elif readings.enable_without_offer == "fails" and _has_no_offer(channel):
+    elif readings.enable_needs_offer and _has_no_offer(channel):
         status = STATUS_INVALID_DEVICE_STATE
     channel.half_enabled = status is not None and readings.failed_enable == "half"
     return status
@@ -38,7 +38,7 @@ def _has_no_offer(channel: Channel) -> bool:
 
 def wait_for_offer(channel: Channel) -> Wait | None:
     """What a client's Enable waits for that was just made, if for anything (A31 R2)."""
-    if channel.readings.enable_without_offer != "waits" or not _has_no_offer(channel):
+    if not (channel.readings.enable_waits_for_offer and _has_no_offer(channel)):
         return None
     return channel.wait(channel.enable_waits) if channel.awaits() else None
 
