@@ -106,10 +106,20 @@ def test_what_was_found_is_not_hunted_again(
     assert [t.adapter.removeprefix("mutant:") for t in asked] == [row["name"] for row in rows[1:]]
 
 
+def first_found(hunted: Hunted) -> Callable[..., Iterator[Hunted]]:
+    """One hunt has ended with this when Ctrl-C comes."""
+
+    def hunt_all(targets: Sequence[Target], jobs: int) -> Iterator[Hunted]:
+        yield hunted
+        ctrl_c()
+
+    return hunt_all
+
+
 def test_interrupted_without_a_survivor_there_is_no_verdict(
-    capsys: Captured, interrupt: Callable[..., None]
+    capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    interrupt(1)
+    monkeypatch.setattr(matrix, "hunt_all", first_found(Hunted(3, 120, "late", ("F014",), ())))
 
     assert main([*MANY, "--json"]) == 3
     captured = capsys.readouterr()
@@ -120,11 +130,7 @@ def test_interrupted_without_a_survivor_there_is_no_verdict(
 def test_interrupted_with_a_survivor_the_survivor_is_reported(
     capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    def hunt_all(targets: Sequence[Target], jobs: int) -> Iterator[Hunted]:
-        yield Hunted(3, 120, "", (), ())
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(matrix, "hunt_all", hunt_all)
+    monkeypatch.setattr(matrix, "hunt_all", first_found(Hunted(3, 120, "", (), ())))
 
     assert main([*MANY, "--json", "--out", str(tmp_path)]) == 1
     captured = capsys.readouterr()
