@@ -23,6 +23,7 @@ from .state import (
     STARTED,
     STEADY,
     SUSPENDED,
+    UNOBSERVED,
     EndpointState,
     PendingCall,
     assume,
@@ -128,12 +129,14 @@ def _enabled(s: EndpointState, e: Event) -> EndpointState:
 
 
 def _reasons(s: EndpointState) -> list[str]:
-    """What may make Enable fail: the readings, empty for what is undefined (A17, A18, A24, A28)."""
+    """What may make Enable fail: the readings, empty where that is not sure, or undefined (A17,
+    A18, A24, A28)."""
     causes = (
         ("A21/small-counts:R1", s.tight > 0),
         ("A52/no-device:R2", s.waited),
         ("A33:R2", s.half),
         ("", not s.complete),
+        ("", s.endpoint == "client" and s.peer == UNOBSERVED),  # it may offer nothing
     )
     return [reading for reading, holds in causes if holds]
 

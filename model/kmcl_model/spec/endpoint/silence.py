@@ -24,6 +24,7 @@ from .state import (
     STEADY,
     SUSPENDED,
     SUSPENDING,
+    UNOBSERVED,
     UNSEEN,
     EndpointState,
     PendingCall,
@@ -127,7 +128,7 @@ def _start_due(s: EndpointState) -> bool:
         and s.want == ACTIVE
         and not may_close(s)
         and not pending(s, "VmbChannelPause")
-        and s.peer in ("open", "unseen", STEADY)
+        and s.peer in ("open", UNOBSERVED, STEADY)
         and (s.endpoint == "server" or s.accepted)
         and not busy(s)
     )

@@ -23,6 +23,7 @@ __all__ = [
     "STEADY",
     "SUSPENDED",
     "SUSPENDING",
+    "UNOBSERVED",
     "UNSEEN",
     "EndpointState",
     "PendingCall",
@@ -67,6 +68,8 @@ PAUSED, STARTING, STARTED, SUSPENDING, SUSPENDED = (
 ACTIVE = "active"
 STEADY = "steady"
 """The stance of an end that is not observed and does nothing to the channel by itself."""
+UNOBSERVED = "unseen"
+"""The stance of an end that is not observed, of which nothing is known."""
 UNSEEN = ""
 """The activation of a handler that is not registered."""
 
@@ -178,7 +181,7 @@ class EndpointState(NamedTuple):
 def initial(endpoint: str, alone: bool = False, steady: bool = False) -> EndpointState:
     """Nothing allocated yet. ``alone``: the other end is not observed; ``steady``: but it is known
     to be there, to accept, and to stay."""
-    peer = STEADY if steady else "unseen" if alone else "away"
+    peer = STEADY if steady else UNOBSERVED if alone else "away"
     return EndpointState(endpoint, alone, peer=peer)
 
 
