@@ -179,7 +179,7 @@ class InterpretationResult(_Result):
 
     ``point`` names the question where an interpretation asks several; ``reading`` is None where
     no run showed it; ``default`` tells that it is the reading taken by default; ``text`` puts
-    it into words; ``evidence`` says where it was seen.
+    it into words; ``evidence`` says where it was seen, or why it was not.
     """
 
     id: str
