@@ -168,9 +168,8 @@ class Lifecycle(Task):
         channel = self.channel
         link = channel.link
         assert link is not None
-        peer = link.peer(channel)
         if channel.is_server:
-            peer.lifecycle.refused(status)
+            link.refuse(status)
         link.close()
         channel.rejected()
 
@@ -314,7 +313,7 @@ class Lifecycle(Task):
         channel = self.channel
         if channel.phase != Phase.OPEN or channel.link is None:
             return True
-        return len(channel.sent) <= len(channel.link.peer(channel).sender.answers)
+        return len(channel.sent) <= channel.link.answers_waiting(channel)
 
     def stopped(self) -> None:
         """Paused, or ready for Closed: calls of Pause return."""
