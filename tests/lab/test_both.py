@@ -213,7 +213,9 @@ def test_an_answer_that_makes_no_sense_ends_the_session(told: dict[str, Any], wo
 
 
 def test_what_stands_behind_the_colon_is_known() -> None:
-    with pytest.raises(AdapterError, match=r"^host:x: only 'monitored' can stand behind the"):
+    with pytest.raises(
+        AdapterError, match=r"^host:x: only monitored and uio-server are known here"
+    ):
         create("x")
 
 

@@ -1,8 +1,8 @@
 """``host:``: both ends of a channel between a real guest and our own VMBus host.
 
-The server's end runs beside the host, the client's end is the endpoint over ``/dev/uioN`` in the
-guest, and a test drives both. Their events are merged by the clock that they share; see
-``kmcl_adapters.host.end``, also for how rest is known.
+The server's end runs beside the host and is the reference on its wire; the client's end is the
+endpoint over ``/dev/uioN`` in the guest; a test drives both. Their events are merged by the clock
+that they share; see ``kmcl_adapters.host.end``, also for how rest is known.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from kmcl_model.trace import TraceError, event_from_json
 from .adapter import LabSession
 from .channel import Job
 from .frames import Kind
+from .hosting.commands import REFERENCE, UIO
 from .images import build, default_cache
 from .lab import Lab
 from .machine import HostKind
@@ -65,6 +66,7 @@ _CLOCK_CHECKS: Final = 5
 MONITOR: Final = 37
 """The bit of a monitored channel: in the second group, where a wrong offset would show."""
 MONITORED: Final = "monitored"
+OWN_SERVER: Final = "uio-server"
 _OF_SIGNALS: Final = HELD | {MASKED, "spurious"}
 
 
@@ -252,11 +254,20 @@ class BothSession(PairSession):
 class BothAdapter:
     """Of a lab that is running with the programmable host; both end with ``close``, the ends alone
     if somebody else has the lab (``is_guest``). A guest that was lost is replaced before the next
-    session. ``monitored``: the client signals by a bit of the monitor page."""
+    session. ``monitored``: the client signals by a bit of the monitor page; ``own_server``: both
+    ends are the endpoint, and none is the reference."""
 
-    def __init__(self, lab: Lab, *, is_guest: bool = False, monitored: bool = False) -> None:
+    def __init__(
+        self,
+        lab: Lab,
+        *,
+        is_guest: bool = False,
+        monitored: bool = False,
+        own_server: bool = False,
+    ) -> None:
         self.lab = lab
         self._more: dict[str, Any] = {"monitor": MONITOR} if monitored else {}
+        self._own_server = own_server
         self._is_guest = is_guest
         self._instance = ""
         self._server = ServerEnd(lab)
@@ -264,7 +275,8 @@ class BothAdapter:
 
     def describe(self) -> Description:
         """Both ends; the guest's kernel tells no rest."""
-        name = "kmcl endpoint over uio_hv_generic, and kmcl server on a VMBus host"
+        server = "endpoint" if self._own_server else "reference"
+        name = f"kmcl endpoint over uio_hv_generic, and kmcl {server} on a VMBus host"
         around = self.lab.surroundings()
         return Description(name, VERSION, "host", CAPABILITIES, False, _IDLE_SECONDS, around)
 
@@ -306,6 +318,7 @@ class BothAdapter:
             class_id=TEST_CLASS,
             instance=self._instance,
             ring_bytes=client.ring_bytes,
+            by=UIO if self._own_server else REFERENCE,
             **self._more,
         )
         self._check_clocks(client)
@@ -341,9 +354,10 @@ class BothAdapter:
 
 
 def create(argument: str) -> BothAdapter:
-    """``host:``, or ``host:monitored``. Raises AdapterError."""
-    if argument not in ("", MONITORED):
-        raise AdapterError(f"host:{argument}: only {MONITORED!r} can stand behind the colon")
+    """``host:`` with ``monitored``, ``uio-server``, or both behind a comma. Raises AdapterError."""
+    words = set(filter(None, argument.split(",")))
+    if not words <= {MONITORED, OWN_SERVER}:
+        raise AdapterError(f"host:{argument}: only {MONITORED} and {OWN_SERVER} are known here")
     try:
         images = build(default_cache(), tell=lambda text: print(f"lab: {text}", file=sys.stderr))
         folder = Path(tempfile.mkdtemp(prefix="kmcl-lab-logs-"))
@@ -351,4 +365,4 @@ def create(argument: str) -> BothAdapter:
         lab.start()
     except LabProblem as problem:
         raise AdapterError(f"host: {problem}") from None
-    return BothAdapter(lab, monitored=argument == MONITORED)
+    return BothAdapter(lab, monitored=MONITORED in words, own_server=OWN_SERVER in words)
