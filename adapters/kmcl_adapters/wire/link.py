@@ -139,16 +139,17 @@ class WireBus(Bus):
             server.connect(link, link.to_server, link.to_client)
 
     def follow(self) -> None:
-        """Take the offer back if the server does not offer any more."""
+        """Take the offer back if the server does not offer any more, nor is in use and stays."""
         if self._is_offered and not self._may_be_offered():
             self._is_offered = False
             self.wire.withdraw()
 
     def _may_be_offered(self) -> bool:
         server = self.server
-        if server is None or server.disabling:
+        if server is None:
             return False
-        return server.phase not in (Phase.DISABLED, Phase.TEARDOWN)
+        is_in_use = server.phase in (Phase.OPENING, Phase.OPEN, Phase.CLOSING)
+        return server.offers() or (is_in_use and not server.disabling)
 
     # What the guest does
 
