@@ -25,7 +25,7 @@ KILLED: Final = {
     "answer-lost-in-full-ring": ("full ring of answers, from the client", "F132"),
     "quota-off-by-one": ("quota raised, from the client", "F338"),
     "malformed-delivered": ("faults, from the client", "F042"),
-    "queue-last-in-first-out": ("answers wait at close, from the server", "F226"),
+    "queued-packet-forgotten": ("full ring, from the server", "F132"),
 }
 """Defects of the reference that a conversation shows on a wire, by what they break."""
 

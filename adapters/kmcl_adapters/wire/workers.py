@@ -8,8 +8,6 @@ handlers run, others go on with the steps: there are as many threads as handlers
 
 from __future__ import annotations
 
-import contextlib
-import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +15,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from kmcl_adapters.reference.library.packet import Then
 from kmcl_adapters.reference.library.scheduler import Scheduler
+from kmcl_adapters.uio.alarm import Alarm
 from kmcl_adapters.uio.bus import Bus
 from kmcl_adapters.uio.monitor import Dying, Monitor
 
@@ -61,10 +60,7 @@ class Workers:
         self._waiting = 0  # for the wire
         self._entering = False
         self._quit = False
-        self._poked = False
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        wire.watch(self._wake)
-        monitor.on_release.append(self._poke)
+        self._alarm = Alarm(monitor, wire, self._is_due)
         self._threads: list[threading.Thread] = []
         self._add()
 
@@ -85,12 +81,9 @@ class Workers:
     def _has_work(self) -> bool:
         return bool(self.scheduler.ready or self._jobs)
 
-    def _poke(self) -> None:
-        """Somebody gives up the lock: wake a worker if there is something for it now."""
-        if not self._poked and self._waiting and self._has_work():
-            self._poked = True
-            self.monitor.running += 1
-            os.eventfd_write(self._wake, 1)
+    def _is_due(self) -> bool:
+        """Whether there is something for a thread that waits."""
+        return bool(self._waiting) and self._has_work()
 
     def _work(self) -> None:
         monitor = self.monitor
@@ -108,13 +101,14 @@ class Workers:
                 self._waiting -= 1
                 if monitor.dying:
                     raise Dying
-                self._heed()
+                self._alarm.hear()
+                self._world.attend()
         except Dying:
             raise
         except Exception as error:
             self.failure = error
         finally:
-            os.eventfd_write(self._wake, 1)  # the next one
+            self._alarm.ring()  # for the next one
 
     def _go_on(self) -> None:
         """Take steps and run handlers as long as there are any."""
@@ -146,26 +140,10 @@ class Workers:
         if not self.is_dead:
             job.then(int(status or 0))
 
-    def _heed(self) -> None:
-        if self._poked:
-            with contextlib.suppress(BlockingIOError):
-                os.eventfd_read(self._wake)
-            self._poked = False
-            self.monitor.running -= 1
-        self._world.attend()
-
     def join(self) -> None:
         """End the threads; called without the lock."""
-        monitor = self.monitor
-        monitor.acquire()
+        self.monitor.acquire()
         self._quit = True
-        if self._poke in monitor.on_release:
-            monitor.on_release.remove(self._poke)
-        os.eventfd_write(self._wake, 1)
-        monitor.release()
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(1.0)
-        if not any(thread.is_alive() for thread in self._threads):
-            self._wire.unwatch(self._wake)
-            os.close(self._wake)
+        self._alarm.stop()
+        self.monitor.release()
+        self._alarm.close(self._threads)
