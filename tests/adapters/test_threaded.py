@@ -493,15 +493,16 @@ class Slow(Exact):
 
     def __init__(self) -> None:
         super().__init__()
+        self.patience = 0.05
         self.returned = threading.Event()
         self.was_returned = True
 
     def Act(self, channel: object, action: str) -> None:
-        self.was_returned = self.returned.wait(0.05)
+        self.was_returned = self.returned.wait(self.patience)
 
 
-def test_a_handler_of_a_dead_end_stays_held_until_the_library_knows() -> None:
-    library, entered = Slow(), threading.Event()
+def crashed_while_opened_is_held(library: Slow) -> None:
+    entered = threading.Event()
     session = session_over(
         library, on_event=lambda event: entered.set() if event.kind == "enter" else None
     )
@@ -515,11 +516,24 @@ def test_a_handler_of_a_dead_end_stays_held_until_the_library_knows() -> None:
     thread.start()
     assert entered.wait(20)
     session.apply(Environ("environment", "client", "crash"))
-    thread.join(5)
+    thread.join(20)
     session.close()
+
+
+def test_a_handler_of_a_dead_end_stays_held_until_the_library_knows() -> None:
+    library = Slow()
+    crashed_while_opened_is_held(library)
 
     assert not library.was_returned
     assert library.returned.is_set()
+
+
+def test_a_library_that_waits_for_the_handlers_of_a_dead_end_gets_them() -> None:
+    library = Slow()
+    library.patience = 20.0
+    crashed_while_opened_is_held(library)
+
+    assert library.was_returned
 
 
 def test_the_world_acts_through_the_library(library: Exact, session: ThreadedSession) -> None:

@@ -38,6 +38,7 @@ _PATIENCE = 0.1
 _WORLD = ("", "world")
 _WAIT_IDLE_MILLISECONDS = 100
 _CLOSING_SECONDS = 1.0
+_BURIAL_SECONDS = 0.5  # so long a handler of a dead end is kept, if the library does not yet know
 
 
 class ThreadedSession:
@@ -88,7 +89,8 @@ class ThreadedSession:
     # The session --------------------------------------------------------------------------
 
     def apply(self, stimulus: Stimulus) -> None:
-        """Start a stimulus; see ``kmcl_adapters.interface``."""
+        """Start a stimulus, which a Run is not: threads choose for themselves. See
+        ``kmcl_adapters.interface``."""
         match stimulus:
             case Invoke():
                 self._invoke(stimulus)
@@ -102,8 +104,6 @@ class ThreadedSession:
                 self._release(stimulus)
             case Environ():
                 self._act(stimulus)
-            case _:
-                pass  # a Run: threads choose for themselves
 
     def runnable(self) -> int:
         """Not schedulable: threads choose for themselves."""
@@ -311,19 +311,19 @@ class ThreadedSession:
             if (world := self._threads.get(_WORLD)) is None:
                 world = self._threads[_WORLD] = DriverThread("world")
             world.busy = True
-        world.jobs.put(partial(self._let_act, world, end, act, stimulus.action))
-        self._wait_for(world, _PATIENCE)
+        world.jobs.put(partial(self._let_act, world, partial(act, end.channel, stimulus.action)))
+        self._wait_for(world, _BURIAL_SECONDS if end.dead else _PATIENCE)
+        with self._lock:
+            end.buried = end.dead
+            self._lock.notify_all()
 
-    def _let_act(
-        self, world: DriverThread, end: End, act: Callable[..., object], action: str
-    ) -> None:
+    def _let_act(self, world: DriverThread, act: Callable[[], object]) -> None:
         try:
-            act(end.channel, action)
+            act()
         except Exception as error:
             with self._lock:
                 self._lose("crash", f"Act: {type(error).__name__}: {error}")
         with self._lock:
-            end.buried = end.dead
             world.busy = False
             self._lock.notify_all()
 
