@@ -9,6 +9,11 @@ look. Besides the header's functions it may have ``Name``, ``LibraryVersion``,
     many calls are inside then, and how many callbacks it has entered that have not returned. None
     after the given time. Without it, an idle time stands for quiescence.
 
+``Entered()``
+    Called by a handler as soon as its entry was noted, on the thread that calls it. An
+    implementation that lets nothing else happen until then has its handlers entered in the order in
+    which it calls them.
+
 ``Reset()``
     Ends its threads; called when a session is closed.
 """

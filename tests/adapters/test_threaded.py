@@ -463,6 +463,79 @@ def test_a_channel_that_could_not_be_had_is_not_used() -> None:
     session.close()
 
 
+class Noting(Exact):
+    """Notes what is recorded when it is told that a handler was entered, and on which thread."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recorded: list[Event] = []
+        self.noted: list[tuple[Event, int]] = []
+
+    def Entered(self) -> None:
+        self.noted.append((self.recorded[-1], threading.get_ident()))
+
+
+def test_the_library_is_told_that_a_handler_was_entered() -> None:
+    library = Noting()
+    session = session_over(library, on_event=library.recorded.append)
+    after(session, arm(STARTED, Act("VmbChannelSizeofPacket", ())), arm(OPENED))
+    library.handlers[STARTED]("client")
+    library.handlers[OPENED]("client")
+    session.close()
+
+    entries = [event for event in library.recorded if isinstance(event, Enter)]
+    assert library.noted == [(entry, threading.get_ident()) for entry in entries]
+    assert len(entries) == 2
+
+
+class Slow(Exact):
+    """Notes whether a handler that was held has returned before it knows of a crash."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patience = 0.05
+        self.returned = threading.Event()
+        self.was_returned = True
+
+    def Act(self, channel: object, action: str) -> None:
+        self.was_returned = self.returned.wait(self.patience)
+
+
+def crashed_while_opened_is_held(library: Slow) -> None:
+    entered = threading.Event()
+    session = session_over(
+        library, on_event=lambda event: entered.set() if event.kind == "enter" else None
+    )
+    after(session, arm(OPENED, HOLD))
+
+    def open_it() -> None:
+        library.handlers[OPENED]("client")
+        library.returned.set()
+
+    thread = threading.Thread(target=open_it)
+    thread.start()
+    assert entered.wait(20)
+    session.apply(Environ("environment", "client", "crash"))
+    thread.join(20)
+    session.close()
+
+
+def test_a_handler_of_a_dead_end_stays_held_until_the_library_knows() -> None:
+    library = Slow()
+    crashed_while_opened_is_held(library)
+
+    assert not library.was_returned
+    assert library.returned.is_set()
+
+
+def test_a_library_that_waits_for_the_handlers_of_a_dead_end_gets_them() -> None:
+    library = Slow()
+    library.patience = 20.0
+    crashed_while_opened_is_held(library)
+
+    assert library.was_returned
+
+
 def test_the_world_acts_through_the_library(library: Exact, session: ThreadedSession) -> None:
     spurious, crash = (Environ("environment", "client", a) for a in ("spurious", "crash"))
 

@@ -1,105 +1,34 @@
-"""The server's end on a channel of the VMBus host; the guest is played by the test."""
+"""A server's end on a channel of the VMBus host, whoever plays it; the test plays the guest."""
 
-import threading
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
-from kmcl_adapters.driver import ThreadedSession
 from kmcl_adapters.host.bus import HostBus, HostLink
-from kmcl_adapters.host.channel import HostOffer, State, rings_of
+from kmcl_adapters.host.channel import State
 from kmcl_adapters.host.end import StampedEnd
-from kmcl_adapters.host.gpadl import Gpadl, Range
 from kmcl_adapters.host.mutants import BUS_MUTANTS
 from kmcl_adapters.host.scripted import ScriptedGuest
-from kmcl_adapters.uio.descriptor import COMPLETION_REQUESTED, FROM_HOST, Kind, encode
+from kmcl_adapters.uio.descriptor import COMPLETION_REQUESTED, Kind, encode
 from kmcl_adapters.uio.library import Library
-from kmcl_adapters.uio.ring import Incoming, Outgoing
-from kmcl_model.api import OPENED, PROCESS_PACKET, STATE_CHANGE_CALLBACKS
+from kmcl_model.api import OPENED, PROCESS_PACKET
 from kmcl_model.case import stimulus_to_json
-from kmcl_model.events import Event
-from kmcl_model.stimuli import Act, Arm, Invoke, Reaction, Stimulus
-
-OFFER = HostOffer(instance="00000000-0000-4000-8000-000000000001")
-REFUSED = 0xC0000001
-FRAMES = range(8, 16)
+from kmcl_model.stimuli import Act, Invoke
+from stage import FRAMES, OFFER, REFUSED, SERVERS, Stage, guests_rings, open_it
 
 
-class Stage:
-    """A scripted guest, and a server with its driver on one channel of the host."""
-
-    def __init__(self, bus: type[HostBus] = HostBus) -> None:
-        self.guest = ScriptedGuest()
-        self.bus = bus(self.guest.host, OFFER, 4096)
-        self.library = Library(self.bus)
-        self.events: list[Event] = []
-        self.changed = threading.Condition()
-        self.session = ThreadedSession(
-            self.library, on_event=self.record, on_close=self.library.Reset
-        )
-        for function, arguments in (
-            ("VmbChannelAllocate", (True,)),
-            ("VmbChannelInitSetProcessPacketCallbacks", (True, True)),
-            ("VmbChannelInitSetStateChangeCallbacks", (1, "size", STATE_CHANGE_CALLBACKS)),
-            ("VmbChannelEnable", ()),
-            ("VmbChannelStart", ()),
-        ):
-            self.call(function, *arguments)
-        self.guest.connect()
-
-    def record(self, event: Event) -> None:
-        with self.changed:
-            self.events.append(event)
-            self.changed.notify_all()
-
-    def apply(self, stimulus: Stimulus) -> None:
-        self.session.apply(stimulus)
-
-    def call(self, function: str, *arguments: Any, by: str = "t0") -> None:
-        self.apply(Invoke("invoke", "server", by, function, arguments))
-
-    def arm(self, callback: str, *steps: Act, status: int = 0, sticky: bool = False) -> None:
-        self.apply(Arm("arm", "server", callback, Reaction(steps, status, sticky)))
-
-    def await_event(self, holds: Callable[[Event], bool]) -> None:
-        with self.changed:
-            assert self.changed.wait_for(lambda: any(map(holds, self.events)), 20)
-
-    def await_exit(self, activation: str) -> None:
-        self.await_event(lambda e: e.kind == "exit" and e.activation == activation)
-
-    def await_message(self, name: str, since: int = 0) -> list[str]:
-        self.guest.host.wait_for(name, since)
-        return self.guest.names()
-
-    @property
-    def relid(self) -> int:
-        assert self.bus.channel is not None
-        return self.bus.channel.relid
-
-    def close(self) -> None:
-        self.session.close()
-
-
-@pytest.fixture
-def stage() -> Iterator[Stage]:
-    made = Stage()
+@pytest.fixture(params=SERVERS)
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    made = Stage(SERVERS[request.param])
     yield made
     made.close()
 
 
-def guests_rings(stage: Stage) -> tuple[Outgoing, Incoming]:
-    gpadl = Gpadl(1, 1, (Range(len(FRAMES) * 4096, 0, tuple(FRAMES)),))
-    rings = rings_of(stage.guest.machine.memory, gpadl, len(FRAMES) // 2)
-    return Outgoing(*rings.from_guest), Incoming(*rings.to_guest, FROM_HOST)
-
-
-def open_it(stage: Stage) -> None:
-    since = stage.guest.host.trace.count
-    stage.guest.open(stage.relid)
-    stage.guest.host.wait_for("OPENCHANNEL_RESULT", since, status=0)
-    stage.guest.read_all()
+@pytest.fixture
+def endpoint() -> Iterator[Stage]:
+    made = Stage(SERVERS["uio"])
+    yield made
+    made.close()
 
 
 def opens_and_completes(stage: Stage) -> None:
@@ -246,7 +175,7 @@ def test_a_server_on_the_wire(stage: Stage, conversation: Callable[[Stage], None
 
 @pytest.mark.parametrize("mutant", BUS_MUTANTS)
 def test_a_defect_of_the_bus_is_found(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage = Stage(BUS_MUTANTS[mutant])
+    stage = Stage(SERVERS["uio"], BUS_MUTANTS[mutant])
     original = stage.guest.host.wait_for
     monkeypatch.setattr(
         stage.guest.host,
@@ -380,19 +309,19 @@ def test_an_end_that_is_given_up_takes_its_offer_back(stage: Stage) -> None:
     assert stage.await_message("GPADL_TORNDOWN") == ["GPADL_TORNDOWN"]
 
 
-def test_what_nobody_has_signalled_is_no_rest_for_who_looks_by_itself(stage: Stage) -> None:
-    open_it(stage)
-    stage.await_exit("PostStarted")
-    assert stage.library.monitor.wait_idle(20_000) == stage.library.Inside() == (0, 0)
-    outgoing, _ = guests_rings(stage)
+def test_what_nobody_has_signalled_is_no_rest_for_who_looks_by_itself(endpoint: Stage) -> None:
+    open_it(endpoint)
+    endpoint.await_exit("PostStarted")
+    assert endpoint.library.monitor.wait_idle(20_000) == endpoint.library.Inside() == (0, 0)
+    outgoing, _ = guests_rings(endpoint)
     outgoing.put(encode(Kind.IN_BAND, 9, b"question", 0))
     outgoing.publish()
-    assert stage.library.Inside() == (0, 0)  # it will never know
-    stage.bus.patience = 20.0
+    assert endpoint.library.Inside() == (0, 0)  # it will never know
+    endpoint.bus.patience = 20.0
 
-    assert stage.library.Inside() is None
-    assert not stage.session.is_idle()
-    assert not [e for e in stage.events if e.kind == "enter" and e.callback == PROCESS_PACKET]
+    assert endpoint.library.Inside() is None
+    assert not endpoint.session.is_idle()
+    assert not [e for e in endpoint.events if e.kind == "enter" and e.callback == PROCESS_PACKET]
 
 
 def test_an_end_whose_thread_runs_is_not_idle(stage: Stage) -> None:

@@ -6,27 +6,27 @@ from functools import partial
 import pytest
 
 from kmcl_adapters.host.bus import HostBus, HostLink
-from kmcl_adapters.host.channel import HostOffer, rings_of
+from kmcl_adapters.host.channel import rings_of
 from kmcl_adapters.host.end import StampedEnd
 from kmcl_adapters.host.gpadl import Gpadl, Range
 from kmcl_adapters.host.scripted import ScriptedGuest
 from kmcl_adapters.signals import COALESCED, DELAYED, MASKED
 from kmcl_adapters.uio.descriptor import FROM_HOST, Kind, encode
-from kmcl_adapters.uio.library import Library
+from kmcl_adapters.uio.overbus import OverBus
 from kmcl_adapters.uio.ring import Incoming, Outgoing
 from kmcl_model.api import STATE_CHANGE_CALLBACKS
 from kmcl_model.case import stimulus_to_json
 from kmcl_model.stimuli import Environ, Invoke, Stimulus
-
-FRAMES = range(8, 16)
+from stage import FRAMES, SERVERS
 
 
 class Wire:
     """A guest that the test plays, with an open channel, and the end beside the host."""
 
-    def __init__(self) -> None:
+    def __init__(self, server: str) -> None:
         self.guest = ScriptedGuest()
-        self.library: Library | None = None
+        self.server = server
+        self.library: OverBus | None = None
         times = iter(range(1 << 30))
         self.end = StampedEnd(self._make, lambda: next(times), lambda: ())
         self.end.request("open")
@@ -50,8 +50,8 @@ class Wire:
         self.outgoing = Outgoing(*rings.from_guest)
         self.incoming = Incoming(*rings.to_guest, FROM_HOST)
 
-    def _make(self) -> Library:
-        self.library = Library(HostBus(self.guest.host, HostOffer().complete(), 4096))
+    def _make(self) -> OverBus:
+        self.library = SERVERS[self.server](self.guest, HostBus)
         return self.library
 
     @property
@@ -100,9 +100,9 @@ class Wire:
             link.signal()
 
 
-@pytest.fixture
-def wire() -> Iterator[Wire]:
-    made = Wire()
+@pytest.fixture(params=SERVERS)
+def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
+    made = Wire(request.param)
     yield made
     made.end.close()
 

@@ -218,7 +218,7 @@ def test_an_answer_that_makes_no_sense_ends_the_session(told: dict[str, Any], wo
 def test_what_stands_behind_the_colon_is_known() -> None:
     for words in ("x", "monitored,", "monitored,x"):
         with pytest.raises(
-            AdapterError, match=rf"^host:{words}: only 'monitored' and 'resets' can"
+            AdapterError, match=rf"^host:{words}: only 'monitored', 'resets' and 'uio-server' can"
         ):
             create(words)
 

@@ -11,7 +11,7 @@ from kmcl_adapters.host.channel import TEST_CLASS
 from kmcl_adapters.host.rules import RuleError
 from kmcl_adapters.host.scripted import ScriptedGuest
 from kmcl_adapters.host.trace import ENTRIES
-from kmcl_lab.hosting.commands import HostCommands
+from kmcl_lab.hosting.commands import SERVERS, HostCommands
 from kmcl_lab.hosting.control import CommandError
 from kmcl_model.case import stimulus_to_json
 from kmcl_model.stimuli import Invoke
@@ -146,11 +146,12 @@ def test_what_the_host_holds_is_told(desk: Desk) -> None:
     assert desk.ask("resources")["settled"] == 1
 
 
-def test_a_server_is_played_on_an_instance(desk: Desk) -> None:
+@pytest.mark.parametrize("by", SERVERS)
+def test_a_server_is_played_on_an_instance(desk: Desk, by: str) -> None:
     with pytest.raises(CommandError, match="nobody serves a channel"):
         desk.ask("end", do="open")
     instance = "00000000-0000-4000-8000-000000000001"
-    desk.ask("serve", class_id=TEST_CLASS, instance=instance, ring_bytes=69632)
+    desk.ask("serve", class_id=TEST_CLASS, instance=instance, ring_bytes=69632, by=by)
     desk.guest.connect()
     desk.ask("end", do="open")
     for function, arguments in (("VmbChannelAllocate", (True,)), ("VmbChannelEnable", ())):
@@ -163,6 +164,11 @@ def test_a_server_is_played_on_an_instance(desk: Desk) -> None:
     assert offer.fields["if_instance"] == instance
     assert (offered, opening) == (offer.fields["child_relid"], 0)
     assert desk.guest.names() == ["RESCIND_CHANNELOFFER"]
+
+
+def test_who_plays_a_server_is_known(desk: Desk) -> None:
+    with pytest.raises(CommandError, match="no server's end 'me'; there are reference, uio"):
+        desk.ask("serve", class_id=TEST_CLASS, instance="", ring_bytes=69632, by="me")
 
 
 def serving(desk: Desk) -> Desk:

@@ -88,6 +88,7 @@ class End:
         self.activations: dict[str, Activation] = {}
         self.calls = 0  # in progress, from driver threads and from handlers
         self.dead = False
+        self.buried = False  # dead, and the implementation knows it: handlers may return
         self.kept: list[object] = []  # what the implementation may still read
         self._armed: dict[str, deque[Reaction]] = {}
         self.forget_channel()

@@ -38,6 +38,7 @@ _PATIENCE = 0.1
 _WORLD = ("", "world")
 _WAIT_IDLE_MILLISECONDS = 100
 _CLOSING_SECONDS = 1.0
+_BURIAL_SECONDS = 0.5  # so long a handler of a dead end is kept, if the library does not yet know
 
 
 class ThreadedSession:
@@ -67,6 +68,7 @@ class ThreadedSession:
         self._limit = limit
         self._wait_idle = getattr(implementation, "WaitIdle", None)
         self._signals: frozenset[str] = getattr(implementation, "Signals", frozenset())
+        self._entered: Callable[[], object] = getattr(implementation, "Entered", lambda: None)
         self._at_rest: Callable[[], bool] = getattr(implementation, "AtRest", lambda: True)
         self._events: list[Event] = []
         self._emit = on_event or self._keep
@@ -87,7 +89,8 @@ class ThreadedSession:
     # The session --------------------------------------------------------------------------
 
     def apply(self, stimulus: Stimulus) -> None:
-        """Start a stimulus; see ``kmcl_adapters.interface``."""
+        """Start a stimulus, which a Run is not: threads choose for themselves. See
+        ``kmcl_adapters.interface``."""
         match stimulus:
             case Invoke():
                 self._invoke(stimulus)
@@ -101,8 +104,6 @@ class ThreadedSession:
                 self._release(stimulus)
             case Environ():
                 self._act(stimulus)
-            case _:
-                pass  # a Run: threads choose for themselves
 
     def runnable(self) -> int:
         """Not schedulable: threads choose for themselves."""
@@ -176,8 +177,7 @@ class ThreadedSession:
         """Record a call that is about to be made; None where there is nothing to call."""
         if self._over or getattr(self._implementation, function, None) is None:
             return None
-        prepared = prepare(end, function, arguments, this)
-        if prepared is not None:
+        if (prepared := prepare(end, function, arguments, this)) is not None:
             end.calls += 1
             self._calls += 1
             self._record(Call("call", end.endpoint, by, function, prepared.shown))
@@ -230,6 +230,7 @@ class ThreadedSession:
                 return 0
             name = end.activation_name(callback)
             self._record(Enter("enter", endpoint, name, callback, arguments))
+            self._entered()
             reaction = end.reaction(callback)
             if not reaction.steps:
                 return self._leave(end, name, callback, reaction)
@@ -271,7 +272,7 @@ class ThreadedSession:
             self._changes += 1
             self._holding.add(activation.thread)
             self._lock.notify_all()
-            self._lock.wait_for(lambda: not activation.held or self._over or end.dead)
+            self._lock.wait_for(lambda: not activation.held or self._over or end.buried)
             self._holding.discard(activation.thread)
             if activation.held:  # let go because there is nobody to release it
                 activation.held = False
@@ -307,12 +308,14 @@ class ThreadedSession:
             end.dead = stimulus.action == "crash"
             self._record(Environment("environment", end.endpoint, stimulus.action))
             self._lock.notify_all()
-            world = self._threads.get(_WORLD)
-            if world is None:
+            if (world := self._threads.get(_WORLD)) is None:
                 world = self._threads[_WORLD] = DriverThread("world")
             world.busy = True
         world.jobs.put(partial(self._let_act, world, partial(act, end.channel, stimulus.action)))
-        self._wait_for(world, _PATIENCE)
+        self._wait_for(world, _BURIAL_SECONDS if end.dead else _PATIENCE)
+        with self._lock:
+            end.buried = end.dead
+            self._lock.notify_all()
 
     def _let_act(self, world: DriverThread, act: Callable[[], object]) -> None:
         try:
@@ -356,11 +359,8 @@ class ThreadedSession:
         with self._lock:
             if self._over:
                 return True
-            if (
-                inside == (self._calls, self._callbacks)
-                and not self._running
-                and before == self._changes
-            ):
+            agrees = inside == (self._calls, self._callbacks) and before == self._changes
+            if agrees and not self._running:
                 self._record(Quiescence("quiescence", True))
                 return True
             if before == self._changes:

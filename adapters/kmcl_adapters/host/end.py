@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from kmcl_adapters.driver import ThreadedSession
-from kmcl_adapters.uio.library import Library
+from kmcl_adapters.uio.overbus import OverBus
 from kmcl_adapters.uio.stamps import Recorder
 from kmcl_model.events import Environment
 from kmcl_model.plain import event_record, stimulus_of
@@ -40,7 +40,7 @@ class StampedEnd:
 
     def __init__(
         self,
-        make: Callable[[], Library],
+        make: Callable[[], OverBus],
         clock: Callable[[], int],
         traffic: Callable[[], tuple[int, ...]],
     ) -> None:
@@ -48,7 +48,7 @@ class StampedEnd:
         self._clock = clock
         self._traffic = traffic
         self._session: ThreadedSession | None = None
-        self._library: Library | None = None
+        self._library: OverBus | None = None
         self._recorder = Recorder(clock)
 
     def request(self, do: str, stimulus: Mapping[str, Any] | None = None) -> dict[str, Any]:

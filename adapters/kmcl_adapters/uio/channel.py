@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import threading
 from typing import Any, Final
 
 from kmcl_adapters import signals
 from kmcl_model.status import STATUS_INVALID_DEVICE_STATE, STATUS_SUCCESS
 
+from .alarm import Alarm
 from .bus import Bus, Link
 from .configuration import Configuration, Handler
 from .lifecycle import Activity, Connection
@@ -49,10 +47,7 @@ class Channel:
         self.sender = parts.sender(self)
         self.receiver = parts.receiver(self)
         self.lifecycle = parts.lifecycle(self)
-        self._poked = False
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        bus.watch(self._wake)
-        monitor.on_release.append(self._poke)
+        self._alarm = Alarm(monitor, bus, self._is_due)
         role = "server" if is_server else "client"
         self._threads = [
             monitor.start_thread(f"{role} lifecycle", self.lifecycle.run),
@@ -123,12 +118,9 @@ class Channel:
 
     # Threads
 
-    def _poke(self) -> None:
-        """Somebody gives up the lock: wake a worker if there is something for it now."""
-        if not self._poked and not self.receiver.pumping and self.receiver.has_work():
-            self._poked = True
-            self.monitor.running += 1
-            os.eventfd_write(self._wake, 1)
+    def _is_due(self) -> bool:
+        """Whether there is something for a worker that waits."""
+        return not self.receiver.pumping and self.receiver.has_work()
 
     def _work(self) -> None:
         monitor, receiver = self.monitor, self.receiver
@@ -144,7 +136,7 @@ class Channel:
             if monitor.dying:
                 break
             self._heed(signalled)
-        os.eventfd_write(self._wake, 1)  # the next one
+        self._alarm.ring()  # for the next one
         if monitor.dying:
             raise Dying
 
@@ -156,11 +148,7 @@ class Channel:
 
     def _heed(self, signalled: bool) -> None:
         """Something has happened, or time has passed."""
-        if self._poked:
-            with contextlib.suppress(BlockingIOError):
-                os.eventfd_read(self._wake)
-            self._poked = False
-            self.monitor.running -= 1
+        self._alarm.hear()
         self.bus.attend()
         if self.crashed:
             return
@@ -172,19 +160,11 @@ class Channel:
 
     def join(self) -> None:
         """End the threads; called without the lock."""
-        with_lock = self.monitor
-        with_lock.acquire()
+        self.monitor.acquire()
         self.quit = True
-        if self._poke in with_lock.on_release:
-            with_lock.on_release.remove(self._poke)
-        os.eventfd_write(self._wake, 1)
-        with_lock.release()
-        for thread in self._threads:
-            if thread is not threading.current_thread():
-                thread.join(1.0)
-        if not any(thread.is_alive() for thread in self._threads):
-            self.bus.unwatch(self._wake)
-            os.close(self._wake)
+        self._alarm.stop()
+        self.monitor.release()
+        self._alarm.close(self._threads)
 
     # Calls of the driver, inside the monitor
 

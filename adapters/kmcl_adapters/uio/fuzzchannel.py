@@ -8,7 +8,6 @@ every packet that was accepted ends once.
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import threading
 from collections import Counter
@@ -67,6 +66,9 @@ class _NoBus:
     late = 0
 
     def watch(self, descriptor: int) -> None:
+        pass
+
+    def unwatch(self, descriptor: int) -> None:
         pass
 
 
@@ -161,5 +163,5 @@ def converse(
         raise Broken(f"the host's lie reached the driver: {error}") from None
     finally:
         channel.monitor.release()
-        os.close(channel._wake)
+        channel._alarm.close(())
     return talk.delivered, talk.accepted

@@ -16,7 +16,8 @@ from kmcl_model.status import (
 from .bus import Bus
 from .channel import Channel
 from .configuration import Handler
-from .monitor import Dying, Monitor
+from .monitor import Dying
+from .overbus import OverBus
 from .packets import Packet, Received
 from .parts import SOUND, Parts
 
@@ -25,19 +26,14 @@ __all__ = ["VERSION", "Library"]
 VERSION: Final = "0.1.0"
 
 
-class Library:
-    """One end at a time of the channel that a bus stands for.
-
-    ``idle`` tells whether the implementation can know that nothing more will happen, which it
-    cannot where the other end is somebody else's.
-    """
+class Library(OverBus):
+    """The endpoint that ``parts`` make."""
 
     Name = "kmcl endpoint"
     LibraryVersion = VERSION
 
     def __init__(self, bus: Bus, parts: Parts = SOUND) -> None:
-        self.monitor = Monitor()
-        self.bus = bus
+        super().__init__(bus)
         self.parts = parts
         self.channel: Channel | None = None
 
@@ -47,31 +43,9 @@ class Library:
         """What the world does."""
         self._inside(channel.act, action)
 
-    @property
-    def Signals(self) -> frozenset[str]:
-        """What else can become of the signals to an end here."""
-        return self.bus.signal_faults
-
-    def Resume(self) -> None:
-        """Let signals come that ``Act`` has held back."""
-        self.monitor.acquire()
-        self.bus.resume()
-        self.monitor.release_quietly()
-
-    def AtRest(self) -> bool:
-        """Whether no thread of ours has anything to do. What the other end will do is its own."""
-        return not self.monitor.busy()
-
-    def Inside(self) -> tuple[int, int] | None:
-        """The calls and callbacks that are inside, while no thread of ours has anything to do, nor
-        will have when it looks at the ring without a signal. To ask changes nothing."""
-        self.monitor.acquire()
-        try:
-            if not self.AtRest() or (self.channel is not None and self.channel.will_look()):
-                return None
-            return self.monitor.calls, self.monitor.callbacks
-        finally:
-            self.monitor.release_quietly()
+    def WillLook(self) -> bool:
+        """See ``OverBus``."""
+        return self.channel is not None and self.channel.will_look()
 
     def Reset(self) -> None:
         """End the threads and give the device back."""
@@ -195,16 +169,6 @@ class Library:
             return setter(*values)
 
         return int(self._inside(change))
-
-    def _inside(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        """A call of the driver. One that waits while the library is being ended gives up."""
-        self.monitor.enter()
-        try:
-            return work(*arguments)
-        except Dying:
-            return STATUS_INVALID_DEVICE_STATE
-        finally:
-            self.monitor.leave()
 
     # Packets
 

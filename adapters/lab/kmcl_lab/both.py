@@ -1,8 +1,8 @@
 """``host:``: both ends of a channel between a real guest and our own VMBus host.
 
-The server's end runs beside the host, the client's end is the endpoint over ``/dev/uioN`` in the
-guest, and a test drives both. Their events are merged by the clock that they share; see
-``kmcl_adapters.host.end``, also for how rest is known.
+The server's end runs beside the host and is the reference on its wire; the client's end is the
+endpoint over ``/dev/uioN`` in the guest; a test drives both. Their events are merged by the clock
+that they share; see ``kmcl_adapters.host.end``, also for how rest is known.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from kmcl_model.stimuli import Environ, Settle, Stimulus
 
 from .adapter import RESETS, Hang, LabSession
 from .ends import ClientEnd, ServerEnd
+from .hosting.commands import REFERENCE, UIO
 from .images import build, default_cache
 from .lab import Lab
 from .machine import HostKind
@@ -53,6 +54,7 @@ MONITOR: Final = 37
 """The bit of a monitored channel: in the second group, where a wrong offset would show."""
 MONITORED: Final = "monitored"
 BY_RESET: Final = "resets"
+OWN_SERVER: Final = "uio-server"
 _OF_SIGNALS: Final = HELD | {MASKED, "spurious"}
 _DEATH: Final = Environment("environment", "client", "crash")
 
@@ -157,15 +159,23 @@ class BothAdapter:
     """Of a lab that is running with the programmable host; both end with ``close``, the ends alone
     if somebody else has the lab (``is_guest``). A guest that was lost is replaced before the next
     session. ``monitored``: the client signals by a bit of the monitor page. ``resets``: a client
-    that is to die without a word does so by a reset of the guest, which costs a boot."""
+    that is to die without a word does so by a reset of the guest, which costs a boot.
+    ``own_server``: both ends are the endpoint, and none is the reference."""
 
     def __init__(
-        self, lab: Lab, *, is_guest: bool = False, monitored: bool = False, resets: bool = False
+        self,
+        lab: Lab,
+        *,
+        is_guest: bool = False,
+        monitored: bool = False,
+        resets: bool = False,
+        own_server: bool = False,
     ) -> None:
         self.lab = lab
         self.resets = resets
         self._reset_count = 0
         self._more: dict[str, Any] = {"monitor": MONITOR} if monitored else {}
+        self._own_server = own_server
         self._is_guest = is_guest
         self._instance = ""
         self._server = ServerEnd(lab)
@@ -173,7 +183,8 @@ class BothAdapter:
 
     def describe(self) -> Description:
         """Both ends; the guest's kernel tells no rest."""
-        name = "kmcl endpoint over uio_hv_generic, and kmcl server on a VMBus host"
+        server = "endpoint" if self._own_server else "reference"
+        name = f"kmcl endpoint over uio_hv_generic, and kmcl {server} on a VMBus host"
         around = self.lab.surroundings()
         return Description(name, VERSION, "host", CAPABILITIES, False, _IDLE_SECONDS, around)
 
@@ -215,6 +226,7 @@ class BothAdapter:
             class_id=TEST_CLASS,
             instance=self._instance,
             ring_bytes=client.ring_bytes,
+            by=UIO if self._own_server else REFERENCE,
             **self._more,
         )
         self._check_clocks(client)
@@ -260,10 +272,11 @@ class BothAdapter:
 
 
 def create(argument: str) -> BothAdapter:
-    """``host:``, ``host:monitored``, ``host:resets`` or both with a comma. Raises AdapterError."""
+    """``host:`` and, with commas between them, ``monitored``, ``resets``, ``uio-server``. Raises
+    AdapterError."""
     words = argument.split(",") if argument else []
-    if not {MONITORED, BY_RESET}.issuperset(words):
-        known = f"{MONITORED!r} and {BY_RESET!r}"
+    if not {MONITORED, BY_RESET, OWN_SERVER}.issuperset(words):
+        known = f"{MONITORED!r}, {BY_RESET!r} and {OWN_SERVER!r}"
         raise AdapterError(f"host:{argument}: only {known} can stand behind the colon")
     try:
         images = build(default_cache(), tell=lambda text: print(f"lab: {text}", file=sys.stderr))
@@ -272,7 +285,12 @@ def create(argument: str) -> BothAdapter:
         lab.start()
     except LabProblem as problem:
         raise AdapterError(f"host: {problem}") from None
-    return BothAdapter(lab, monitored=MONITORED in words, resets=BY_RESET in words)
+    return BothAdapter(
+        lab,
+        monitored=MONITORED in words,
+        resets=BY_RESET in words,
+        own_server=OWN_SERVER in words,
+    )
 
 
 def name_of(*, monitored: bool, resets: bool) -> str:

@@ -185,8 +185,7 @@ class Channel(PacketObjects):
     def connect(self, link: Link, incoming: Ring, outgoing: Ring) -> None:
         """Offer and opener have met."""
         self.link = link
-        self.incoming = incoming
-        self.outgoing = outgoing
+        self.incoming, self.outgoing = incoming, outgoing
         self.phase = Phase.OPENING
         self.opened = False
         self.receiver.reset()
@@ -223,6 +222,8 @@ class Channel(PacketObjects):
 
     def cut(self) -> None:
         """Leave the rings; what is in them is lost, and so are answers that wait."""
+        if self.link is not None:
+            self.link.vacate(self)
         self.incoming = None
         self.outgoing = None
         self.sender.answers.clear()
@@ -304,8 +305,7 @@ class Channel(PacketObjects):
         """VmbPacketSend: accepted means placed or queued (A89)."""
         packet.buffer = buffer
         packet.wants_answer = bool(flags & WAIT_FOR_COMPLETION)
-        refusal = refusal_of_send(self, packet, buffer, flags)
-        if refusal is not None:
+        if (refusal := refusal_of_send(self, packet, buffer, flags)) is not None:
             return refusal
         self.sender.submit(packet)
         return STATUS_SUCCESS

@@ -43,4 +43,4 @@ def peer_has_completed(channel: Channel) -> bool:
     link = channel.link
     if link is None or channel.phase != Phase.OPEN:
         return True
-    return len(channel.sent) <= len(link.peer(channel).sender.answers)
+    return len(channel.sent) <= link.answers_waiting(channel)

@@ -141,9 +141,8 @@ class Lifecycle(Task):
         channel = self.channel
         link = channel.link
         assert link is not None
-        peer = link.peer(channel)
         if channel.is_server:
-            peer.lifecycle.refused(status)
+            link.refuse(status)
         link.close()
         if channel.readings.after_rejection == "closed":
             self.call(CLOSED, lambda _: channel.rejected())

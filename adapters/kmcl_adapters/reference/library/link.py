@@ -67,6 +67,31 @@ class Link:
         self.server.lifecycle.wake()
         self.client.lifecycle.wake()
 
+    def vacate(self, channel: Channel) -> None:
+        """One end touches its rings no more; in memory nobody waits for that."""
+
+    # What one end does that the other one is to notice
+
+    def refuse(self, status: int) -> None:
+        """The server does not accept; it leaves next."""
+        self.client.lifecycle.refused(status)
+
+    def room(self, reader: Channel) -> None:
+        """One end has taken something off its ring: whoever waits for room may write."""
+        writer = self.peer(reader)
+        if writer.receiver.gate is None:
+            writer.sender.room()
+        else:
+            writer.receiver.gate.come(writer.sender.room)
+
+    def answer_waits(self, writer: Channel) -> None:
+        """A completion packet of one end has found no room."""
+        self.peer(writer).lifecycle.wake()
+
+    def answers_waiting(self, asker: Channel) -> int:
+        """How many completion packets for one end are known to wait for room."""
+        return len(self.peer(asker).sender.answers)
+
     def put(self, writer: Channel, frame: Frame) -> None:
         """Write into the ring of one end and signal the other."""
         if writer is self.client:

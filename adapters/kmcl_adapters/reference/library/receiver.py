@@ -69,13 +69,8 @@ class Receiver(Task):
     def space_freed(self) -> None:
         """The peer may have packets waiting for room in the ring."""
         link = self.channel.link
-        if link is None:
-            return
-        peer = link.peer(self.channel)
-        if peer.receiver.gate is None:
-            peer.sender.room()
-        else:
-            peer.receiver.gate.come(peer.sender.room)
+        if link is not None:
+            link.room(self.channel)
 
     def take(self, frame: Frame) -> None:
         """Hand on what came off the ring."""

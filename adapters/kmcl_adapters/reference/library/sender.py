@@ -194,4 +194,4 @@ class Sender(Task):
             link.put(channel, frame)
         else:
             self.answers.append(frame)
-            link.peer(channel).lifecycle.wake()
+            link.answer_waits(channel)

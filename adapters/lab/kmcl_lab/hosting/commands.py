@@ -9,23 +9,43 @@ from typing import Any, Final
 from kmcl_adapters.host.bus import HostBus
 from kmcl_adapters.host.channel import HostChannel, HostOffer, State
 from kmcl_adapters.host.end import MASK, StampedEnd
+from kmcl_adapters.host.host import VmbusHost
 from kmcl_adapters.host.raw import RawEnd
 from kmcl_adapters.host.rules import Rule
 from kmcl_adapters.uio.atomics import Atomics
 from kmcl_adapters.uio.descriptor import MAXIMUM_PAYLOAD, Packet
 from kmcl_adapters.uio.descriptor import ring_bytes as ring_bytes_of
 from kmcl_adapters.uio.library import VERSION, Library
+from kmcl_adapters.uio.overbus import OverBus
 from kmcl_adapters.uio.ring import HEADER_BYTES
+from kmcl_adapters.wire import PARTS, WireLibrary
 
 from .control import CommandError
 from .program import Hosting
 from .resources import held
 from .resting import come_to_rest
 
-__all__ = ["HostCommands"]
+__all__ = ["REFERENCE", "SERVERS", "UIO", "HostCommands"]
 
 _AT_ONCE: Final = 500
 """Entries of the trace in one answer."""
+REFERENCE: Final = "reference"
+UIO: Final = "uio"
+
+
+def _reference(host: VmbusHost, offer: HostOffer, limit: int) -> tuple[HostBus, OverBus]:
+    bus = HostBus(host, offer, limit, PARTS)
+    return bus, WireLibrary(bus)
+
+
+def _uio(host: VmbusHost, offer: HostOffer, limit: int) -> tuple[HostBus, OverBus]:
+    bus = HostBus(host, offer, limit)
+    return bus, Library(bus)
+
+
+SERVERS: Final = {REFERENCE: _reference, UIO: _uio}
+"""Who may play the server's end: the reference, or the endpoint that is the client's end, too.
+Of the bytes that a payload may have, the guest's rings take ``limit`` at most."""
 
 
 class HostCommands:
@@ -37,7 +57,7 @@ class HostCommands:
         self._ends: dict[int, RawEnd] = {}
         self._server: StampedEnd | None = None
         self._bus: HostBus | None = None
-        self._library: Library | None = None
+        self._library: OverBus | None = None
         self._time_stamp = Atomics().time_stamp
         self._guest_ahead = 0
 
@@ -186,17 +206,24 @@ class HostCommands:
     # The KMCL server end
 
     def serve(
-        self, class_id: str, instance: str, ring_bytes: int, monitor: int | None = None
+        self,
+        class_id: str,
+        instance: str,
+        ring_bytes: int,
+        monitor: int | None = None,
+        by: str = REFERENCE,
     ) -> None:
         """Play a server's end on this instance from now on; ``ring_bytes``: of each ring of the
-        guest's driver, with its header; ``monitor``: see ``HostOffer``."""
+        guest's driver, with its header; ``monitor``: see ``HostOffer``; ``by``: whose code it is,
+        one of ``SERVERS``."""
+        if by not in SERVERS:
+            raise CommandError(f"no server's end {by!r}; there are {', '.join(SERVERS)}")
         offer = HostOffer(class_id, instance, monitor=monitor).complete()
         limit = min(MAXIMUM_PAYLOAD, ring_bytes - HEADER_BYTES - ring_bytes_of(0) - 8)
 
-        def make() -> Library:
+        def make() -> OverBus:
             self._guest_ahead = self._hosting.tsc_offset()
-            self._bus = HostBus(self._host, offer, limit)
-            self._library = Library(self._bus)
+            self._bus, self._library = SERVERS[by](self._host, offer, limit)
             return self._library
 
         self._server = StampedEnd(make, self._guest_time, self._traffic)
