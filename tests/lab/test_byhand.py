@@ -3,6 +3,7 @@
 import json
 import struct
 from collections.abc import Callable
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ import pytest
 from kmcl_adapters.control import ControlSession, Field, Gone, Returned, Sent, Signalled
 from kmcl_adapters.host.manual import ByHand
 from kmcl_adapters.host.scripted import ScriptedGuest
+from kmcl_conformance.sequence import RESTS
 from kmcl_lab.byhand import LabPort
 from kmcl_lab.hosting.byhand import ByHandCommands, _Looks
 from kmcl_lab.problem import UNHEARD, GuestLost
@@ -298,27 +300,60 @@ def test_a_guest_at_rest_is_not_asked_until_it_gets_something(table: Table) -> N
     assert table.asked == ["hand-signal", "hand-seen"]
 
 
-def test_a_rest_that_is_doubted_is_looked_at_for_longer(
-    table: Table, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """On a fast machine ten looks are soon over: it is asked again until a tenth of a second is."""
-    looks: list[int] = []
-    clock = iter((10.0, 20.0, 20.04, 20.08, 20.12, 30.0))
-    fake = SimpleNamespace(monotonic=lambda: next(clock))
-    monkeypatch.setattr("kmcl_lab.byhand.time", fake)
-    table.commands |= {"hand-settle": lambda looks, **_: rests(looks)}
+def _at_rest(table: Table, monkeypatch: pytest.MonkeyPatch) -> Callable[[], float]:
+    """A guest that does nothing, each three looks at which take 12 ms: how long until now."""
+    clock = [0.0]
 
-    def rests(number: int) -> dict[str, Any]:
-        looks.append(number)
+    def rests(looks: int, **_: Any) -> dict[str, Any]:
+        clock[0] += 0.004 * looks
         return {"entries": [], "more": 0, "rests": True}
 
-    port = table.port()
-    port.settle()
-    port.settle()
-    port.act("guest", "spurious")
-    port.settle()
+    table.commands |= {"hand-settle": rests}
+    fake = SimpleNamespace(monotonic=lambda: clock[0])
+    monkeypatch.setattr("kmcl_lab.byhand.time", fake)
+    return lambda: round(clock[0], 3)
 
-    assert looks == [3, 10, 10, 10, 3]
+
+def test_a_rest_that_is_asked_for_again_is_looked_at_for_longer(
+    table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten in a row, as the judge asks for where something is missing, take more than a second; two
+    in a row, as walks have them, little."""
+    until = _at_rest(table, monkeypatch)
+    port = table.port()
+    ends = []
+    for _ in range(RESTS + 2):
+        port.settle()
+        ends.append(until())
+    took = [round(end - begin, 3) for begin, end in pairwise([0.0, *ends])]
+
+    assert took[:3] == [0.012, 0.012, 0.024]
+    assert 1.1 < ends[RESTS - 1] < 1.3
+    assert took[RESTS:] == [0.012, 0.012]  # whoever has slept through all that sleeps on
+
+
+@pytest.mark.parametrize("what", ["the test does something", "the guest does something"])
+def test_whatever_is_done_a_rest_is_believed_anew(
+    table: Table, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    until = _at_rest(table, monkeypatch)
+    port = table.port()
+    for _ in range(5):
+        port.settle()
+    begin = until()
+    if what == "the test does something":
+        port.act("guest", "spurious")
+        port.settle()
+    else:
+        calm = table.commands["hand-settle"]
+        entry = [0, "guest", "SIGNAL", {"child_relid": 3}, ""]
+        woken = {"entries": [entry], "more": 0, "rests": True}
+        table.commands |= {"hand-settle": lambda **_: woken}
+        port.settle()
+        table.commands |= {"hand-settle": calm}
+        port.settle()
+
+    assert until() - begin == pytest.approx(0.012)
 
 
 def test_what_comes_while_a_rest_is_doubted_ends_the_doubt(table: Table) -> None:

@@ -31,6 +31,15 @@ def test_the_guests_memory_is_none_of_the_hosts() -> None:
     assert own_kib(SMAPS, GUEST, range(0x7F0020000000, 0x7F0020100000)) == 900
 
 
+def test_neighbours_that_the_guest_sees_may_be_one_mapping() -> None:
+    middle = 0x7F0010000000
+    below, above = range(GUEST.start, middle), range(middle, GUEST.stop)
+
+    assert own_kib(SMAPS, above, below) == 964
+    assert own_kib(SMAPS, below) == own_kib(SMAPS, above) == 300964
+    assert own_kib(SMAPS, below, range(middle + 4096, GUEST.stop)) == 300964
+
+
 class Host:
     """Holds what a piece of work leaves behind; its trace is full after so many pieces."""
 

@@ -45,12 +45,13 @@ def mapped(data: bytes) -> mmap.mmap:
     return memory
 
 
-def test_files_lie_one_after_the_other_on_whole_pages() -> None:
-    assert places((1, PAGE, PAGE + 1, 5)) == [
+def test_files_lie_one_after_the_other_on_large_pages() -> None:
+    large = 0x200000
+    assert places((1, large, large + 1, 5)) == [
         0xE0000000,
-        0xE0001000,
-        0xE0002000,
-        0xE0004000,
+        0xE0200000,
+        0xE0400000,
+        0xE0800000,
     ]
 
 

@@ -238,6 +238,24 @@ def test_a_kernel_fault_is_seen_by_whoever_looks(
     assert after == words
 
 
+def test_after_the_last_line_of_a_panic_nobody_waits_for_more(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("_LAST_WORDS_SECONDS", "_BACKTRACE_SECONDS"):
+        monkeypatch.setattr(boot, name, 3600.0)
+    said = "[ 1.0] Kernel panic - not syncing: sorry\r\n[ 1.1] Kernel Offset: disabled\r\n"
+    words: list[bytes] = []
+    with make("boot") as lab:
+        lab.ask_host("print", text=said)
+        listener = threading.Thread(target=lambda: words.append(lab.last_words()), daemon=True)
+        while lab.lost is None:
+            threading.Event().wait(0.01)
+        listener.start()
+        listener.join(20.0)
+
+    assert words == [said.encode()]
+
+
 def test_a_lab_that_was_never_started_has_said_nothing(make: Make) -> None:
     assert make("boot").last_words() == b""
 

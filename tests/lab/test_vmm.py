@@ -73,7 +73,7 @@ def test_a_guest_sees_hyper_v_without_synthetic_timers() -> None:
     assert first.a == limits.function == 0x40000005
     assert (features.function, features.a >> 3 & 1, features.a >> 2 & 1) == (0x40000003, 0, 1)
     assert (features.b, features.c, features.d) == (0x30, 0, 0x500)
-    assert (hints.a, hints.b) == (0x220, everything)
+    assert (hints.a, hints.b) == (0x228, everything)
 
 
 def test_kvm_does_not_show_itself_and_processors_are_numbered() -> None:

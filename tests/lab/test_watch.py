@@ -263,3 +263,29 @@ def test_a_line_without_end_does_not_fill_the_memory() -> None:
         watch.console("console", b"x" * 10_000, 13.0)
 
     assert len(watch._partial["console"]) <= 1000
+
+
+@pytest.mark.parametrize(
+    "line", ["Kernel Offset: disabled", "---[ end Kernel panic - not syncing: sorry ]---"]
+)
+def test_a_guest_that_has_panicked_comes_to_an_end(line: str) -> None:
+    watch = ready()
+    ends = [watch.has_said_all]
+    watch.console("console", PANIC, 13.0)
+    ends.append(watch.has_said_all)
+    watch.console("console", f"[    5.40] {line}\r\n".encode(), 13.1)
+    ends.append(watch.has_said_all)
+    watch.reset(14.0)
+    ends.append(watch.has_said_all)
+
+    assert ends == [False, False, True, False]
+
+
+def test_the_last_words_of_the_outer_guest_or_of_an_earlier_life_are_no_end() -> None:
+    last = b"[    5.40] Kernel Offset: disabled\r\n"
+    watch = ready()
+    watch.console("host", last, 13.0)
+    watch.reset(14.0, marked=True)
+    watch.console("console", last, 14.1)
+
+    assert not watch.has_said_all

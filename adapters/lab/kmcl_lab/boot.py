@@ -37,6 +37,7 @@ _ASK_SECONDS: Final = 8.0
 """Longer than whoever waits for a rest keeps the monitor busy."""
 _LAST_WORDS_SECONDS: Final = 1.5
 _BACKTRACE_SECONDS: Final = 20.0
+_LISTEN_SECONDS: Final = 0.02
 
 
 def _orphans_die() -> list[str]:
@@ -138,10 +139,12 @@ class Boot:
         return said.rpartition(AGAIN.encode())[2].lstrip()
 
     def hear_out(self) -> None:
-        """Return when the inner guest's console has fallen silent: a backtrace takes seconds."""
+        """Return when the inner guest has said its last line, or its console has fallen silent: a
+        backtrace takes seconds."""
         deadline = time.monotonic() + _BACKTRACE_SECONDS
-        while (now := time.monotonic()) < min(deadline, self._printed + _LAST_WORDS_SECONDS):
-            self._over.wait(min(deadline, self._printed + _LAST_WORDS_SECONDS) - now)
+        while time.monotonic() < min(deadline, self._printed + _LAST_WORDS_SECONDS):
+            if self._watch.has_said_all or self._over.wait(_LISTEN_SECONDS):
+                return
 
     def pause(self, paused: bool) -> None:
         """The host is about to stop the inner guest, or to let it go on."""

@@ -28,11 +28,11 @@ _LIMIT: Final = 20.0
 """Seconds for an answer; everything is emulated twice."""
 _LOOKS: Final = 3
 """The host looks so often until it believes that the guest rests."""
-_DOUBTS: Final = 10
-_DOUBT_SECONDS: Final = 0.1
-"""So often, and for so long, where that was not believed: the guest may be asleep for a while. The
-judge asks ten times, so it has a second to wake up. Nested, ten looks take 0.12 s by themselves; of
-96 rests there (Linux 6.12.117) none was belied in the 0.8 s that followed."""
+_DOUBTS: Final = (0.01, 0.02, 0.04, 0.08, 0.15, 0.2, 0.2, 0.2, 0.2)
+"""Seconds that it must rest besides where that was asked for again, with nothing done or seen in
+between: it may be asleep for a while. Where something is missing the judge asks ten times, so the
+guest has more than a second to wake up; a walk that has two rests in a row waits for little more
+than the looks. Of 96 rests (nested, Linux 6.12.117) none was belied in the 0.8 s that followed."""
 _SLICES: Final = 40
 _SLICE: Final = 2.0
 """Seconds for which the host is asked to wait at a time: the guest may be lost meanwhile."""
@@ -81,8 +81,8 @@ class LabPort:
         self._lab = lab
         self._again = again
         self._anew = anew
-        self._moving = True
-        """Something was done since the guest was at rest."""
+        self._rests = 0
+        """So often in a row it was at rest, with nothing done or seen in between."""
         self._gone = False
         self._kept: list[Seen] = []
         self._leaping = ""
@@ -108,7 +108,7 @@ class LabPort:
 
     def post(self, message: str, fields: Mapping[str, Field], flaw: str) -> None:
         """See ``HostPort``."""
-        self._moving = True
+        self._rests = 0
         if self._monitored and message == "OFFERCHANNEL" and not fields["monitor_allocated"]:
             number = int(fields["child_relid"]) % _MONITORS
             fields = {**fields, "monitor_allocated": True, "monitorid": number}
@@ -116,7 +116,7 @@ class LabPort:
 
     def call(self, by: str, function: str, arguments: tuple[Field, ...]) -> None:
         """See ``HostPort``."""
-        self._moving = True
+        self._rests = 0
         if function == "kexec":
             self._leaping = by
             self._attempt(self._lab.part)
@@ -124,7 +124,7 @@ class LabPort:
 
     def act(self, endpoint: str, action: str) -> None:
         """See ``HostPort``."""
-        self._moving = True
+        self._rests = 0
         if action == "reset":
             self._kept += self._told()
             self._attempt(lambda: self._begin(self._boot if self._resets else self._again))
@@ -148,10 +148,12 @@ class LabPort:
             told = self._attempt(self._settled)
             if not told:
                 return
+            if told["entries"]:
+                self._rests = 0
             beginnings = self._beginnings
             self._kept += self._taken(told)
             if self._gone or (told["rests"] and beginnings == self._beginnings):
-                self._moving = False
+                self._rests += 1
                 return
             if self._lab.lost is not None:
                 break
@@ -159,19 +161,19 @@ class LabPort:
         self._lose(_gone(lost) if lost else Gone("hang", f"no rest within {_SLICES * _SLICE:g} s"))
 
     def _settled(self) -> dict[str, Any]:
-        looks = _LOOKS if self._moving else _DOUBTS
-        end = time.monotonic() + _DOUBT_SECONDS
+        doubt = (0.0, *_DOUBTS)[self._rests] if self._rests <= len(_DOUBTS) else 0.0
+        end = time.monotonic() + doubt
         while True:
             told: dict[str, Any] = self._lab.ask_host(
-                "hand-settle", limit=_LIMIT, since=self._since, seconds=_SLICE, looks=looks
+                "hand-settle", limit=_LIMIT, since=self._since, seconds=_SLICE, looks=_LOOKS
             )
             is_calm = told["rests"] and not told["entries"]
-            if self._moving or not is_calm or time.monotonic() >= end:
+            if not is_calm or time.monotonic() >= end:
                 return told
 
     def take(self) -> list[Seen]:
         """See ``HostPort``. A guest that was at rest and has got nothing since is not asked."""
-        if self._moving and not self._gone:
+        if not self._rests and not self._gone:
             self._kept += self._told()
         found, self._kept = self._kept, []
         return found
@@ -202,7 +204,7 @@ class LabPort:
 
     def _succeeded(self) -> list[Seen]:
         """Another kernel has booted: who makes the user's calls is started there as well."""
-        by, self._moving = self._leaping, True
+        by, self._rests = self._leaping, 0
         self._attempt(lambda: self._begin(self._successor))
         return [] if self._gone else [Returned(by, "kexec", 0)]
 

@@ -36,6 +36,9 @@ _FATAL: Final = (
     (re.compile(r"INFO: (rcu\S* (?:self-)?detected stall.*)"), "stall"),
     (re.compile(r"INFO: (task \S+ blocked for more than .*)"), "blocked task"),
 )
+_LAST_LINES: Final = ("] Kernel Offset: ", "] ---[ end Kernel panic")
+"""What Linux says of a panic ends with these. The second does not come for minutes where the bus
+driver is loaded and its host does not answer UNLOAD."""
 _LONGEST_LINE: Final = 1000
 _UPTIME: Final = re.compile(r"\[\s*(\d+\.\d+)\]")
 _LATE_SECONDS: Final = 30.0
@@ -80,6 +83,8 @@ class Watch:
         self._limits = limits
         self._since = now
         self._partial: dict[str, str] = {}
+        self.has_said_all = False
+        """Whether the inner guest has panicked, and come to the end of what it says of that."""
         self._lost: Lost | None = None
         self._paused = False
         self._born: float | None = None
@@ -105,6 +110,7 @@ class Watch:
         self._marks += marked
         self._born = None if marked else now
         self._partial.pop("console", None)
+        self.has_said_all = False
         if self._lost is not None and self._lost.is_inner:
             self._lost = None
 
@@ -143,6 +149,8 @@ class Watch:
         elif self._is_late(line, now):
             return
         guest = "outer" if source == "host" else "inner"
+        if guest == "inner" and any(last in line for last in _LAST_LINES):
+            self.has_said_all = True
         for pattern, name in _FATAL:
             if match := pattern.search(line):
                 what = f"{name} of the {guest} guest: {match[1]}"

@@ -27,7 +27,9 @@ _MSRS: Final = sum(1 << bit for bit in (0, 1, 2, 4, 5, 6, 7, 9, 11))
 _POST_AND_SIGNAL: Final = 1 << 4 | 1 << 5
 # Frequencies are known without calibration, and a panic is told through crash registers.
 _FREQUENCIES_AND_CRASH: Final = 1 << 8 | 1 << 10
-_RELAXED_TIMING_NO_AUTO_EOI: Final = 1 << 5 | 1 << 9
+_HINTED: Final = 1 << 3 | 1 << 5 | 1 << 9
+"""APIC by its MSRs, relaxed timing, no automatic end of interrupt. The first makes Linux end an
+interrupt without leaving the guest (VP assist page), nested a good part of what it leaves for."""
 _NEVER_SPIN: Final = 0xFFFFFFFF
 
 
@@ -92,7 +94,7 @@ def as_hyper_v(offered: list[Leaf]) -> list[Leaf]:
             leaf.c = 0
             leaf.d &= _FREQUENCIES_AND_CRASH
         elif leaf.function == _HINTS:
-            leaf.a &= _RELAXED_TIMING_NO_AUTO_EOI
+            leaf.a &= _HINTED
             leaf.b, leaf.c, leaf.d = _NEVER_SPIN, 0, 0
         if leaf.function <= _LIMITS:
             kept.append(leaf)

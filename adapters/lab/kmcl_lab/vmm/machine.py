@@ -20,7 +20,7 @@ from .acpi import LENGTH as ACPI_BYTES
 from .acpi import tables
 from .linux import ACPI_BASE, layout
 from .serial import Serial
-from .shown import places
+from .shown import places, whole
 from .vcpu import Vcpu, let_signals_interrupt
 from .virtio import BYTES as VIRTIO_BYTES
 from .virtio import Console
@@ -44,9 +44,10 @@ _MANUAL_DIRTY_LOG: Final = 168
 _READ_ONLY: Final = 2
 _CRASH_MSRS: Final = range(0x40000100, 0x40000106)
 _ORDINARY: Final = "console=ttyS0 quiet panic=0 oops=panic reboot=t no_timer_check nokaslr"
-_FAST: Final = "cryptomgr.notests initcall_blacklist=jent_mod_init"
+_FAST: Final = "cryptomgr.notests initcall_blacklist=jent_mod_init mitigations=off"
 """Without the kernel's tests of its ciphers and of its jitter, of which nothing here makes use:
-emulated they take a tenth of the boot, or more."""
+emulated they take a tenth of the boot, or more. And without its detours around faults of
+processors: emulated every return of a function takes twice as long with them."""
 _BCD: Final = {0: "%S", 2: "%M", 4: "%H", 7: "%d", 8: "%m", 9: "%y"}
 
 
@@ -116,7 +117,7 @@ class Machine:
         self._loaded = False
         self._set_memory(0)
         self._shown = shown
-        self._show(shown)
+        self._copies = [self._show(slot, file) for slot, file in enumerate(shown, start=1)]
         self._atomics = Atomics()
         both = (self._system, self._descriptor)
         self.vcpus = [Vcpu(self, both, n, processors) for n in range(processors)]
@@ -142,12 +143,15 @@ class Machine:
         region = struct.pack("<IIQQQ", 0, flags, 0, len(self._map), self.base)
         kvm.call(self._descriptor, kvm.SET_MEMORY, region)
 
-    def _show(self, files: Sequence[mmap.mmap]) -> None:
-        for slot, place in enumerate(places([*map(len, files)]), start=1):
-            file = files[slot - 1]
-            size = _whole(len(file))  # a mapping has whole pages
-            region = struct.pack("<IIQQQ", slot, _READ_ONLY, place, size, _address(file))
-            kvm.call(self._descriptor, kvm.SET_MEMORY, region)
+    def _show(self, slot: int, file: mmap.mmap) -> mmap.mmap:
+        """A copy of the file, in large pages, which the guest can read."""
+        copy = mmap.mmap(-1, whole(len(file)), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        copy.madvise(mmap.MADV_HUGEPAGE)
+        copy[: len(file)] = memoryview(file)
+        place = places([*map(len, self._shown)])[slot - 1]
+        region = struct.pack("<IIQQQ", slot, _READ_ONLY, place, len(copy), _address(copy))
+        kvm.call(self._descriptor, kvm.SET_MEMORY, region)
+        return copy
 
     def _route(self) -> None:
         """The I/O APIC's pins, and behind them one line for each processor's SINT."""
@@ -310,10 +314,10 @@ class Machine:
                         self.owner.message_taken(processor[descriptor])
 
     def seen_by_guest(self) -> list[range]:
-        """Where in this process its memory lies, and the files that it can read behind it."""
-        places = [(self.base, len(self._map))]
-        places += [(_address(file), _whole(len(file))) for file in self._shown]
-        return [range(place, place + size) for place, size in places]
+        """Where in this process its memory lies, and the files that it can read behind it, which it
+        was loaded from."""
+        places = [(_address(area), len(area)) for area in (self._map, *self._copies, *self._shown)]
+        return [range(place, place + _whole(size)) for place, size in places]
 
     # State, for ``state``
 
