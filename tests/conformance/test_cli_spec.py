@@ -123,6 +123,13 @@ def test_an_interpretation_is_shown_with_its_readings(capsys: Captured) -> None:
     assert "(taken)" in shown
 
 
+def test_an_interpretation_that_no_trace_tells_says_why(capsys: Captured) -> None:
+    assert main(["spec", "A15"]) == 0
+
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "not shown second-call: No function tells the flags" in shown
+
+
 @pytest.mark.parametrize("name", ["VmbChannelPause", "vmbchannelpause", "pause"])
 def test_a_function_is_shown_with_its_requirements(capsys: Captured, name: str) -> None:
     data = found(capsys, name)

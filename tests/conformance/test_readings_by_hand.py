@@ -18,7 +18,6 @@ from conversations import (
     posting,
     ready,
     sending,
-    sent,
     small,
     started,
 )
@@ -93,8 +92,10 @@ def failed() -> Conversation:
 
 
 def held() -> Conversation:
-    """The server's driver holds a packet while its channel is being disabled."""
-    return sent().call("server", "VmbChannelDisable").state("server", SUSPEND)
+    """The client's driver holds a packet while its channel is being disabled."""
+    it = packet(started(), "server", "p0").do("server", "VmbPacketSend", "p0", MESSAGE, 1, status=0)
+    it.process("client", "c0", MESSAGE).batch("client", 1).quiet()
+    return it.call("client", "VmbChannelDisable").state("client", SUSPEND)
 
 
 def two_on_the_way(quota: int) -> Conversation:
@@ -191,7 +192,7 @@ READINGS: dict[str, Callable[[], Conversation]] = {
     "A60:R1": lambda: closing_flush(before=True),
     "A60:R2": lambda: closing_flush(before=False),
     "A62:R1": lambda: held().quiet(),
-    "A62:R2": lambda: held().state("server", CLOSED),
+    "A62:R2": lambda: held().state("client", CLOSED),
     "A70:R1": lambda: two_on_the_way(3).quiet(),
     "A70:R2": in_parallel,
     "A72/other-bits:R1": lambda: flagged(0),

@@ -98,14 +98,17 @@ class Receiver(Task):
     def may_deliver(self) -> bool:
         """Whether ProcessPacket may be called at all now."""
         lifecycle = self.channel.lifecycle
-        parallel = self.channel.readings.parallel_processing
         return (
             self.channel.activity == Activity.RUNNING
-            and not (self.busy and (self.reporting or not parallel))
+            and not (self.busy and self.excludes_others())
             and not self.failed
             and not self.channel.stop_wanted
             and not lifecycle.packets_wait()
         )
+
+    def excludes_others(self) -> bool:
+        """Whether no handler may be called beside the one that is running (A70)."""
+        return self.reporting or not self.channel.readings.parallel_processing
 
     def may_answer(self) -> bool:
         """Whether completion packets are served: not during Started (F103), see A65."""
