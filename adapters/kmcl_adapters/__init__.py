@@ -10,6 +10,7 @@ from .interface import (
     Machines,
     Schedulable,
     Session,
+    Tallying,
 )
 
 __all__ = [
@@ -22,4 +23,5 @@ __all__ = [
     "Machines",
     "Schedulable",
     "Session",
+    "Tallying",
 ]

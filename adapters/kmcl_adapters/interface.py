@@ -7,7 +7,7 @@ call; events are taken from ``Session.take`` in the order in which they were rec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -24,6 +24,7 @@ __all__ = [
     "Machines",
     "Schedulable",
     "Session",
+    "Tallying",
     "nearest",
 ]
 
@@ -52,7 +53,8 @@ class Description(NamedTuple):
     ``save-restore``, ``gpadl``, ``external-data``, ``synchronous-request``, ``irql``.
     ``exact_quiescence``: the implementation can tell when nothing more will happen; otherwise
     ``idle_seconds`` without an event count as quiescence. ``surroundings``: a kernel, a host, in
-    words with their versions, where the implementation runs between such.
+    words with their versions, where the implementation runs between such; then whatever else is
+    known of them.
     """
 
     name: str
@@ -125,6 +127,15 @@ class Housed(Protocol):
     @property
     def lab(self) -> Machines:
         """They."""
+
+
+@runtime_checkable
+class Tallying(Protocol):
+    """An adapter, or what is served by the line protocol, that counts what no event shows."""
+
+    def tally(self) -> Mapping[str, int]:
+        """What its sessions have met, of the machine beneath them above all, in words, and how
+        often so far; never raises."""
 
 
 Create: TypeAlias = Callable[[str], Adapter]

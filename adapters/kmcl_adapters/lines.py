@@ -3,7 +3,8 @@
 JSON Lines in UTF-8 over standard input and output. The process speaks first, one *hello*:
 
     {"protocol":"kmcl-line/1","sessions":"many","description":{"name":"…","version":"…",
-     "capabilities":["client","server"],"exact_quiescence":true,"idle_seconds":0.0}}
+     "capabilities":["client","server"],"exact_quiescence":true,"idle_seconds":0.0,
+     "surroundings":["Linux 6.12.9","QEMU 10.0.2"]}}
 
 or, where it cannot serve, ``{"protocol":"kmcl-line/1","error":"one line"}``. Then it answers
 requests, one after the other, each with a reply that repeats its number:
@@ -14,12 +15,16 @@ requests, one after the other, each with a reply that repeats its number:
 
     {"reply":2,"runnable":0}                       done; so many steps could run
     {"reply":1,"error":"one line"}                 not done
+    {"reply":3,"runnable":0,"tally":{"…":2}}       closed; what was counted that no event shows
 
 Events come between as lines of their own, at any time, in the order in which they were
 recorded: those of a stimulus before the reply at the latest, and a call before it enters the
 implementation. Stimuli are written as in ``case.schema.json``, events as in
 ``trace.schema.json``. ``"sessions":"one"`` tells that a second session needs a new process.
 At the end of input the process ends.
+
+``surroundings`` and ``tally`` may be left out, and whoever does not know them passes over them: so
+it is with every field that the protocol gets without another version of it.
 """
 
 from __future__ import annotations
@@ -32,7 +37,8 @@ from typing import Any, Final, Protocol
 from kmcl_model.events import Event
 from kmcl_model.plain import event_record, stimulus_of
 
-from .interface import AdapterError, Description, Session
+from .interface import AdapterError, Description, Session, Tallying
+from .tally import LONGEST_WORDS, MOST_WORDS, is_words
 
 __all__ = [
     "PROTOCOL",
@@ -71,13 +77,15 @@ def encode(message: object) -> bytes:
 
 def description_to_json(description: Description) -> dict[str, Any]:
     """The description in a hello; the adapter's own name is the client's business."""
-    return {
+    told = {
         "name": description.name,
         "version": description.version,
         "capabilities": sorted(description.capabilities),
         "exact_quiescence": description.exact_quiescence,
         "idle_seconds": description.idle_seconds,
     }
+    around = [words[:LONGEST_WORDS] for words in description.surroundings[:MOST_WORDS]]
+    return told | {"surroundings": around} if around else told
 
 
 def description_from_json(given: object, adapter: str) -> Description:
@@ -89,9 +97,21 @@ def description_from_json(given: object, adapter: str) -> Description:
             "capabilities": list(capabilities),
             "exact_quiescence": bool(exact),
             "idle_seconds": int() | float() as idle,
+            **others,
         } if all(isinstance(word, str) for word in capabilities):
-            return Description(name, version, adapter, frozenset(capabilities), exact, float(idle))
+            known = frozenset(capabilities)
+            around = _surroundings(others.get("surroundings", []))
+            return Description(name, version, adapter, known, exact, float(idle), around)
     raise ProtocolError("the hello has no proper description")
+
+
+def _surroundings(given: object) -> tuple[str, ...]:
+    if isinstance(given, list) and len(given) <= MOST_WORDS and all(map(is_words, given)):
+        return tuple(given)
+    raise ProtocolError(
+        f"the hello's surroundings are no list of up to {MOST_WORDS} texts, each of up to "
+        f"{LONGEST_WORDS} characters"
+    )
 
 
 def serve(
@@ -131,6 +151,7 @@ def serve(
     for line in requests:
         request = json.loads(line)
         number: int = request["request"]
+        more: dict[str, Any] = {}
         try:
             match request["do"]:
                 case "open":
@@ -142,6 +163,8 @@ def serve(
                     session = None
                     if once:
                         return number
+                    if isinstance(service, Tallying) and (tally := service.tally()):
+                        more = {"tally": dict(tally)}
                 case "apply" if session is not None:
                     for stimulus in request["stimuli"]:
                         session.apply(stimulus_of(stimulus))
@@ -154,7 +177,7 @@ def serve(
         except (AdapterError, ValueError) as error:
             send({"reply": number, "error": str(error)})
             continue
-        send({"reply": number, "runnable": session.runnable() if session else 0})
+        send({"reply": number, "runnable": session.runnable() if session else 0} | more)
     if session is not None:
         session.close()
     return None

@@ -25,6 +25,7 @@ from kmcl_model.trace import TraceError, event_from_json
 
 from .interface import AdapterError, Description
 from .lines import PROTOCOL, ProtocolError, description_from_json, encode
+from .tally import Tally
 
 __all__ = ["ProcessAdapter", "ProcessSession", "create"]
 
@@ -182,6 +183,10 @@ def _printable(text: str) -> str:
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text[:500])
 
 
+def _ignore(_event: dict[str, Any]) -> None:
+    """Nobody wants to know of what happens before a session, or after it."""
+
+
 def _parse(line: bytes) -> dict[str, Any]:
     try:
         answer = json.loads(line)
@@ -295,6 +300,7 @@ class ProcessAdapter:
         self._child: _Child | None = None
         self._many = False
         self._description: Description | None = None
+        self._tally = Tally()
 
     def describe(self) -> Description:
         """What the process said in its hello."""
@@ -306,18 +312,22 @@ class ProcessAdapter:
     def open(self) -> ProcessSession:
         """A session over a fresh implementation; a process that has died meanwhile is replaced."""
         try:
-            reply = self.request({"do": "open"}, lambda _: None)
+            reply = self.request({"do": "open"}, _ignore)
         except _Gone:
             self.kill()
             self._start()
             try:
-                reply = self.request({"do": "open"}, lambda _: None)
+                reply = self.request({"do": "open"}, _ignore)
             except _Gone as gone:
                 self.kill()
                 raise AdapterError(f"{self._name}: {gone.reason}: {gone.detail}") from None
         if "error" in reply:
             raise AdapterError(f"{self._name}: {_printable(str(reply['error']))}")
         return ProcessSession(self)
+
+    def tally(self) -> Mapping[str, int]:
+        """What the processes have counted, up to the last session that each was asked to close."""
+        return self._tally.total()
 
     def close(self) -> None:
         """End the process."""
@@ -336,16 +346,19 @@ class ProcessAdapter:
     def finish(self) -> None:
         """The session is over; keep the process if it can play another."""
         try:
-            if not self._many or "error" in self.request({"do": "close"}, lambda _: None):
-                self.kill()
-        except _Gone:
-            self.kill()
+            if self._many and "error" not in (reply := self.request({"do": "close"}, _ignore)):
+                self._tally.hear(reply.get("tally", {}))
+                return
+        except (_Gone, ValueError):
+            pass
+        self.kill()
 
     def kill(self) -> None:
         """End the process, if there is one."""
         child, self._child = self._child, None
         if child is not None:
             child.kill()
+        self._tally.part()
 
     def _start(self) -> None:
         try:

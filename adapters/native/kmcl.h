@@ -143,9 +143,10 @@ typedef struct _KMCL_TABLE {
     UINT32 Size;    /* of this structure as the library was compiled, in bytes */
     UINT32 Version; /* KMCL_TABLE_VERSION */
 
-    /* About the library. Name is required; UTF-8; null counts as empty. Capabilities are words
-     * separated by spaces: server, client, mmio, vtl, save-restore; crash, malformed, spurious
-     * where Act knows them. */
+    /* About the library, in UTF-8. Name is required: a table without one is refused, null or
+     * empty. The others may be null, which counts as empty. Capabilities are words separated by
+     * spaces: server, client, mmio, vtl, save-restore; crash, malformed, spurious where Act
+     * knows them. */
     const char *Name;
     const char *LibraryVersion;
     const char *Capabilities;

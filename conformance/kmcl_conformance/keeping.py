@@ -20,7 +20,7 @@ from .subjects import judge_trace
 if TYPE_CHECKING:
     from .campaign import Campaign
 
-__all__ = ["CampaignError", "dump", "read_state", "restore", "write_state"]
+__all__ = ["CampaignError", "begun_with", "dump", "read_state", "restore", "write_state"]
 
 SCHEMA = "kmcl-campaign/1"
 FILE = "campaign.json"
@@ -78,12 +78,7 @@ def _identity(campaign: Campaign) -> dict[str, Any]:
 
 def restore(campaign: Campaign, kept: dict[str, Any]) -> None:
     """Bring a new campaign to where the kept one stood."""
-    for name, mine in _identity(campaign).items():
-        if kept.get(name) != mine:
-            raise CampaignError(
-                f"{campaign.options.out}: was begun with {name} {kept.get(name)!r}, not {mine!r}; "
-                "resume it with the options it was begun with, or choose another folder"
-            )
+    begun_with(campaign.options.out, kept, _identity(campaign))
     campaign.done = int(kept["done"])
     campaign.steps, campaign.events, campaign.inconclusive = kept["counts"]
     campaign.earlier = Seen(
@@ -121,26 +116,36 @@ def _reload(campaign: Campaign, file: str) -> tuple[Outcome, bytes]:
     return outcome, log.read_bytes() if log.exists() else b""
 
 
-def write_state(out: Path, state: dict[str, Any]) -> None:
+def write_state(out: Path, state: dict[str, Any], file: str = FILE) -> None:
     """Write the state, whole or not at all."""
-    part = out / f"{FILE}.part"
+    part = out / f"{file}.part"
     try:
         out.mkdir(parents=True, exist_ok=True)
         part.write_text(json.dumps(state, indent=2), encoding="utf-8")
-        part.replace(out / FILE)
+        part.replace(out / file)
     except OSError as error:
         raise CampaignError(f"{out}: {error.strerror}; choose a folder you can write") from None
 
 
-def read_state(out: Path) -> dict[str, Any]:
+def read_state(out: Path, file: str = FILE, schema: str = SCHEMA) -> dict[str, Any]:
     """What ``write_state`` wrote. Raises CampaignError where there is nothing of the sort."""
-    file = out / FILE
+    path, what = out / file, schema.partition("/")[0].removeprefix("kmcl-")
     try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
+        kept = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise CampaignError(f"{file}: {error.strerror}; there is nothing to resume") from None
+        raise CampaignError(f"{path}: {error.strerror}; there is nothing to resume") from None
     except ValueError:
-        raise CampaignError(f"{file}: not a campaign; start again without --resume") from None
-    if not isinstance(kept, dict) or kept.get("schema") != SCHEMA:
-        raise CampaignError(f"{file}: not a campaign; start again without --resume")
+        kept = None
+    if not isinstance(kept, dict) or kept.get("schema") != schema:
+        raise CampaignError(f"{path}: not a {what}; start again without --resume")
     return kept
+
+
+def begun_with(out: Path | None, kept: Mapping[str, Any], mine: Mapping[str, Any]) -> None:
+    """Raises CampaignError where something was begun with other options than it is to go on."""
+    for name, value in mine.items():
+        if kept.get(name) != value:
+            raise CampaignError(
+                f"{out}: was begun with {name} {kept.get(name)!r}, not {value!r}; "
+                "resume it with the options it was begun with, or choose another folder"
+            )

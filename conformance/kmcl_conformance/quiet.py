@@ -40,8 +40,9 @@ DRAINED: Final = ((True, True, False, False, False, True),)
 
 def facts_of(endpoint: Node, arriving: Summary) -> frozenset[str]:
     """Of an endpoint and the flow towards it: ``busy`` with a handler, surely ``running``, or
-    ``standing``, so that completions of its own packets may be held up, or ``posting``: PostStarted
-    surely runs."""
+    ``standing``, so that completions of its own packets may be held up, ``posting``: PostStarted
+    surely runs, or ``paused`` by a Pause that has returned. ``only processing`` and ``only
+    posting``: it runs but for one ProcessPacket, or one PostStarted, that has not returned."""
     facts: frozenset[str] | None = endpoint.notes.get("facts")
     if facts is None:
         facts = endpoint.notes["facts"] = _endpoint_facts(endpoint)
@@ -68,6 +69,12 @@ def _endpoint_facts(node: Node) -> frozenset[str]:
     )
     if running:
         facts.add("running")
+        if all(s.indicated == 1 and not (s.others or s.post_running) for s in states):
+            facts.add("only processing")
+        if all(s.post_running == 1 and not (s.others or s.indicated) for s in states):
+            facts.add("only posting")
+    if all(s.connection == "open" and s.run == s.want == "paused" and not s.calls for s in states):
+        facts.add("paused")
     if not running or any(s.indicated or s.others for s in states):
         facts.add("standing")
     return frozenset(facts)
@@ -92,8 +99,10 @@ def told_to_endpoint(waiting: bool, out: Any, arriving: Any) -> Quiet:
 
 @cache
 def told_to_flow(receiver: frozenset[str], sender: frozenset[str]) -> Quiet:
-    """Whether the receiver is ``busy``, and the ``sender running``."""
+    """Whether the receiver is ``busy``, ``processing`` or ``posting`` and nothing else, and the
+    ``sender running``."""
     facts: list[str] = [fact for fact in ("busy",) if fact in receiver]
+    facts += [fact for fact in ("processing", "posting") if f"only {fact}" in receiver]
     if "running" in sender:
         facts.append("sender running")
     return Quiet("quiescence", tuple(facts))
@@ -102,8 +111,8 @@ def told_to_flow(receiver: frozenset[str], sender: frozenset[str]) -> Quiet:
 @cache
 def told_to_packets(mine: frozenset[str], theirs: frozenset[str], out: Any) -> Quiet:
     """Whether the ring may be ``full``, the ``peer paused``, the ``peer free`` to take a packet
-    that fits the ring, or the ring surely ``drained``."""
-    facts: list[str] = [fact for fact in ("busy", "standing", "posting") if fact in mine]
+    that fits the ring, or the ring surely ``drained``; and what the packets' own end is doing."""
+    facts: list[str] = [fact for fact in ("busy", "standing", "posting", "paused") if fact in mine]
     if not all(room for room, *_ in out):
         facts.append("full")
     if "running" not in theirs:

@@ -1,4 +1,4 @@
-"""Ctrl-C: a campaign ends between two sequences."""
+"""Ctrl-C, and being told to end: what was found by then is kept."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import FrameType
 
 from kmcl_reports.results import Certificate
 
-__all__ = ["Interrupted", "stopping"]
+__all__ = ["Interrupted", "stopping", "terminable"]
 
 
 class Interrupted(KeyboardInterrupt):
@@ -42,3 +42,20 @@ def stopping() -> Iterator[list[bool]]:
         yield asked
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """While it lasts, SIGTERM is as good as Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

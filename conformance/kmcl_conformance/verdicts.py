@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from kmcl_adapters import Description
 from kmcl_model import book
 from kmcl_model.book import Book
-from kmcl_model.catalogue import Requirement
+from kmcl_model.catalogue import Interpretation, Point, Requirement
 from kmcl_model.spec.specification import ENDPOINTS
 from kmcl_reports.results import (
     Certificate,
@@ -55,6 +55,9 @@ _NOT_FROM_ONE_END: Final = (
     "the situation in which a violation could show from one end alone never arose; "
     "try a larger budget, or both ends"
 )
+_INSIDE: Final = "A147"
+"""What becomes of calls inside callbacks shows in the reactions, not in the observers."""
+
 UNSURE: Final = "a sequence broke it, but that did not come back, or was not examined any more"
 """Why a requirement has no verdict that something has broken, of which no more is known."""
 
@@ -250,8 +253,18 @@ def _overall(
     return Verdict.CONFORMING
 
 
+def _unseen(item: Interpretation, point: Point, otherwise: str) -> InterpretationResult:
+    """An open point of which nothing was seen, and why."""
+    return InterpretationResult(
+        id=item.id,
+        point="" if point.name == "reading" else point.name,
+        title=item.title,
+        evidence=point.unseen or otherwise,
+    )
+
+
 def _interpretations(campaign: Campaign) -> tuple[InterpretationResult, ...]:
-    """The way the implementation goes, wherever a run has shown it."""
+    """The way the implementation goes where a run has shown it, and why not where none has."""
     counts = campaign.reading_counts()
     found: dict[tuple[str, str], Counter[str]] = {}
     for label, count in counts.items():
@@ -263,6 +276,8 @@ def _interpretations(campaign: Campaign) -> tuple[InterpretationResult, ...]:
         for point in item.points:
             readings = found.get((item.id, point.name))
             if not readings:
+                if item.verdict_class in ("note", "mixed") and item.id != _INSIDE:
+                    results.append(_unseen(item, point, "No sequence of this run showed it."))
                 continue
             names = sorted(readings)
             evidence = ", ".join(f"{name} seen {readings[name]} times" for name in names)
@@ -283,10 +298,12 @@ def _interpretations(campaign: Campaign) -> tuple[InterpretationResult, ...]:
 
 def _inside_callbacks(campaign: Campaign) -> tuple[InterpretationResult, ...]:
     """What became of the calls that are only expected to work where they were made (A147)."""
+    item = campaign.subject.book().interpretations.get(_INSIDE)
+    if item is None:
+        return ()
     made = campaign.reactions & campaign.subject.reactions(campaign.ends, True)
     if not made:
-        return ()
-    item = campaign.subject.book().interpretations["A147"]
+        return (_unseen(item, item.points[0], "No call was made that is only expected to work."),)
     reading = "R2" if campaign.warnings else "R1"
     failing = "; ".join(f"{cell}: {words}" for cell, words in sorted(campaign.warnings.items()))
     return (

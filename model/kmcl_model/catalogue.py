@@ -236,6 +236,9 @@ class Point(_Data):
     readings: Readings
     default: Annotated[tuple[str, ...], Field(min_length=1)]
     """The readings taken; several where the model allows each of them."""
+    unseen: str = ""
+    """Why no trace of our tests tells which reading an implementation takes; empty where one does,
+    and where nobody asks because another reading fails anyway."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

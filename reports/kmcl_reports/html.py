@@ -32,6 +32,7 @@ from .shared import (
     left_out_text,
     percent,
     replay_command,
+    surroundings_rows,
     tally,
     verdict_text,
 )
@@ -278,15 +279,11 @@ def _surroundings(certificate: Certificate) -> Iterator[str]:
     if around is None:
         return
     yield '<h2 id="surroundings">Where it ran</h2><div class="card"><dl>'
-    retries = "".join(f"<li>{_e(why)}</li>" for why in around.retries)
-    for term, described in (
-        ("way", _e(around.way)),
-        ("kernel", _e(around.kernel)),
-        ("host", _e(around.host)),
-        ("starts", f"{around.starts:,}"),
-        ("tried again", f"<ol>{retries}</ol>" if retries else "never"),
-    ):
-        yield f"<dt>{term}</dt><dd>{described}</dd>"
+    for term, words in surroundings_rows(around):
+        yield f"<dt>{term}</dt><dd>{_e(words)}</dd>"
+    if around.starts:
+        retries = "".join(f"<li>{_e(why)}</li>" for why in around.retries)
+        yield f"<dt>tried again</dt><dd>{f'<ol>{retries}</ol>' if retries else 'never'}</dd>"
     yield "</dl>"
     for log in around.logs:
         yield from _log(log)

@@ -16,6 +16,7 @@ from .shared import (
     left_out_text,
     percent,
     replay_command,
+    surroundings_rows,
     tally,
     verdict_text,
 )
@@ -113,10 +114,7 @@ def _surroundings(certificate: Certificate) -> Iterator[str]:
     yield _table(
         ("", ""),
         (
-            ("way", _plain(around.way)),
-            ("kernel", _plain(around.kernel)),
-            ("host", _plain(around.host)),
-            ("starts", f"{around.starts:,}"),
+            *((term, _plain(words)) for term, words in surroundings_rows(around)),
             *((f"tried again, {n}", _plain(why)) for n, why in enumerate(around.retries, 1)),
         ),
     )

@@ -179,7 +179,7 @@ class InterpretationResult(_Result):
 
     ``point`` names the question where an interpretation asks several; ``reading`` is None where
     no run showed it; ``default`` tells that it is the reading taken by default; ``text`` puts
-    it into words; ``evidence`` says where it was seen.
+    it into words; ``evidence`` says where it was seen, or why it was not.
     """
 
     id: str
@@ -288,14 +288,19 @@ class Failure(_Result):
 
 
 class Surroundings(_Result):
-    """What an implementation ran in, where that was set up for the run: ``way`` says how and why
-    so, ``kernel`` and ``host`` what it met there. ``retries`` are the starts that were tried again,
-    each with its reason; the logs of all starts are shown."""
+    """What an implementation ran in: a ``kernel``, a ``host`` and ``others``, as its adapter tells
+    it. ``tally``: what it counted that no event shows, in words, and how often.
 
-    way: Text
-    kernel: Text
-    host: Text
-    starts: PositiveInt
+    Where machines were set up for the run, ``way`` says how and why so; ``retries`` are the starts
+    that were tried again, each with its reason; the logs of all ``starts`` are shown.
+    """
+
+    way: Text | None = Field(default=None, exclude_if=lambda it: it is None)
+    kernel: Text | None = Field(default=None, exclude_if=lambda it: it is None)
+    host: Text | None = Field(default=None, exclude_if=lambda it: it is None)
+    others: tuple[Text, ...] = Field(default=(), exclude_if=lambda them: not them)
+    tally: dict[Text, NonNegativeInt] = Field(default_factory=dict, exclude_if=lambda it: not it)
+    starts: PositiveInt | None = Field(default=None, exclude_if=lambda it: it is None)
     retries: tuple[Text, ...] = ()
     logs: tuple[Log, ...] = ()
 

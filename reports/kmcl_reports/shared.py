@@ -16,6 +16,7 @@ from .results import (
     Log,
     RequirementResult,
     RequirementVerdict,
+    Surroundings,
     Verdict,
 )
 from .sequence import setup_length
@@ -32,6 +33,7 @@ __all__ = [
     "left_out_text",
     "percent",
     "replay_command",
+    "surroundings_rows",
     "tally",
     "verdict_text",
 ]
@@ -80,6 +82,16 @@ def verdict_text(certificate: Certificate) -> str:
 def left_out_text(log: Log) -> str:
     """How much of a log is not shown."""
     return f"{log.left_out:,} bytes before it are left out"
+
+
+def surroundings_rows(around: Surroundings) -> list[tuple[str, str]]:
+    """Terms and words, unescaped: where it ran, and what was counted there."""
+    named = (("way", around.way), ("kernel", around.kernel), ("host", around.host))
+    rows = [(term, words) for term, words in named if words is not None]
+    rows += [("besides", words) for words in around.others]
+    if around.starts is not None:
+        rows.append(("starts", f"{around.starts:,}"))
+    return rows + [("counted", f"{count:,} {words}") for words, count in around.tally.items()]
 
 
 def tally(requirements: Iterable[RequirementResult]) -> dict[RequirementVerdict, int]:

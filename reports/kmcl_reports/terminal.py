@@ -114,7 +114,10 @@ def print_summary(certificate: Certificate, console: Console) -> None:
         console.print(_unconfirmed(certificate))
     observed = sum(entry.reading is not None for entry in certificate.interpretations)
     if observed:
-        console.print(f"Implementation-defined behaviour: {observed} readings observed.")
+        points = len(certificate.interpretations)
+        console.print(
+            f"Implementation-defined behaviour: {observed} of {points} open points observed."
+        )
     implementation = certificate.implementation
     colour = _COLOURS[certificate.verdict]
     body = Group(

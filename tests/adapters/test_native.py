@@ -222,6 +222,8 @@ def test_a_file_that_is_no_library(tmp_path: Path) -> None:
     [
         ('table.Capabilities = "server telepathy";', "unknown word 'telepathy'; see kmcl.h$"),
         ("table.VmbChannelEnable = 0;", "its table has no function; see kmcl.h$"),
+        ("table.Name = 0;", "its table has no Name, which is required; see kmcl.h$"),
+        ('table.Name = "";', "its table has no Name, which is required; see kmcl.h$"),
     ],
 )
 def test_a_table_that_cannot_be_used_is_refused_at_once(
@@ -235,6 +237,7 @@ def test_a_table_that_cannot_be_used_is_refused_at_once(
         {{
             table.Size = sizeof table;
             table.Version = 1;
+            table.Name = "named";
             table.VmbChannelEnable = enable;
             {fill}
             return &table;

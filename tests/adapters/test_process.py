@@ -6,7 +6,7 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,13 +90,22 @@ class ToyService:
         return self.sessions[-1]
 
 
-def conversation(*requests: dict[str, Any], **options: bool) -> list[dict[str, Any]]:
+class Counting(ToyService):
+    """One that counts its sessions."""
+
+    def tally(self) -> Mapping[str, int]:
+        return {"sessions": len(self.sessions)}
+
+
+def conversation(
+    *requests: dict[str, Any], service: ToyService | None = None
+) -> list[dict[str, Any]]:
     lines = [
         json.dumps({"request": number, **request}).encode()
         for number, request in enumerate(requests, start=1)
     ]
     said: list[bytes] = []
-    serve(ToyService(), lines, said.append, **options)
+    serve(service or ToyService(), lines, said.append)
     return [json.loads(line) for line in said]
 
 
@@ -186,6 +195,91 @@ def test_a_description_survives_the_way() -> None:
     assert description_from_json(description_to_json(TOY), "toy") == TOY
     with pytest.raises(ProtocolError, match="no proper description"):
         description_from_json({"name": "toy"}, "toy")
+
+
+AROUND = ("Linux 6.12.9", "QEMU 10.0.2", "<b>\ud800\x1b")
+
+
+def test_what_it_runs_in_survives_the_way() -> None:
+    told = TOY._replace(surroundings=AROUND)
+
+    assert description_from_json(json.loads(json.dumps(description_to_json(told))), "toy") == told
+    assert "surroundings" not in description_to_json(TOY)  # as older peers say it
+
+
+def test_nothing_is_written_that_would_not_be_read() -> None:
+    told = TOY._replace(surroundings=("x" * 301, *["y"] * 16))
+    read = description_from_json(description_to_json(told), "toy")
+
+    assert read.surroundings == ("x" * 300, *["y"] * 15)
+
+
+@pytest.mark.parametrize("around", [None, "Linux", {"kernel": "6"}, [6], ["x" * 301], ["x"] * 17])
+def test_surroundings_that_make_no_sense_are_refused(around: object) -> None:
+    with pytest.raises(ProtocolError, match="surroundings are no list of up to 16 texts"):
+        description_from_json(description_to_json(TOY) | {"surroundings": around}, "toy")
+
+
+def test_what_was_counted_is_told_when_a_session_is_closed() -> None:
+    session = {"do": "open"}, {"do": "apply", "stimuli": []}, {"do": "close"}
+    replies = conversation(*session, *session, service=Counting())
+
+    assert [reply.get("tally") for reply in replies[1:]] == [
+        *(None, None, {"sessions": 1}),
+        *(None, None, {"sessions": 2}),
+    ]
+    assert [reply.get("tally") for reply in conversation(*session)] == [None] * 4
+
+
+def counting(tmp_path: Path, tally: str) -> ProcessAdapter:
+    """A process that counts, and dies in every second of its sessions."""
+    return server(
+        tmp_path,
+        "    count = globals().get('count', 0) + (do == 'close')\n"
+        "    if do == 'apply' and count: os._exit(1)\n"
+        f"    if do == 'close': say(reply=number, runnable=0, tally={tally}); continue",
+    )
+
+
+def test_what_processes_count_one_after_the_other_is_added_up(tmp_path: Path) -> None:
+    adapter = counting(tmp_path, "{'late': 3, 'never': 0}")
+    tallies = []
+    for _ in range(4):
+        fate(adapter, ENABLE)
+        tallies.append(adapter.tally())
+    adapter.close()
+
+    once, twice = {"late": 3, "never": 0}, {"late": 6, "never": 0}
+    assert tallies == [once, once, twice, twice]
+    assert adapter.tally() == twice
+
+
+@pytest.mark.parametrize(
+    "tally",
+    [
+        "[1]",
+        "{'late': '1'}",
+        "{'late': True}",
+        "{'late': -1}",
+        "{'late': 1 << 53}",
+        "{'x' * 301: 1}",
+        "{str(n): n for n in range(17)}",
+    ],
+)
+def test_a_process_that_counts_nonsense_is_ended(tmp_path: Path, tally: str) -> None:
+    adapter = counting(tmp_path, tally)
+    fate(adapter, ENABLE)
+
+    assert (adapter.tally(), adapter._child) == ({}, None)
+
+
+def test_processes_that_count_ever_new_things_do_not_fill_a_certificate(tmp_path: Path) -> None:
+    adapter = counting(tmp_path, "{f'{os.getpid()} {n}': 1 for n in range(9)}")
+    for _ in range(8):
+        fate(adapter, ENABLE)
+    adapter.close()
+
+    assert len(adapter.tally()) == 16
 
 
 def test_events_and_runnable_steps_come_from_the_process(tmp_path: Path) -> None:

@@ -15,10 +15,17 @@ from kmcl_conformance.cli import campaigns, main
 from kmcl_conformance.cli import lab as cli_lab
 from kmcl_conformance.cli.campaigns import run_for
 from kmcl_conformance.cli.lab_bench import Pace
-from kmcl_conformance.cli.output import Screen
+from kmcl_conformance.cli.lab_options import RESET_MINUTES, must_be_alone, resets_in
+from kmcl_conformance.cli.output import Problem, Screen
+from kmcl_conformance.generate.tours import hosted
+from kmcl_conformance.generate.tours.faults import OF_DEATH
+from kmcl_conformance.plan import Plan
+from kmcl_conformance.profiles import PROFILES
 from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
+from kmcl_lab.machine import HostKind
 from kmcl_lab.measure import has_leaked
 from kmcl_lab.problem import LOST_CODE, GuestLost, LabProblem
+from kmcl_model.stimuli import Environ, Stimulus
 from kmcl_reports.results import Verdict
 
 ROOT = Path(__file__).parents[2]
@@ -114,7 +121,9 @@ def test_wrong_usage_is_told_in_one_line(
         ([*OURS, "--command", "x"], "--command is for QEMU as the host"),
         ([*OURS, "--command", shlex.join(UIO_COMMAND)], "--command is for QEMU as the host"),
         ([*LED, "--command", "x"], "programmable the guest's bus driver is run"),
-        ([*OURS, "--resets"], "--resets: the machine of both ends is not reset"),
+        ([*OURS, "--no-resets"], "--no-resets is for QEMU as the host"),
+        ([*LED, "--no-resets"], "--no-resets is for QEMU as the host"),
+        (["--resets", "--profile", "full", "--command", "x"], "--resets: both ends would die"),
         ([*OURS, "--provoke"], "--provoke is for QEMU as the host"),
         ([*LED, "--provoke"], "--provoke is for QEMU as the host"),
         (["--provoke", "--command", "x"], "--provoke unbinds the driver under our own endpoint"),
@@ -155,6 +164,8 @@ def test_an_option_without_sense_or_effect_is_refused_before_a_machine_is_starte
     "arguments",
     [
         ["--resets", "--command", "x"],
+        ["--no-resets", "--command", "x"],
+        ["--no-resets", "--profile", "full", "--command", "x"],
         ["--provoke", "--resets"],
         ["--profile", "client-uio"],
         ["--profile", "full", "--command", "x"],
@@ -162,6 +173,7 @@ def test_an_option_without_sense_or_effect_is_refused_before_a_machine_is_starte
         ["--minutes", "0", "--out", "not/yet/there"],
         [*OURS, "--monitored"],
         [*LED, "--resets"],
+        [*OURS, "--resets", "--monitored"],
         [*OURS, "--profile", "full"],
     ],
     ids=" ".join,
@@ -203,6 +215,44 @@ def test_a_folder_that_cannot_be_written_is_refused_before_a_machine_is_started(
     )
 
 
+@pytest.mark.parametrize(
+    ("wanted", "minutes", "found"),
+    [
+        (None, None, (True, False)),
+        (None, RESET_MINUTES, (True, False)),
+        (None, RESET_MINUTES - 1, (False, False)),
+        (True, None, (True, True)),
+        (True, 1.0, (True, True)),
+        (False, None, (False, False)),
+    ],
+)
+def test_guests_are_reset_where_that_is_asked_for_or_there_is_time(
+    wanted: bool | None, minutes: float | None, found: tuple[bool, bool]
+) -> None:
+    assert resets_in(wanted, minutes) == found
+
+
+def test_both_ends_in_one_guest_are_noticed_when_it_has_booted() -> None:
+    """Which profile fits is known then only."""
+    must_be_alone(True, HostKind.QEMU, ("client",))
+    must_be_alone(None, HostKind.QEMU, ("client", "server"))
+    must_be_alone(True, HostKind.PROGRAMMABLE, ("client", "server"))
+    with pytest.raises(Problem, match="both ends would die"):
+        must_be_alone(True, HostKind.QEMU, ("client", "server"))
+
+
+def test_conversations_of_one_end_with_a_known_host_are_about_its_death_as_well() -> None:
+    """What a certification resets the guest for by default."""
+    profile = PROFILES["client-uio-dynmem"]
+    tours = Plan(1, ends=profile.ends, host=profile.host).tours
+    deaths = [tour.name for tour in tours if any(map(is_death, tour.stimuli))]
+
+    assert len(deaths) == 4
+    assert all(name.endswith("from the client") for name in deaths)
+    early = [tour.name for tour in tours[len(hosted.CONVERSATIONS) :][: len(OF_DEATH)]]
+    assert early == deaths[: len(OF_DEATH)] == [f"{name}, from the client" for name in OF_DEATH]
+
+
 def test_without_a_command_the_lab_says_what_it_can_do(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -214,6 +264,10 @@ def test_without_a_command_the_lab_says_what_it_can_do(
     assert [
         word for word in ("build", "run", "shell", "certify", "bench") if word not in told
     ] == []
+
+
+def is_death(stimulus: Stimulus) -> bool:
+    return stimulus == Environ("environment", "client", "crash")
 
 
 class Machines:

@@ -159,7 +159,8 @@ def test_start_does_not_let_packets_come_before_started() -> None:
 def test_a_refusal_of_enable_just_after_closed_ends_with_the_rest() -> None:
     refused = 0xC0000184
     soon = closed_from_afar().do("client", "VmbChannelEnable", status=refused)
-    later = closed_from_afar().quiet().do("client", "VmbChannelEnable", status=refused)
+    offered = closed_from_afar().quiet().do("server", "VmbChannelEnable", status=0)
+    later = offered.do("client", "VmbChannelEnable", status=refused)
 
     assert judged(soon.quiet()).failure is None
     failure = judged(later).failure
@@ -279,7 +280,11 @@ def processed(irql: int) -> Conversation:
 
 
 READINGS: dict[str, Callable[[], Conversation]] = {
-    "A21/small-counts:R1": lambda: small().do("client", "VmbChannelEnable", status=0xC000000D),
+    "A21/small-counts:R1": lambda: (
+        small()
+        .do("server", "VmbChannelEnable", status=0)
+        .do("client", "VmbChannelEnable", status=0xC000000D)
+    ),
     "A21/small-counts:R2": lambda: small().do("client", "VmbChannelEnable", status=0),
     "A30/level:R1": lambda: processed(2),
     "A30/level:R2": lambda: processed(0),
@@ -346,7 +351,11 @@ READINGS: dict[str, Callable[[], Conversation]] = {
         sending().process("server", "c0", MESSAGE + bytes(3)).batch("server", 1).quiet()
     ),
     "A49/moment:R1": lambda: closed_from_afar().do("client", "VmbChannelEnable", status=0),
-    "A49/moment:R2": lambda: closed_from_afar().do("client", "VmbChannelEnable", status=0xC0000184),
+    "A49/moment:R2": lambda: (
+        closed_from_afar()
+        .do("server", "VmbChannelEnable", status=0)
+        .do("client", "VmbChannelEnable", status=0xC0000184)
+    ),
     "A148/start-during-pause:R1": lambda: drained(
         draining().back("server", "VmbChannelStart", by="t1")
     ).state("server", STARTED, POST_STARTED),

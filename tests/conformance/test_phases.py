@@ -8,11 +8,11 @@ from kmcl_model.spec.endpoint import PeerView, Phase
 from kmcl_model.spec.flow import ReceiverView, SenderView
 from kmcl_model.spec.packet import ChannelView
 
-STARTED = Phase("open", "open", "started", stopping=False, leaving=False, over=False)
+STARTED = Phase("open", "open", "started", stopping=False, leaving=False, over=False, told=False)
 STARTING = STARTED._replace(run="starting")
 PAUSED = STARTED._replace(run="paused")
-DISABLED = Phase("away", "disabled", "paused", stopping=False, leaving=False, over=True)
-LEAVING = Phase("leaving", "open", "started", stopping=True, leaving=True, over=False)
+DISABLED = Phase("away", "disabled", "paused", stopping=False, leaving=False, over=True, told=False)
+LEAVING = Phase("leaving", "open", "started", stopping=True, leaving=True, over=False, told=False)
 
 
 def node(*phases: Phase) -> Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 
 import pytest
@@ -11,20 +12,25 @@ from kmcl_adapters.reference import create as create_reference
 from kmcl_adapters.variants import VARIANTS, create
 from kmcl_conformance.coverage import seen
 from kmcl_conformance.mutation import hunt
-from kmcl_model.catalogue import interpretations
+from kmcl_model.catalogue import Interpretation, Point, interpretations
 from kmcl_model.spec import Specification
 
 
-def shown(adapter: Adapter) -> set[str]:
+def shown(adapter: Adapter) -> frozenset[str]:
     """The readings that the directed conversations show of a library that conforms."""
     specification = Specification()
     assert hunt(adapter, sequences=0, specification=specification).failure is None
-    return set(seen(specification).readings)
+    return frozenset(seen(specification).readings)
 
 
 @cache
-def of_the_reference() -> set[str]:
+def of_the_reference() -> frozenset[str]:
     return shown(create_reference(""))
+
+
+@cache
+def of_the_variant(name: str) -> frozenset[str]:
+    return shown(create(name))
 
 
 def is_known(label: str) -> bool:
@@ -36,19 +42,72 @@ def is_known(label: str) -> bool:
 
 def test_a_reading_that_is_shown_is_in_the_catalogue() -> None:
     """One that is not would be left out of the certificate."""
-    assert len(of_the_reference()) > 30
+    assert len(of_the_reference()) > 60
     assert {label for label in of_the_reference() if not is_known(label)} == set()
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_the_reading_a_variant_takes_is_named(name: str) -> None:
-    assert set(VARIANTS[name].takes) <= shown(create(name))
+    assert set(VARIANTS[name].takes) <= of_the_variant(name)
 
 
-OTHER_WAYS = {"start-during-pause-returns", "start-during-pause-undone"}
+OTHER_WAYS = {
+    "process-packet-before-post-started",
+    "start-during-pause-returns",
+    "start-during-pause-undone",
+}
 """Of the reading that the reference takes too."""
 
 
 @pytest.mark.parametrize("name", sorted(set(VARIANTS) - OTHER_WAYS))
 def test_the_reference_is_not_taken_for_a_variant(name: str) -> None:
     assert not set(VARIANTS[name].takes) & of_the_reference()
+
+
+def open_points() -> Iterator[tuple[str, Interpretation, Point]]:
+    """Where more than one reading conforms, as labels begin."""
+    for id, item in interpretations().items():
+        if item.verdict_class in ("note", "mixed"):
+            for point in item.points:
+                yield id if point.name == "reading" else f"{id}/{point.name}", item, point
+
+
+BY_HAND = {"A17": "a null ProcessPacket handler is passed by no test"}
+"""Points that only a trace from elsewhere tells, as in `test_readings_by_hand.py`."""
+
+IN_REACTIONS = {"A147"}
+
+
+@cache
+def told() -> dict[str, frozenset[str]]:
+    """Of each point, the readings that the reference or a variant shows."""
+    labels = of_the_reference().union(*(of_the_variant(name) for name in VARIANTS))
+    places: dict[str, set[str]] = {}
+    for label in labels:
+        place, _, reading = label.partition(":")
+        places.setdefault(place, set()).add(reading)
+    return {place: frozenset(readings) for place, readings in places.items()}
+
+
+def test_an_open_point_is_told_or_the_catalogue_says_why_not() -> None:
+    places = {place for place, _, _ in open_points()}
+    mute = {place for place, _, point in open_points() if point.unseen}
+
+    assert mute == places - told().keys() - BY_HAND.keys() - IN_REACTIONS
+
+
+ONE_SIDED = {
+    "A39/reopen": "that nothing is reset cannot be told from a reset to the same value",
+    "A83/while-paused": "an answer that was given before the pause arrives during it as well",
+    "A84": "the other reading fails",
+    "A87/lifetime": "a quota that holds cannot be told from an initial one",
+    "A94": "the other reading fails",
+    "A95": "that a routine never runs inside the send shows in no single send",
+}
+"""Points of which one reading alone can be shown, and why."""
+
+
+def test_of_every_point_that_is_told_at_least_two_readings_are() -> None:
+    single = {place for place, readings in told().items() if len(readings) < 2}
+
+    assert single == ONE_SIDED.keys()

@@ -132,10 +132,11 @@ def test_slowly_every_rest_is_asked_for_as_often_as_one_that_breaks_something() 
 def test_to_look_later_changes_nothing() -> None:
     """What goes together in one round trip is what would have been done one by one."""
     trips = looks = 0
+    specification = Specification()
     for tour in TOURS:
         far = Slow(reference(""), at_once)
-        seen = replay(far, Specification(), tour.stimuli)
-        near = replay(reference(""), Specification(), tour.stimuli)
+        seen = replay(far, specification, tour.stimuli)
+        near = replay(reference(""), specification, tour.stimuli)
         assert seen.stimuli == near.stimuli, tour.name
         assert [e for e in seen.events if e != IDLE] == [
             e for e in near.events if not isinstance(e, Quiescence)

@@ -492,6 +492,13 @@ def test_a_fork_goes_its_own_way() -> None:
     assert judge.feed(sent("CLOSECHANNEL", 1)) is None
 
 
+def following(*events: Event) -> ControlJudge:
+    """A judge who has accepted these."""
+    judge = ControlJudge(ControlSpecification())
+    assert [judge.feed(event) for event in events] == [None] * len(events)
+    return judge
+
+
 def test_faults_are_told_apart_by_where_the_channel_stands() -> None:
     def named(*events: Event) -> dict[str, int]:
         judge = ControlJudge(ControlSpecification())
@@ -512,6 +519,48 @@ def test_faults_are_told_apart_by_where_the_channel_stands() -> None:
     assert named(*opened(sent("OPENCHANNEL_RESULT", 1, 1, 0))) == {"answer-again": 1}
     assert named(*opened(sent("OPENCHANNEL_RESULT", 8, 1, 0))) == {"answer-unasked": 1}
     assert named(*closed()) == {}
+    assert named(*asked, QUIET) == {}
+    assert named(*asked, QUIET, QUIET) == {"answer-delayed": 1}
+    assert named(*asked, *[QUIET] * 9) == {"answer-delayed": 1}  # it is one answer
+    later = sent("GPADL_CREATED", 1, 70, 0), opening(), QUIET, QUIET
+    assert named(*asked, QUIET, QUIET, *later) == {"answer-delayed": 2}
+    assert named(*asked, QUIET, RESCIND, QUIET) == {"rescind-creating": 1}
+
+
+GONE = Lost("lost", "crash", "Oops: 0002")
+CONNECTED = "guest connection: phase requested, version 327683"
+
+
+@pytest.mark.parametrize(
+    ("events", "channels"),
+    [
+        (connected(), ["guest channel 1: life offered, bus up"]),
+        (
+            opened(offer(2, "d1")),
+            [
+                "guest channel 1: life offered, link open, ring 1, gpadls ((1, 'created'),), "
+                "descriptors 1, bound, target 0, bus up",
+                "guest channel 2: life offered, bus up",
+            ],
+        ),
+        (connected(RESCIND, sent("RELID_RELEASED", 1), call("open", "d1")), []),
+    ],
+    ids=["offered", "open, and another", "released"],
+)
+def test_of_a_guest_that_is_lost_it_is_told_how_far_it_came(
+    events: list[Event], channels: list[str]
+) -> None:
+    failure = following(*events).feed(GONE)
+
+    assert failure is not None
+    assert failure.state == (CONNECTED, *channels)
+
+
+def test_of_a_guest_that_is_lost_before_it_has_said_a_word_too() -> None:
+    failure = following().feed(GONE)
+
+    assert failure is not None
+    assert failure.state == ("guest connection: as new",)
 
 
 @pytest.mark.parametrize(

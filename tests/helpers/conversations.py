@@ -26,6 +26,7 @@ __all__ = [
     "MESSAGE",
     "OTHER",
     "QUIET",
+    "TARGET",
     "Conversation",
     "answered",
     "both_answered",
@@ -55,6 +56,7 @@ QUIET = Quiescence("quiescence", True)
 MESSAGE = payload_bytes(Payload(1, 13))
 ANSWER = payload_bytes(Payload(15, 8))
 CANCELLED = 0xC0000120
+TARGET = ("11111111-2222-3333-4444-555555555555", "66666666-7777-8888-9999-aaaaaaaaaaaa")
 
 
 def short(callback: str) -> str:
@@ -124,6 +126,11 @@ def configured(*, quota: int = 0) -> Conversation:
         )
         it.do(end, "VmbChannelInitSetMaximumPacketSize", 1024, status=0)
         it.do(end, "VmbChannelInitSetProcessPacketCallbacks", True, True, status=0)
+        if end == "server":
+            it.do(end, "VmbServerChannelInitSetTargetInterfaceId", *TARGET, status=0)
+            it.do(end, "VmbServerChannelInitSetVmbusHandle", 1, status=0)
+        else:
+            it.do(end, "VmbClientChannelInitSetTargetPnp", *TARGET, False, status=0)
         if quota:
             it.do(end, "VmbChannelSetTransactionQuota", quota)
     return it

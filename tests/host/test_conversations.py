@@ -42,15 +42,9 @@ class Server:
         self.told.append("left")
 
 
-def power_on(guest: ScriptedGuest) -> None:
-    """Set up the pages of the only processor anew."""
-    guest.machine.words[(0x1000 + 512) // 4] = 0
-    guest.host.synic_changed(0, 1, 0x2001, 0x1001)
-
-
 def reset(guest: ScriptedGuest) -> None:
     guest.host.machine_reset()
-    power_on(guest)
+    guest.power_on()
 
 
 def keep_back(guest: ScriptedGuest, relid: int) -> None:
@@ -470,7 +464,7 @@ def a_reset_ends_what_the_guest_has_waited_for(guest: ScriptedGuest) -> None:
     guest.host.answer_open(aside.openings[0], 0)
     guest.post("UNLOAD")
     guest.host.machine_reset()
-    power_on(guest)
+    guest.power_on()
     guest.begin()
     assert guest.names() == []
     guest.host.let_go(server.openings[0])
@@ -485,7 +479,7 @@ def a_reset_leaves_no_farewell_behind(guest: ScriptedGuest) -> None:
     _, server = served(guest)
     guest.post("UNLOAD")
     guest.host.machine_reset()
-    power_on(guest)
+    guest.power_on()
     guest.host.let_go(server.openings[0])
     assert guest.names() == []
 

@@ -123,6 +123,28 @@ def offers_again_when_released(stage: Stage) -> None:
     assert offer.fields["child_relid"] == stage.relid != old
 
 
+def goes_with_its_machine(stage: Stage) -> None:
+    """A guest that is reset has closed nothing: the server sees the close, gives back what it has
+    of it, and serves what boots then."""
+    open_it(stage)
+    stage.await_exit("PostStarted")
+    outgoing, _ = guests_rings(stage)
+    outgoing.put(encode(Kind.IN_BAND, 9, b"question", COMPLETION_REQUESTED))
+    outgoing.publish()
+    assert stage.bus.channel is not None
+    stage.guest.signal(stage.bus.channel.connection_id)
+    stage.await_exit("ProcessPacket")
+    stage.guest.host.machine_reset()
+    stage.await_event(lambda e: e.kind == "enter" and e.activation == "Suspend")
+    stage.call("VmbChannelPacketComplete", "c0", b"too late", None)
+    stage.await_exit("Closed")
+    stage.guest.host.await_release()
+    stage.guest.power_on()
+    (offer,) = stage.guest.connect()
+    assert offer["child_relid"] == stage.relid
+    open_it(stage)
+
+
 CONVERSATIONS: dict[str, Callable[[Stage], None]] = {
     "deaf-to-signals": opens_and_completes,
     "keeps-the-rings": gives_the_rings_back,
@@ -131,6 +153,7 @@ CONVERSATIONS: dict[str, Callable[[Stage], None]] = {
     "keeps-refused-rings": refuses_and_opens_again,
     "opens-at-once": refuses_and_opens_again,
     "forgets-to-rescind": offers_again_when_released,
+    "hears-the-connected": goes_with_its_machine,
 }
 
 
@@ -143,6 +166,7 @@ CONVERSATIONS: dict[str, Callable[[Stage], None]] = {
         begins_anew,
         refuses_and_opens_again,
         offers_again_when_released,
+        goes_with_its_machine,
     ],
 )
 def test_a_server_on_the_wire(stage: Stage, conversation: Callable[[Stage], None]) -> None:

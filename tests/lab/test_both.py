@@ -9,9 +9,11 @@ from kmcl_adapters.interface import AdapterError
 from kmcl_adapters.uio.pair import Gone
 from kmcl_adapters.uio.stamps import Answer
 from kmcl_adapters.uio.uiobus import SAFETY_NET
-from kmcl_lab.both import BothAdapter, BothSession, answer_of, create, is_rest, ordered
-from kmcl_lab.problem import GuestLost
-from kmcl_model.events import Environment, Event, Lost
+from kmcl_lab.adapter import RESETS, Hang
+from kmcl_lab.both import BothAdapter, BothSession, create, is_rest, name_of, ordered
+from kmcl_lab.ends import answer_of
+from kmcl_lab.problem import GuestLost, LabProblem
+from kmcl_model.events import Environment, Event, Exit, Lost
 from kmcl_model.stimuli import Environ, Invoke, Settle
 
 CLIENT = (5, 1, 3, 1, 0, 0)
@@ -81,7 +83,8 @@ def event(name: str) -> Event:
 
 
 def session(client: End, server: End) -> BothSession:
-    return BothSession(cast(Any, None), cast(Any, server), cast(Any, client))
+    adapter = SimpleNamespace(resets=False)
+    return BothSession(cast(Any, adapter), cast(Any, server), cast(Any, client))
 
 
 def settled(client: End, server: End) -> list[str]:
@@ -213,10 +216,134 @@ def test_an_answer_that_makes_no_sense_ends_the_session(told: dict[str, Any], wo
 
 
 def test_what_stands_behind_the_colon_is_known() -> None:
-    with pytest.raises(
-        AdapterError, match=r"^host:x: only monitored and uio-server are known here"
-    ):
-        create("x")
+    for words in ("x", "monitored,", "monitored,x"):
+        with pytest.raises(
+            AdapterError, match=rf"^host:{words}: only 'monitored', 'resets' and 'uio-server' can"
+        ):
+            create(words)
+
+
+DEATH = Environment("environment", "client", "crash")
+DIE = Environ("environment", "client", "crash")
+CLOSED: Event = Exit("exit", "server", "Closed", "EvtVmbChannelClosed", None)
+
+
+class Machines:
+    """Those of a session: how often they were reset, and what becomes of that."""
+
+    def __init__(self, *, resets: bool = True, problem: LabProblem | None = None) -> None:
+        self.resets = resets
+        self.problem = problem
+        self.count = 0
+
+    def reset(self) -> None:
+        self.count += 1
+        if self.problem is not None:
+            raise self.problem
+
+
+def dying(machines: Machines, *server: Answer) -> tuple[BothSession, Listing, Listing]:
+    """A session in which the client dies; at most then it is asked something."""
+    at_host = Listing(*server)
+    client = Listing(Answer([(12, event("last words")), (14, DEATH)], 30, CLIENT))
+    both = BothSession(cast(Any, machines), cast(Any, at_host), cast(Any, client))
+    both.apply(DIE)
+    return both, client, at_host
+
+
+def test_a_client_dies_with_its_machine_and_the_server_goes_on() -> None:
+    machines = Machines()
+    busy = (8, 0, 3, 0, 101, 0, 1)
+    both, client, server = dying(
+        machines,
+        Answer([(11, event("before"))], 40, SERVER),
+        Answer([], 45, SERVER),
+        Answer([], 50, busy),
+        Answer([(55, CLOSED)], 60, SERVER),
+        Answer([], 70, SERVER),
+    )
+    seen = both.take()
+    both.apply(Invoke("invoke", "client", "t0", "VmbChannelEnable", ()))
+    both.apply(Invoke("invoke", "server", "t0", "VmbChannelDisable", ()))
+    both.apply(Settle("settle"))
+    seen += both.take()
+    both.apply(DIE)
+
+    assert seen == [event("before"), event("last words"), DEATH, CLOSED, ("quiescence", False)]
+    assert (machines.count, client.asked) == (1, ["apply crash"])
+    assert server.asked == ["apply", "apply"]
+    assert server.afters == [0.0, 0.0]
+
+
+def test_what_the_client_does_without_a_reset_is_its_own_business() -> None:
+    machines = Machines(resets=False)
+    both, client, _ = dying(machines, Answer([], 40, SERVER))
+    client.answers.append(Answer([], 50, CLIENT))
+
+    assert both.take() == [event("last words"), DEATH]
+    assert (machines.count, client.asked) == (0, ["apply crash"])
+
+
+def test_a_client_that_could_not_die_has_its_machine_still() -> None:
+    machines = Machines()
+    client = Listing(Answer([], 30, CLIENT))
+    both = BothSession(cast(Any, machines), cast(Any, End()), cast(Any, client))
+    both.apply(DIE)
+
+    assert machines.count == 0
+
+
+def test_a_machine_that_does_not_come_back_is_no_verdict() -> None:
+    with pytest.raises(Hang, match=r"^host: not done within 150 s$"):
+        dying(Machines(problem=GuestLost("not done within 150 s", is_hang=True)))
+
+
+def test_a_session_ends_without_the_client_that_has_died() -> None:
+    both, client, server = dying(Machines(), Answer([], 40, SERVER))
+    both.close()
+
+    assert (client.asked, server.asked) == (["apply crash"], ["close"])
+
+
+def test_the_next_session_has_another_client(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[End] = []
+    lab = SimpleNamespace(lost=None, reset=lambda: None)
+    adapter = BothAdapter(cast(Any, lab), resets=True)
+
+    def begin() -> End:
+        begun.append(End(Answer([], 1, CLIENT), Answer([(14, DEATH)], 30, CLIENT)))
+        return begun[-1]
+
+    monkeypatch.setattr(adapter, "_begin", begin)
+    monkeypatch.setattr(adapter, "_server", End(*[Answer([], at, SERVER) for at in range(6)]))
+    for _ in range(2):
+        session = adapter.open()
+        session.apply(DIE)
+        session.close()
+
+    assert len(begun) == 2
+    assert adapter.tally() == {RESETS: 2}
+    assert BothAdapter(cast(Any, lab)).tally() == {}
+
+
+@pytest.mark.parametrize(
+    ("monitored", "resets", "name"),
+    [
+        (False, False, "host:"),
+        (True, False, "host:monitored"),
+        (False, True, "host:resets"),
+        (True, True, "host:monitored,resets"),
+    ],
+)
+def test_a_name_of_the_adapter_says_all_of_it(
+    monitored: bool, resets: bool, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kmcl_lab.both.build", lambda *_, **__: None)
+    monkeypatch.setattr("kmcl_lab.both.Lab", lambda *_, **__: SimpleNamespace(start=lambda: None))
+    assert name_of(monitored=monitored, resets=resets) == name
+    made = create(name.removeprefix("host:"))
+
+    assert (bool(made._more), made.resets) == (monitored, resets)
 
 
 PANIC = GuestLost("panic of the inner guest: sorry", is_hang=False)

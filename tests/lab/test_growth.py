@@ -81,11 +81,6 @@ def test_what_grows_with_the_work_is_a_leak(each: dict[str, int], leaks: list[st
 
 def test_what_the_trace_fills_with_is_no_leak() -> None:
     host = Host(full_after=40)
-    figures = grown(host, 40, kib=500)
-    assert figures["host_growth"][0]["trace_was_full"] is False
-    assert figures["leaks"]
-
-    host = Host(full_after=40)
     seconds = count(step=10.0)
     growth = Growth(host.ask, lambda: 1, lambda: next(seconds))
     for number in range(100):
@@ -95,6 +90,36 @@ def test_what_the_trace_fills_with_is_no_leak() -> None:
     (period,) = growth.figures()["host_growth"]
     assert period["kib_by_minute"][:2] == [(0, 21_000), (1, 22_500)]
     assert (period["growth"]["kib"], period["work"], period["leaks"]) == (0, 59, [])
+
+
+@pytest.mark.parametrize(
+    ("each", "leaks", "verdict"),
+    [
+        ({"kib": 500}, [], "no leak; nothing is said of memory while the trace fills up"),
+        (
+            {"kib": 500, "threads": 1},
+            ["threads"],
+            "LEAK: threads; nothing is said of memory while the trace fills up",
+        ),
+    ],
+    ids=str,
+)
+def test_while_the_trace_fills_up_memory_says_nothing(
+    each: dict[str, int], leaks: list[str], verdict: str
+) -> None:
+    seconds = count(step=10.0)
+    host = Host(full_after=40)
+    growth = Growth(host.ask, lambda: 1, lambda: next(seconds))
+    for _ in range(40):
+        for name, more in each.items():
+            host.held[name] += more
+        growth()
+    found = growth.figures()
+    (period,) = found["host_growth"]
+
+    assert (period["trace_was_full"], period["growth"]["kib"]) == (False, 39 * 500)
+    assert (period["leaks"], found["leaks"]) == (leaks, True if leaks else None)
+    assert growth.lines()[0].endswith(f" sequences: {verdict}")
 
 
 def test_a_host_that_was_started_again_begins_anew() -> None:

@@ -10,10 +10,11 @@ import pytest
 
 from kmcl_lab.frames import FrameReader, Kind, frame
 from kmcl_lab.hosting import program
+from kmcl_lab.hosting.control import CommandError
 from kmcl_lab.hosting.program import Descriptors, Hosting
 from kmcl_lab.problem import UNHEARD
 from kmcl_lab.vmm.machine import Streams
-from kmcl_lab.watch import AGAIN
+from kmcl_lab.watch import AGAIN, STANDS_STILL
 
 
 class Guest:
@@ -25,6 +26,7 @@ class Guest:
         self.said: list[tuple[dict[str, Any], str]] = []
         self.lab, self._theirs = socket.socketpair()
         self.hosting: Hosting
+        self.is_kept = False
         machine = SimpleNamespace(
             console=SimpleNamespace(feed=self.feed, idle=lambda: True),
             start=lambda: self.note("runs"),
@@ -36,7 +38,7 @@ class Guest:
             save=lambda: None,
             restore=lambda _: self.note("is left"),
             machine_reset=lambda: self.note("is left"),
-            await_release=lambda: self.note("is let go"),
+            await_release=self.await_release,
             written=SimpleNamespace(bits=0),
             changed=threading.Condition(),
             note=lambda sender, name, fields, note="": self.said.append((fields, note)),
@@ -56,6 +58,11 @@ class Guest:
         self._sockets = (self.lab, self._theirs, self.terminal, console)
         descriptors = Descriptors(self._theirs.fileno(), console.fileno())
         self.hosting = Hosting(nothing, descriptors, memory=1, processors=1)
+
+    def await_release(self) -> None:
+        if self.is_kept:
+            raise TimeoutError("rings are still in use after 5 s")
+        self.note("is let go")
 
     def print(self, text: bytes) -> None:
         """The guest's kernel writes to its serial port, byte by byte."""
@@ -166,6 +173,38 @@ def test_a_guest_that_resets_itself_boots_again_and_the_trace_tells(
     assert guest.said == [({}, "the guest has reset itself")]
     seen = ["is left", "is let go", "goes back", "is not watched"]
     assert [what for what, _ in guest.seen] == ["runs", "stands still", *seen, "runs"]
+
+
+@pytest.mark.parametrize("how", ["reset", "rewind", "ended"])
+def test_a_guest_whose_memory_is_not_let_go_stands_still_and_the_host_goes_on(
+    how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest = Guest(monkeypatch)
+    hosting = guest.hosting
+    hosting.save("here")
+    guest.is_kept = True
+    if how == "ended":
+        hosting.machine.why = "the guest has reset itself"
+        hosting._ended()
+    else:
+        act = hosting.reset if how == "reset" else lambda: hosting.rewind("here")
+        with pytest.raises(CommandError, match=r"^the guest stands still: rings are still in use"):
+            act()
+    still = (hosting.running, hosting.feeding.locked(), guest.seen[-1][0])
+    guest.is_kept = False
+    hosting.rewind("here")
+    said = guest.terminal.recv(1 << 16)
+    guest.close()
+
+    assert still == (False, False, "is left")
+    assert hosting.running
+    assert said.decode().split("\n") == [
+        "",
+        f"{STANDS_STILL} rings are still in use after 5 s",
+        "",
+        AGAIN,
+        "",
+    ]
 
 
 class Ended(BaseException):

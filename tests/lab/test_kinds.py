@@ -11,14 +11,17 @@ from kmcl_adapters.host.channel import TEST_CLASS
 from kmcl_conformance.plan import Plan
 from kmcl_conformance.profiles import PROFILES
 from kmcl_conformance.sequence import replay
+from kmcl_lab.adapter import RESETS
 from kmcl_lab.both import BothAdapter
 from kmcl_lab.hostcheck import Conversation, check_host
 from kmcl_lab.images import Images
 from kmcl_lab.lab import Lab
 from kmcl_lab.machine import HostKind
+from kmcl_model.events import Environment
 
 pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
 
+DEATH = Environment("environment", "client", "crash")
 SIGNAL = ("guest", "SIGNAL")
 SIZE = 1000
 """Bytes of each packet in a ring that is filled."""
@@ -79,6 +82,29 @@ def test_two_processors_boot_and_both_are_interrupted(images: Images, tmp_path: 
         processors = said(lab, "nproc")
 
     assert (processors, seen) == ("2", [True, True])
+
+
+def test_both_ends_are_judged_while_the_guest_is_reset_under_them(lab: Lab, relid: int) -> None:
+    """The server sees a close, gives back what it has sent, and serves the next client."""
+    judged = PROFILES["full"].specification()
+    tours = {tour.name: tour.stimuli for tour in Plan(1).tours}
+    wanted = ("crash with answers due", "crash while draining", "work in flight")
+    adapter = BothAdapter(lab, is_guest=True, resets=True)
+    before = lab.ask_host("figures")["resets"]
+    try:
+        outcomes = [replay(adapter, judged, tours[f"{name}, from the client"]) for name in wanted]
+        resets = lab.ask_host("figures")["resets"] - before
+    finally:
+        adapter.close()
+    died = [
+        [e.kind for e in outcome.events if e[:3] in (DEATH[:3], ("enter", "server", "Closed"))]
+        for outcome in outcomes
+    ]
+
+    assert [outcome.failure for outcome in outcomes] == [None] * 3
+    assert died[:2] == [["environment", "enter"]] * 2
+    assert {*died[2]} == {"enter"}
+    assert (resets, adapter.tally()) == (2, {RESETS: 2})
 
 
 def test_the_guest_signals_a_monitored_channel_by_its_bit(lab: Lab, relid: int) -> None:

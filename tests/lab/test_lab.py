@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kmcl_lab import boot
-from kmcl_lab.adapter import Hang, LabAdapter, LabSession
+from kmcl_lab.adapter import RESETS, Hang, LabAdapter, LabSession
 from kmcl_lab.images import Images
 from kmcl_lab.lab import Lab
 from kmcl_lab.machine import inner_command, outer_command, with_options
@@ -300,6 +300,42 @@ def test_an_adapter_in_the_guest_outlives_the_guest(make: Make) -> None:
     assert (starts, len(lab.retries)) == (3, 2)
 
 
+ALONE = ("kmcl_adapters.uio.pair:create", "dynmem")
+BOTH = ("kmcl_adapters.reference:create",)
+
+
+@pytest.mark.parametrize(
+    ("ends", "in_walks", "resets", "declared"),
+    [(ALONE, False, 1, False), (ALONE, True, 1, True), (BOTH, True, 0, True)],
+    ids=["alone", "alone, in walks", "both"],
+)
+def test_an_end_that_is_alone_in_its_guest_dies_with_it(
+    ends: tuple[str, ...], in_walks: bool, resets: int, declared: bool, make: Make
+) -> None:
+    """The reference's two ends can die by themselves, each alone, and say so."""
+    lab = make("boot")
+    lab.start()
+    serve = (sys.executable, "-m", "kmcl_lab.serve", *ends)
+    adapter = LabAdapter(lab, serve, resets=True, in_walks=in_walks)
+    try:
+        capabilities = adapter.describe().capabilities
+        session = adapter.open()
+        session.apply(CRASH_IT)
+        session.take()
+        session.close()
+        again = adapter.open()
+        again.apply(Settle("settle"))
+        shown = again.take()
+        tally = adapter.tally()
+        kernel = lab.account().kernel
+    finally:
+        adapter.close()
+
+    assert ("crash" in capabilities, tally) == (declared, {RESETS: resets})
+    assert [event.kind for event in shown] == ["quiescence"]
+    assert (kernel == "again") is bool(resets)
+
+
 def test_the_inner_machine_is_the_same_on_ports_and_on_sockets() -> None:
     kernel, image = Path("/kernel"), Path("/inner.img")
     nested = inner_command(kernel, image, nested=True)
@@ -461,12 +497,13 @@ def test_an_end_dies_by_a_reset_and_shows_nothing_any_more() -> None:
     lab: Any = Resetting()
     before: list[Event] = [Quiescence("quiescence", False)]
     inner = Applied(list(before))
-    session = LabSession(lab, inner, resets=True)
+    told: list[None] = []
+    session = LabSession(lab, inner, resets=True, tell=lambda: told.append(None))
     for stimulus in (CRASH_IT, CRASH_IT, Settle("settle")):
         session.apply(stimulus)
 
     assert session.take() == [*before, CRASHED, *before]
-    assert (lab.resets, inner.applied, inner.closed) == (1, [], True)
+    assert (lab.resets, len(told), inner.applied, inner.closed) == (1, 1, [], True)
 
 
 def test_a_guest_that_is_lost_by_itself_is_not_reset_as_well() -> None:

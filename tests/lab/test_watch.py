@@ -2,7 +2,7 @@
 
 import pytest
 
-from kmcl_lab.watch import AGAIN, Limits, Lost, Stage, Watch
+from kmcl_lab.watch import AGAIN, STANDS_STILL, Limits, Lost, Stage, Watch
 
 LIMITS = Limits(outer_boot=10.0, inner_boot=20.0, silence=5.0)
 
@@ -173,6 +173,19 @@ def test_a_host_that_is_lost_cannot_be_taken_back() -> None:
     watch.reset(14.0)
 
     assert watch.verdict(14.1) == Lost("panic of the outer guest: sysrq triggered crash", False)
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_a_guest_that_the_host_cannot_let_begin_again_has_hung_and_the_machines_are_replaced(
+    marked: bool,
+) -> None:
+    """Also where it was told to, and its console is not heard until it has begun."""
+    watch = ready()
+    if marked:
+        watch.reset(13.0, marked=True)
+    watch.console("console", f"half a li\n{STANDS_STILL} rings are in use\n".encode(), 14.0)
+
+    assert watch.verdict(14.0) == Lost("the guest stands still: rings are in use", True)
 
 
 def test_a_panic_of_the_outer_guest_is_told_apart() -> None:

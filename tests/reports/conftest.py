@@ -101,6 +101,8 @@ def hostile_certificate(hostile_events: tuple[Event, ...]) -> Certificate:
             way=HOSTILE,
             kernel=HOSTILE,
             host=HOSTILE,
+            others=(HOSTILE,),
+            tally={HOSTILE: 1},
             starts=2,
             retries=(HOSTILE,),
             logs=(

@@ -94,6 +94,12 @@ def test_the_adapter_says_which_kernel_and_which_host_it_has_met(
     adapter = adapter_of(host)
     assert adapter.describe().surroundings == ("Linux 6.12.117", "a host that no firmware names")
 
+    tables = host.root / "sys/firmware/acpi/tables"
+    tables.mkdir(parents=True)
+    (tables / "FACP").write_bytes(b"FACP\x14\x01\0\0\x06\0KMCL  KMCLLAB \x01\0\0\0KMCL\x01\0\0\0")
+    maker = "a host whose firmware is of KMCL KMCLLAB"
+    assert adapter.describe().surroundings == ("Linux 6.12.117", maker)
+
     firmware = host.root / "sys/class/dmi/id"
     firmware.mkdir(parents=True)
     (firmware / "sys_vendor").write_text("QEMU\n")
@@ -106,7 +112,7 @@ def test_the_adapter_tells_what_only_the_safety_net_has_noticed(
 ) -> None:
     host.masks_at_open = host.masks_at_interrupt = True
     adapter = adapter_of(host)
-    assert adapter.seen() == ("0 times only the safety net noticed what had come",)
+    assert adapter.tally() == {"times only the safety net noticed what had come": 0}
     talk = Talk(host)
     talk.session = session = adapter.open()
     assert isinstance(session._implementation, Library)
@@ -120,13 +126,16 @@ def test_the_adapter_tells_what_only_the_safety_net_has_noticed(
     assert handlers == ["ProcessPacket", "ProcessingComplete"]
     session.close()
 
-    assert adapter.seen() == (
-        "the driver masks signals at the open",
-        "it was found to have masked 1 times since",
-        "1 times only the safety net noticed what had come",
-    )
+    assert adapter.tally() == {
+        "times only the safety net noticed what had come": 1,
+        "sessions in which the driver masked signals at the open": 1,
+        "times the driver was found to have masked signals again": 1,
+    }
+    adapter.open().close()
+    assert adapter.tally()["times only the safety net noticed what had come"] == 1
     adapter.close()
-    assert capsys.readouterr().err == f"uio:{'; '.join(adapter.seen())}\n"
+    told = "; ".join(f"{count} {words}" for words, count in adapter.tally().items())
+    assert capsys.readouterr().err == f"uio:{told}\n"
 
 
 def test_a_device_that_comes_later_is_opened_then(host: Host, talk: Talk) -> None:

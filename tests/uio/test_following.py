@@ -2,12 +2,15 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kmcl_adapters.host.client import ClientLibrary
+from kmcl_adapters.uio.bus import Offer, Opening
 from kmcl_adapters.uio.device import Device
 from kmcl_adapters.uio.followbus import FollowingBus
+from kmcl_adapters.uio.uiobus import UioBus
 
 INSTANCE = "1eccfd72-4b41-45ef-b73a-4a6e44c12924"
 
@@ -68,6 +71,30 @@ def test_a_device_without_its_node_cannot_be_opened_yet(kernel: Kernel) -> None:
     (kernel.dev / "uio0").unlink()
 
     assert kernel.look() == 0
+    kernel.bus.close()
+
+
+@pytest.mark.parametrize("lingers", [False, True])
+def test_what_dies_leaves_its_channel_open_only_where_its_machine_dies(
+    kernel: Kernel, lingers: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[object] = []
+    kernel.bus._lingers = lingers
+    monkeypatch.setattr(kernel.bus, "leave", closed.append)
+    link: Any = object()
+    kernel.bus._link = link
+    kernel.bus.die()
+    assert closed == [link] * (not lingers)
+
+    late: Any = object()
+    answered = Opening(3)
+    answered.link = late
+    monkeypatch.setattr(UioBus, "open", lambda *_: answered)
+    opening = kernel.bus.open(Offer(3, 100, None), 1, 1)
+
+    assert (opening.link, opening.withdrawn) == (None, True)
+    assert closed == [link, late] * (not lingers)
+    kernel.bus._link = None
     kernel.bus.close()
 
 

@@ -1,7 +1,8 @@
 """In the guest: the client end, by one JSON object a line (``end.StampedEnd``).
 
 ``python3 -m kmcl_adapters.host.client INSTANCE`` says hello with the size of the device's rings,
-which must be there then. A request is ``{"do":"apply","stimulus":{…}}``, its answer one line.
+which must be there then. A request is ``{"do":"apply","stimulus":{…}}``, its answer one line. With
+``--lingering`` behind the instance, an end that dies closes nothing: its machine is about to go.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from typing import Any
+from typing import Any, Final
 
 from kmcl_adapters.uio.atomics import Atomics, NoAtomics
 from kmcl_adapters.uio.device import DeviceError, find, ring_size
@@ -19,7 +20,10 @@ from kmcl_adapters.uio.lifecycle import Connection
 
 from .end import StampedEnd
 
-__all__ = ["Client", "ClientLibrary", "main"]
+__all__ = ["LINGERING", "Client", "ClientLibrary", "main"]
+
+LINGERING: Final = "--lingering"
+"""The option by which what dies leaves its channel open."""
 
 
 class ClientLibrary(Library):
@@ -36,9 +40,11 @@ class ClientLibrary(Library):
 
 
 class Client:
-    """The end on the device of this instance. Raises DeviceError, NoAtomics."""
+    """The end on the device of this instance; ``lingers``: see ``FollowingBus``. Raises
+    DeviceError, NoAtomics."""
 
-    def __init__(self, instance: str) -> None:
+    def __init__(self, instance: str, *, lingers: bool = False) -> None:
+        self._lingers = lingers
         self._device = find(instance)
         if self._device.uio is None:
             raise DeviceError(f"{instance}: not bound to uio_hv_generic")
@@ -48,7 +54,7 @@ class Client:
         self.end = StampedEnd(self._library, Atomics().time_stamp, self._traffic)
 
     def _library(self) -> Library:
-        self._bus = FollowingBus(self._device, self.size)
+        self._bus = FollowingBus(self._device, self.size, lingers=self._lingers)
         self._made = ClientLibrary(self._bus)
         return self._made
 
@@ -65,8 +71,8 @@ class Client:
 
 
 def main(arguments: list[str]) -> int:
-    """Serve until the end of input; 1 where there is nothing to serve."""
-    (instance,) = arguments
+    """Serve the instance until the end of input; 1 where there is nothing to serve."""
+    instance, *options = arguments
     output = os.dup(1)
     os.dup2(2, 1)  # what anybody prints is not of the protocol
     sys.setswitchinterval(0.0005)
@@ -77,7 +83,7 @@ def main(arguments: list[str]) -> int:
             data = data[os.write(output, data) :]
 
     try:
-        client = Client(instance)
+        client = Client(instance, lingers=LINGERING in options)
     except (DeviceError, NoAtomics) as error:
         write({"error": str(error)})
         return 1

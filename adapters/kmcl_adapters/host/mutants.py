@@ -374,6 +374,12 @@ class _ForgetsToRescind(HostBus):
         self._asked = None
 
 
+class _HearsTheConnected(HostBus):
+    def left(self, opening: HostOpening) -> None:
+        if self._host.control.agreed:
+            super().left(opening)
+
+
 BUS_MUTANTS: Final[Mapping[str, type[HostBus]]] = {
     "deaf-to-signals": _DeafToSignals,
     "keeps-the-rings": _KeepsTheRings,
@@ -382,5 +388,6 @@ BUS_MUTANTS: Final[Mapping[str, type[HostBus]]] = {
     "keeps-refused-rings": _KeepsRefusedRings,
     "opens-at-once": _OpensAtOnce,
     "forgets-to-rescind": _ForgetsToRescind,
+    "hears-the-connected": _HearsTheConnected,
 }
 """Defects of the server's side of a channel, by name."""

@@ -66,6 +66,11 @@ class ScriptedGuest:
         self.connection = _NEW_CONNECTION
         self.host.synic_changed(0, 1, _EVENTS | 1, _MESSAGES | 1)
 
+    def power_on(self) -> None:
+        """Set up the pages of the only processor anew, after a reset of the machine."""
+        self.machine.words[_SLOT // 4] = 0
+        self.host.synic_changed(0, 1, _EVENTS | 1, _MESSAGES | 1)
+
     # One step
 
     def post(self, name: str, *, rest: bytes = b"", **fields: Any) -> int:

@@ -20,6 +20,7 @@ from . import (
     contention,
     faults,
     flow,
+    handlers,
     latency,
     lifecycle,
     ownership,
@@ -27,6 +28,7 @@ from . import (
     reentrancy,
     reopening,
     returns,
+    settings,
     slots,
     starting,
     stopping,
@@ -58,6 +60,8 @@ MUTANTS: Final[dict[str, Mutant]] = {
         slots,
         returns,
         latency,
+        settings,
+        handlers,
     )
     for mutant in module.MUTANTS
 }

@@ -120,7 +120,7 @@ class AbsentSuspendHangsPause(Lifecycle):
 
 class PauseIgnoresProcessingComplete(Lifecycle):
     def is_reporting(self) -> bool:
-        return self.channel.receiver.busy and not self.channel.receiver.batch
+        return bool(self.channel.receiver.busy) and not self.channel.receiver.batch
 
     def handlers_idle(self) -> bool:
         return self.is_reporting() or super().handlers_idle()

@@ -229,7 +229,9 @@ class NativeLibrary:
 
     def __init__(self, path: str) -> None:
         table = self._table = load(path)
-        self.Name = _text(table.Name) or path
+        if not table.Name:
+            raise NotAKmclLibrary("its table has no Name, which is required; see kmcl.h")
+        self.Name = _text(table.Name)
         self.LibraryVersion = _text(table.LibraryVersion)
         self.Capabilities = _text(table.Capabilities)
         if unknown := sorted(set(self.Capabilities.split()) - CAPABILITIES):

@@ -22,14 +22,22 @@ _LOOK_SECONDS: Final = 0.02
 
 
 class FollowingBus(UioBus):
-    """``device``: as it was when it was there; ``size``: bytes of each of its rings."""
+    """``device``: as it was when it was there; ``size``: bytes of each of its rings. ``lingers``:
+    what dies leaves everything open, because its machine is about to go as well."""
 
     def __init__(
-        self, device: Device, size: int, *, sysfs: Path = Path("/sys"), **options: Any
+        self,
+        device: Device,
+        size: int,
+        *,
+        sysfs: Path = Path("/sys"),
+        lingers: bool = False,
+        **options: Any,
     ) -> None:
         super().__init__(device, size=size, sysfs=sysfs, **options)
         self._folder = sysfs / "bus/vmbus/devices" / device.instance
         self._dead = False
+        self._lingers = lingers
         self.opening = 0
         """Opens that the host has not answered yet."""
         self._there = False
@@ -72,14 +80,15 @@ class FollowingBus(UioBus):
         opening = super().open(offer, incoming, outgoing)
         self.opening -= 1
         if self._dead and opening.link is not None:
-            self.leave(opening.link)
+            if not self._lingers:
+                self.leave(opening.link)
             opening.link, opening.withdrawn = None, True
         return opening
 
     def die(self) -> None:
-        """The kernel closes what a process had open."""
+        """The kernel closes what a process had open, unless the machine dies."""
         self._dead = True
-        if self._link is not None:
+        if self._link is not None and not self._lingers:
             self.leave(self._link)
 
 

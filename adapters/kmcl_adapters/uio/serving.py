@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -26,6 +27,11 @@ IDLE_SECONDS: Final = 0.03
 Silence that would break something is asked for again by whoever judges."""
 LIMIT: Final = 8.0
 """Seconds that a settling may take; less than the time the other side gives a request."""
+
+_LATE: Final = "times only the safety net noticed what had come"
+_REMASKED: Final = "times the driver was found to have masked signals again"
+_MASKS: Final = "sessions in which the driver masked signals at the open"
+_LEAVES: Final = "sessions in which the driver left the mask alone at the open"
 
 
 class UioAdapter:
@@ -58,9 +64,8 @@ class UioAdapter:
         self._make_bus = make_bus
         self._parts = parts
         self._told: set[str] = set()
-        self._buses: list[UioBus] = []  # of sessions that may still go on
-        self._masks: set[bool] = set()
-        self._remasked = self._late = 0
+        self._last: UioBus | None = None  # of the session that may still go on
+        self._counted = Counter({_LATE: 0})
         try:
             self.device: Device = bind(find(wanted, sysfs), sysfs, take=take)
             self._bus().close()
@@ -87,8 +92,7 @@ class UioAdapter:
             bus = self._bus()
         except DeviceError as error:
             raise AdapterError(f"uio:{error}") from None
-        self._add_up()
-        self._buses.append(bus)
+        self._counted, self._last = self._tallied(), bus
         library = Library(bus, self._parts)
         return ThreadedSession(
             library,
@@ -100,32 +104,25 @@ class UioAdapter:
 
     def close(self) -> None:
         """The device stays bound: unbinding is for whoever bound it. Signals that came late are
-        told of, because nothing else shows them."""
-        seen = self.seen()
-        if self._late:
-            self._tell("; ".join(seen))
+        told of: nothing else shows them to who has no certificate."""
+        tally = self.tally()
+        if tally[_LATE]:
+            self._tell("; ".join(f"{count} {words}" for words, count in tally.items()))
 
-    def seen(self) -> tuple[str, ...]:
-        """What the sessions have shown of the driver and of signals, in words: whether the driver
-        masks signals by itself, and what came that only the safety net noticed."""
-        self._add_up()
-        found = [
-            "the driver masks signals at the open" if masks else "the driver leaves the mask alone"
-            for masks in sorted(self._masks)
-        ]
-        if self._remasked:
-            found.append(f"it was found to have masked {self._remasked} times since")
-        found.append(f"{self._late} times only the safety net noticed what had come")
-        return tuple(found)
+    def tally(self) -> Mapping[str, int]:
+        """What the sessions have shown of the driver and of signals: whether the driver masks
+        signals by itself, and how often only the safety net noticed what had come."""
+        return self._tallied()
 
-    def _add_up(self) -> None:
-        """Take over the figures of the sessions so far; a session adds nothing once it is over."""
-        for bus in self._buses:
-            self._late, bus.late = self._late + bus.late, 0
-            self._remasked, bus.remasked = self._remasked + bus.remasked, 0
+    def _tallied(self) -> Counter[str]:
+        found, bus = Counter(self._counted), self._last
+        if bus is not None:
+            found[_LATE] += bus.late
             if bus.traits.masks_at_open is not None:
-                self._masks.add(bus.traits.masks_at_open)
-        del self._buses[:-1]
+                found[_MASKS if bus.traits.masks_at_open else _LEAVES] += 1
+            if bus.remasked:
+                found[_REMASKED] += bus.remasked
+        return found
 
     def _tell(self, words: str) -> None:
         """What an open failed with, on standard error, once: a campaign opens thousands of times,

@@ -11,6 +11,7 @@ import os
 import shlex
 import sys
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -24,11 +25,13 @@ from .images import build, default_cache
 from .lab import Lab
 from .problem import GuestLost, LabProblem
 
-__all__ = ["UIO_COMMAND", "Hang", "LabAdapter", "LabSession", "create", "with_loss"]
+__all__ = ["RESETS", "UIO_COMMAND", "Hang", "LabAdapter", "LabSession", "create", "with_loss"]
 
 UIO_COMMAND: Final = ("python3", "-m", "kmcl_adapters.uio", "--device", "dynmem", "--bind")
 _LIMIT_SECONDS: Final = 60.0
 """For one request; everything is emulated twice."""
+RESETS: Final = "times the guest was reset in a conversation, where an end was to die"
+_ENDS: Final = frozenset({"client", "server"})
 
 
 class Hang(Doubted):
@@ -52,7 +55,7 @@ class LabSession:
     Hang instead of showing the loss as the implementation's.
 
     ``resets``: an end that is to die without a word does so by a reset of the guest, which costs
-    a boot; whoever plays the next session finds the guest fresh.
+    a boot; whoever plays the next session finds the guest fresh. ``tell`` hears of each.
     """
 
     def __init__(
@@ -61,10 +64,12 @@ class LabSession:
         session: Session,
         *,
         resets: bool = False,
+        tell: Callable[[], object] = lambda: None,
     ) -> None:
         self._lab = lab
         self._session = session
         self._resets = resets
+        self._tell = tell
         self._is_reset = False
         self._shown: list[Event] = []
 
@@ -85,6 +90,7 @@ class LabSession:
             return
         self._shown.append(Environment("environment", endpoint, "crash"))
         self._is_reset = True
+        self._tell()
         try:
             self._lab.reset()
         except LabProblem as problem:
@@ -113,7 +119,9 @@ class LabSession:
 
 class LabAdapter:
     """``command`` in the guest of ``lab``, which is running; both end with ``close``, the command
-    alone if somebody else has the lab (``is_guest``). ``resets``: see ``LabSession``.
+    alone if somebody else has the lab (``is_guest``). ``resets``: see ``LabSession``; it holds for
+    an end alone, since both would be gone. ``in_walks``: ends may die in walks as well, which costs
+    a boot for many of them, and not only in conversations that are about that.
 
     A guest that was lost is replaced before the next session.
     """
@@ -125,9 +133,12 @@ class LabAdapter:
         *,
         is_guest: bool = False,
         resets: bool = False,
+        in_walks: bool = False,
     ) -> None:
         self.lab = lab
         self._resets = resets
+        self._in_walks = in_walks
+        self._reset_count = 0
         self._is_guest = is_guest
         self._door = Door(lambda: lab.guest)
         path = os.pathsep.join(p for p in sys.path if p)
@@ -142,7 +153,7 @@ class LabAdapter:
         """What the implementation in the guest said in its hello, and that an end can die."""
         self._revive()
         described = self._process.describe()
-        more = {"crash"} if self._resets else set()
+        more = {"crash"} if self._dies_by_reset(described) and self._in_walks else set()
         return described._replace(
             capabilities=described.capabilities | more, surroundings=self.lab.surroundings()
         )
@@ -151,7 +162,19 @@ class LabAdapter:
         """A session with a fresh implementation. Raises AdapterError."""
         self._revive()
         session = self._process.open()
-        return LabSession(self.lab, session, resets=self._resets)
+        resets = self._dies_by_reset(self._process.describe())
+        return LabSession(self.lab, session, resets=resets, tell=self._count_reset)
+
+    def _dies_by_reset(self, described: Description) -> bool:
+        """Whether the guest is, where an end dies."""
+        return self._resets and not described.capabilities >= _ENDS
+
+    def _count_reset(self) -> None:
+        self._reset_count += 1
+
+    def tally(self) -> Mapping[str, int]:
+        """What the implementation in the guest has counted, and our resets, if there may be any."""
+        return {**self._process.tally(), **({RESETS: self._reset_count} if self._resets else {})}
 
     def close(self) -> None:
         """End the implementation and, if it is ours, the lab."""
@@ -180,4 +203,4 @@ def create(argument: str) -> LabAdapter:
         raise AdapterError(f"lab:{argument}: {error}") from None
     except LabProblem as problem:
         raise AdapterError(f"lab: {problem}") from None
-    return LabAdapter(lab, command)
+    return LabAdapter(lab, command, resets=True)

@@ -8,11 +8,8 @@ that they share; see ``kmcl_adapters.host.end``, also for how rest is known.
 from __future__ import annotations
 
 import contextlib
-import json
-import queue
 import sys
 import tempfile
-import threading
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -22,41 +19,31 @@ from kmcl_adapters import AdapterError, Description, Session
 from kmcl_adapters.host.channel import TEST_CLASS
 from kmcl_adapters.signals import HELD, MASKED
 from kmcl_adapters.uio.library import VERSION
-from kmcl_adapters.uio.pair import CAPABILITIES, ROLES, Acted, Gone, PairSession
-from kmcl_adapters.uio.stamps import Answer
-from kmcl_model.case import stimulus_to_json
-from kmcl_model.events import Event
+from kmcl_adapters.uio.pair import CAPABILITIES, ROLES, Acted, Gone, PairEnd, PairSession
+from kmcl_model.events import Environment, Event
 from kmcl_model.stimuli import Environ, Settle, Stimulus
-from kmcl_model.trace import TraceError, event_from_json
 
-from .adapter import LabSession
-from .channel import Job
-from .frames import Kind
+from .adapter import RESETS, Hang, LabSession
+from .ends import ClientEnd, ServerEnd
 from .hosting.commands import REFERENCE, UIO
 from .images import build, default_cache
 from .lab import Lab
 from .machine import HostKind
-from .problem import GuestLost, LabProblem
+from .problem import LabProblem
 
 __all__ = [
+    "BY_RESET",
     "MONITORED",
     "BothAdapter",
     "BothSession",
-    "ClientEnd",
-    "ServerEnd",
-    "answer_of",
     "create",
     "is_rest",
+    "name_of",
     "ordered",
+    "rests_alone",
 ]
 
-_LIMIT: Final = 60.0
-"""Seconds for one request; everything is emulated twice."""
 _SETTLING: Final = 25.0
-_SLICE: Final = 2.0
-"""Seconds for which the host is asked to look for a rest at a time: the guest may be lost."""
-_LOOKS: Final = 3
-"""The host looks so often until it believes in a rest."""
 _DOUBT_SECONDS: Final = 0.12
 """It waits so long before where that was not believed: longer than a client goes without a look at
 its ring. No look of the host could be that long: the client's threads wake for theirs."""
@@ -67,119 +54,9 @@ MONITOR: Final = 37
 """The bit of a monitored channel: in the second group, where a wrong offset would show."""
 MONITORED: Final = "monitored"
 OWN_SERVER: Final = "uio-server"
+BY_RESET: Final = "resets"
 _OF_SIGNALS: Final = HELD | {MASKED, "spurious"}
-
-
-def answer_of(told: Mapping[str, Any]) -> Answer:
-    """What an end has said. Raises Gone where it makes no sense."""
-    try:
-        if "error" in told:
-            raise Gone("garbage", str(told["error"]))
-        events: list[tuple[int, Event]] = [
-            (int(stamp), event_from_json(record)) for stamp, record in told["events"]
-        ]
-        return Answer(events, int(told["until"]), tuple(told["traffic"]))
-    except (TraceError, KeyError, TypeError, ValueError) as error:
-        raise Gone("garbage", f"{type(error).__name__}: {error}") from None
-
-
-def _request(kind: str, stimulus: Stimulus | None) -> dict[str, Any]:
-    request: dict[str, Any] = {"do": kind}
-    return request if stimulus is None else request | {"stimulus": stimulus_to_json(stimulus)}
-
-
-class ServerEnd:
-    """The end beside the host."""
-
-    def __init__(self, lab: Lab) -> None:
-        self._lab = lab
-
-    def ask(self, kind: str, stimulus: Stimulus | None = None) -> dict[str, Any]:
-        """A request. Raises Gone."""
-        return self._ask("end", **_request(kind, stimulus))
-
-    def _ask(self, command: str, **arguments: Any) -> dict[str, Any]:
-        try:
-            told: dict[str, Any] = self._lab.ask_host(command, limit=_LIMIT, **arguments)
-            return told
-        except GuestLost as lost:
-            raise Gone("hang" if lost.is_hang else "crash", str(lost)) from None
-        except LabProblem as problem:
-            raise Gone("crash", f"the server's end: {problem}") from None
-
-    def request(self, kind: str, stimulus: Stimulus | None = None) -> Answer:
-        """See ``PairEnd``."""
-        return answer_of(self.ask(kind, stimulus))
-
-    def rest(self, after: float) -> tuple[Answer, bool]:
-        """Its answer when so many seconds are over and it and the guest have rested for some looks,
-        or after a while; whether they have. Raises Gone."""
-        told = self._ask("rest", looks=_LOOKS, seconds=_SLICE, after=after)
-        return answer_of(told), bool(told.get("rests"))
-
-
-class ClientEnd:
-    """The end in the guest, in a process of its own. Raises LabProblem where it cannot serve."""
-
-    def __init__(self, lab: Lab, instance: str) -> None:
-        self._job: Job = lab.guest.start(["python3", "-m", "kmcl_adapters.host.client", instance])
-        self._lines: queue.SimpleQueue[bytes | GuestLost | None] = queue.SimpleQueue()
-        self._errors = b""
-        threading.Thread(target=self._read, name="client's end", daemon=True).start()
-        try:
-            hello = self._answer()
-        except Gone as gone:
-            raise LabProblem(str(gone)) from None
-        if "error" in hello:
-            raise LabProblem(f"the client's end: {hello['error']}")
-        self.ring_bytes = int(hello["size"])
-
-    def _read(self) -> None:
-        text = b""
-        try:
-            for kind, body in self._job.parts():
-                if kind == Kind.ERRORS:
-                    self._errors = (self._errors + body)[-1000:]
-                    continue
-                *lines, text = (text + body).split(b"\n")
-                for line in lines:
-                    self._lines.put(line)
-            self._lines.put(None)
-        except GuestLost as lost:
-            self._lines.put(lost)
-
-    def _answer(self) -> dict[str, Any]:
-        try:
-            line = self._lines.get(timeout=_LIMIT)
-        except queue.Empty:
-            raise Gone("hang", f"the client's end did not answer within {_LIMIT:g} s") from None
-        if isinstance(line, GuestLost):
-            raise Gone("hang" if line.is_hang else "crash", str(line))
-        if line is None:
-            words = self._errors.decode("utf-8", "replace").strip().splitlines()[-1:]
-            raise Gone("crash", f"the client's end has ended: {' '.join(words)}")
-        try:
-            told: dict[str, Any] = json.loads(line)
-        except ValueError:
-            raise Gone("garbage", f"the client's end: {line[:80]!r}") from None
-        return told
-
-    def ask(self, kind: str, stimulus: Stimulus | None = None) -> dict[str, Any]:
-        """A request and its answer. Raises Gone."""
-        try:
-            self._job.write(json.dumps(_request(kind, stimulus)).encode() + b"\n")
-        except GuestLost as lost:
-            raise Gone("crash", str(lost)) from None
-        return self._answer()
-
-    def request(self, kind: str, stimulus: Stimulus | None = None) -> Answer:
-        """See ``PairEnd``."""
-        return answer_of(self.ask(kind, stimulus))
-
-    def kill(self) -> None:
-        """End it; never raises."""
-        with contextlib.suppress(GuestLost):
-            self._job.kill()
+_DEATH: Final = Environment("environment", "client", "crash")
 
 
 def ordered(times: list[int]) -> bool:
@@ -187,13 +64,19 @@ def ordered(times: list[int]) -> bool:
     return all(earlier < later for earlier, later in pairwise(times))
 
 
+def rests_alone(server: tuple[int, ...]) -> bool:
+    """Whether nothing is on its way where the guest has no end any more."""
+    _, is_idle, _, _, _, waiting, runs = server
+    return bool(is_idle and not waiting and not runs)
+
+
 def is_rest(client: tuple[int, ...], server: tuple[int, ...]) -> bool:
     """Whether nothing is on its way between the ends, by their traffic; see ``host.client`` and
     ``hosting.commands``. The guest sees the channel that is offered and has drawn the consequences,
     and nobody runs, but for a client whose open the server does not answer yet."""
     _, is_idle, seen, is_aware, client_runs, client_opens = client
-    _, server_is_idle, offered, is_asked, _, waiting, server_runs = server
-    if not is_idle or not server_is_idle or waiting or server_runs:
+    _, _, offered, is_asked, _, _, _ = server
+    if not is_idle or not rests_alone(server):
         return False
     if seen != offered or not is_aware:
         return False
@@ -201,13 +84,16 @@ def is_rest(client: tuple[int, ...], server: tuple[int, ...]) -> bool:
 
 
 class BothSession(PairSession):
-    """A session over both ends. Rest is seen by the host, but for what a timer does later."""
+    """A session over both ends. Rest is seen by the host, but for what a timer does later. A client
+    that dies may do so with its machine: from then on the server's end alone is asked."""
 
     settling = _SETTLING
     exact = False
 
     def __init__(self, adapter: BothAdapter, server: ServerEnd, client: ClientEnd) -> None:
-        super().__init__(adapter, {"client": client, "server": server})
+        self._both: dict[str, PairEnd] = {"client": client, "server": server}
+        super().__init__(adapter, self._both)
+        self._machines = adapter
         self._server = server
         self._moving = True
         """Something was done or seen since the last rest."""
@@ -219,6 +105,21 @@ class BothSession(PairSession):
         self._moving |= not isinstance(stimulus, Settle)
         self._held |= isinstance(stimulus, Environ) and stimulus.action in HELD
         super().apply(stimulus)
+        if self._machines.resets and "client" in self._both and self._has_died():
+            self._lose_the_machine()
+
+    def _has_died(self) -> bool:
+        return any(event == _DEATH for _, event in self._waiting)
+
+    def _lose_the_machine(self) -> None:
+        """The client has died, and shows nothing any more; what it has open it leaves to the reset.
+        Raises Hang where the guest does not come back."""
+        del self._both["client"], self._until["client"]
+        self._latest = ""
+        try:
+            self._machines.reset()
+        except LabProblem as problem:
+            raise Hang(f"host: {problem}") from None
 
     def player_of(self, stimulus: Acted) -> str:
         """Signals to the client come from the host, and so does what becomes of them."""
@@ -243,6 +144,9 @@ class BothSession(PairSession):
         guest did nothing, and the client, asked afterwards, has seen nothing since."""
         server, rests = self._server.rest(0.0 if self._moving else _DOUBT_SECONDS)
         self._keep("server", server)
+        if "client" not in self._both:
+            self._moving = not (rests and rests_alone(server.traffic))
+            return not self._moving
         client = self._take_from("client", "apply")
         late = any(stamp > server.until for stamp, _ in client.events)
         at_rest = rests and not late and is_rest(client.traffic, server.traffic)
@@ -254,8 +158,9 @@ class BothSession(PairSession):
 class BothAdapter:
     """Of a lab that is running with the programmable host; both end with ``close``, the ends alone
     if somebody else has the lab (``is_guest``). A guest that was lost is replaced before the next
-    session. ``monitored``: the client signals by a bit of the monitor page; ``own_server``: both
-    ends are the endpoint, and none is the reference."""
+    session. ``monitored``: the client signals by a bit of the monitor page. ``resets``: a client
+    that is to die without a word does so by a reset of the guest, which costs a boot.
+    ``own_server``: both ends are the endpoint, and none is the reference."""
 
     def __init__(
         self,
@@ -263,9 +168,12 @@ class BothAdapter:
         *,
         is_guest: bool = False,
         monitored: bool = False,
+        resets: bool = False,
         own_server: bool = False,
     ) -> None:
         self.lab = lab
+        self.resets = resets
+        self._reset_count = 0
         self._more: dict[str, Any] = {"monitor": MONITOR} if monitored else {}
         self._own_server = own_server
         self._is_guest = is_guest
@@ -311,7 +219,7 @@ class BothAdapter:
                 self.lab.ask_host("wait-for", name="RELID_RELEASED", child_relid=told["relid"])
                 told = self._offer()
         self.lab.bind(self._instance)
-        client = ClientEnd(self.lab, self._instance)
+        client = ClientEnd(self.lab, self._instance, lingers=self.resets)
         self.lab.ask_host("rescind", relid=told["relid"])
         self.lab.ask_host(
             "serve",
@@ -338,6 +246,16 @@ class BothAdapter:
         if not ordered(times):
             raise LabProblem(f"guest and host do not share a clock: {times}; no order is known")
 
+    def reset(self) -> None:
+        """The host resets the guest; the next session has another client. Raises LabProblem."""
+        self._client = None
+        self._reset_count += 1
+        self.lab.reset()
+
+    def tally(self) -> Mapping[str, int]:
+        """Our resets, if there may be any."""
+        return {RESETS: self._reset_count} if self.resets else {}
+
     def kill(self) -> None:
         """End the client's process; the server's end goes back to nothing."""
         client, self._client = self._client, None
@@ -354,10 +272,12 @@ class BothAdapter:
 
 
 def create(argument: str) -> BothAdapter:
-    """``host:`` with ``monitored``, ``uio-server``, or both behind a comma. Raises AdapterError."""
-    words = set(filter(None, argument.split(",")))
-    if not words <= {MONITORED, OWN_SERVER}:
-        raise AdapterError(f"host:{argument}: only {MONITORED} and {OWN_SERVER} are known here")
+    """``host:``, and behind it ``monitored``, ``resets``, ``uio-server``, or several with commas.
+    Raises AdapterError."""
+    words = argument.split(",") if argument else []
+    if not {MONITORED, BY_RESET, OWN_SERVER}.issuperset(words):
+        known = f"{MONITORED!r}, {BY_RESET!r} and {OWN_SERVER!r}"
+        raise AdapterError(f"host:{argument}: only {known} can stand behind the colon")
     try:
         images = build(default_cache(), tell=lambda text: print(f"lab: {text}", file=sys.stderr))
         folder = Path(tempfile.mkdtemp(prefix="kmcl-lab-logs-"))
@@ -365,4 +285,14 @@ def create(argument: str) -> BothAdapter:
         lab.start()
     except LabProblem as problem:
         raise AdapterError(f"host: {problem}") from None
-    return BothAdapter(lab, monitored=MONITORED in words, own_server=OWN_SERVER in words)
+    return BothAdapter(
+        lab,
+        monitored=MONITORED in words,
+        resets=BY_RESET in words,
+        own_server=OWN_SERVER in words,
+    )
+
+
+def name_of(*, monitored: bool, resets: bool) -> str:
+    """What ``create`` would be asked for, as a name of the adapter."""
+    return "host:" + ",".join([MONITORED] * monitored + [BY_RESET] * resets)

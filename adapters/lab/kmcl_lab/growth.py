@@ -2,9 +2,9 @@
 
 The host is asked from time to time, between two pieces of work. What it allocates once is no leak:
 its trace fills up to a limit, an interpreter's memory moves a little. So growth counts from the
-first sample with a full trace on, and only what is more than ``SETTLING_KIB`` and ``KIB_EACH`` for
-each piece of work is a leak; of descriptors and threads, which nothing moves by itself, what is
-more than ``SPARE`` and one for every ``WORK_EACH`` pieces.
+first sample with a full trace on, until which nothing is said of memory, and only what is more than
+``SETTLING_KIB`` and ``KIB_EACH`` for each piece of work is a leak; of descriptors and threads,
+which nothing moves by itself, what is more than ``SPARE`` and one for every ``WORK_EACH`` pieces.
 """
 
 from __future__ import annotations
@@ -93,13 +93,14 @@ class Growth:
 
     def figures(self) -> dict[str, Any]:
         """Begin, end and growth of each start of the machines, and whether there are ``leaks``:
-        None where too little was done to tell. A start whose trace was never full counts from its
-        first sample."""
+        None where too little was done to tell. Where the trace was never full, it is the first
+        sample that counts, and nothing is said of memory: that has grown by the trace."""
         periods: list[dict[str, Any]] = []
         for boot in dict.fromkeys(sample.boot for sample in self.samples):
             samples = [sample for sample in self.samples if sample.boot == boot]
             settled = [sample for sample in samples if sample.settled]
             begin, end = (settled or samples)[0], samples[-1]
+            leaks = leaks_of(begin.held, end.held, end.work - begin.work)
             grown = {name: end.held[name] - begin.held[name] for name in end.held}
             periods.append(
                 {
@@ -113,12 +114,12 @@ class Growth:
                     "growth": grown,
                     "most": {name: max(s.held[name] for s in samples) for name in end.held},
                     "kib_by_minute": _course(samples),
-                    "leaks": leaks_of(begin.held, end.held, end.work - begin.work),
+                    "leaks": leaks if settled else [name for name in leaks if name in _COUNTED],
                 }
             )
-        told = any(period["work"] >= LEAST_WORK for period in periods)
-        leaks = any(period["leaks"] for period in periods) if told else None
-        return {"host_growth": periods, "leaks": leaks}
+        told = any(p["work"] >= LEAST_WORK and p["trace_was_full"] for p in periods)
+        has_leaked = any(period["leaks"] for period in periods)
+        return {"host_growth": periods, "leaks": has_leaked or (False if told else None)}
 
     def lines(self) -> list[str]:
         """The same for people."""
@@ -127,6 +128,8 @@ class Growth:
             begin, end = period["begin"], period["end"]
             parts = [f"{begin[name]:,} to {end[name]:,} {word}" for name, word in _WORDS.items()]
             verdict = f"LEAK: {', '.join(period['leaks'])}" if period["leaks"] else "no leak"
+            if not period["trace_was_full"]:
+                verdict += "; nothing is said of memory while the trace fills up"
             if period["work"] < LEAST_WORK:
                 verdict = "too short to tell"
             said = f"{period['minutes']:g} min, {period['work']} sequences"

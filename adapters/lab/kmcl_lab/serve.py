@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 
-from kmcl_adapters import Adapter, AdapterError, Description, Session
+from kmcl_adapters import Adapter, AdapterError, Description, Session, Tallying
 from kmcl_adapters.lines import PROTOCOL, encode, serve
 from kmcl_model.events import Event
 
@@ -31,6 +31,10 @@ class AdapterService:
     def open(self, _record: Callable[[Event], None]) -> Session:
         """A session of the adapter."""
         return self._adapter.open()
+
+    def tally(self) -> Mapping[str, int]:
+        """What the adapter counts, if it does."""
+        return self._adapter.tally() if isinstance(self._adapter, Tallying) else {}
 
 
 def main(arguments: list[str]) -> int:

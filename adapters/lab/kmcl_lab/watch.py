@@ -9,10 +9,22 @@ import re
 from enum import Enum
 from typing import Final, NamedTuple
 
-__all__ = ["AGAIN", "LIMITS", "OUTER_READY", "Limits", "Lost", "Stage", "Watch"]
+__all__ = [
+    "AGAIN",
+    "LIMITS",
+    "OUTER_READY",
+    "STANDS_STILL",
+    "Limits",
+    "Lost",
+    "Stage",
+    "Watch",
+]
 
 AGAIN: Final = "kmcl-lab: the guest begins again"
 """What our own host writes into the guest's console between two lives of it."""
+
+STANDS_STILL: Final = "kmcl-lab: the guest stands still:"
+"""What our own host writes there where the guest cannot begin again, in front of why."""
 
 OUTER_READY: Final = "kmcl-lab: outer guest ready"
 _HOST_ENDED: Final = "kmcl-lab: the host has ended"
@@ -126,6 +138,8 @@ class Watch:
                 self.stage, self._since = Stage.INNER_BOOTS, now
             elif line.startswith(_HOST_ENDED):
                 self._lose("the VMBus host has ended: " + line.removeprefix(_HOST_ENDED).strip())
+        elif line.startswith(STANDS_STILL):
+            self._lose(line.removeprefix("kmcl-lab: "), is_hang=True)
         elif self._is_late(line, now):
             return
         guest = "outer" if source == "host" else "inner"
@@ -143,6 +157,6 @@ class Watch:
         uptime = _UPTIME.match(line)
         return uptime is not None and float(uptime[1]) > now - self._born + _CLOCKS_SECONDS
 
-    def _lose(self, what: str, *, is_inner: bool = False) -> None:
+    def _lose(self, what: str, *, is_hang: bool = False, is_inner: bool = False) -> None:
         if self._lost is None:
-            self._lost = Lost(what, False, is_inner)
+            self._lost = Lost(what, is_hang, is_inner)

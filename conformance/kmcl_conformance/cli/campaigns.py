@@ -25,7 +25,17 @@ from kmcl_reports.results import Certificate, Verdict
 from .budget import length_of, sequences_of
 from .certificates import remove_earlier, show_certificate, write_certificate
 from .fault_names import faults_of
-from .options import AdapterName, Budget, Json, OutFolder, Profile, Quiet, Seed
+from .options import (
+    AdapterName,
+    Budget,
+    Json,
+    OutFolder,
+    Profile,
+    Quiet,
+    Resume,
+    Seed,
+    one_folder,
+)
 from .output import Code, Problem, Screen, complain
 from .progress import Meter
 from .surroundings import with_surroundings
@@ -45,11 +55,6 @@ UNNAMED: Final = ("reference", None, 1, "default", False)
 
 HANGS: Final = 3
 """A sequence during which the machines hang so often is given up, and the campaign with it."""
-
-Resume = Annotated[
-    Path | None,
-    typer.Option("--resume", metavar="DIR", help="Go on with an interrupted run in this folder."),
-]
 
 ExpectedCalls = Annotated[
     bool,
@@ -275,9 +280,7 @@ def _usable(name: str) -> Adapter:
 
 
 def _folder(out: Path | None, resume: Path | None) -> Path:
-    if out is not None and resume is not None and out != resume:
-        raise Problem("--resume goes on in the folder it names: leave out --out")
-    return resume or out or DEFAULT_OUT
+    return one_folder(out, resume) or DEFAULT_OUT
 
 
 def _as_begun(

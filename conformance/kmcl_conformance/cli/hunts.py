@@ -81,4 +81,5 @@ def hunt_all(targets: Sequence[Target], jobs: int) -> Iterator[Hunted]:
 
 
 def _leave_interrupts_to_the_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

@@ -15,8 +15,10 @@ import typer
 from kmcl_adapters import Adapter
 from kmcl_conformance.campaign import CampaignError, Options, Progress
 from kmcl_conformance.figure import table
+from kmcl_conformance.profiles import PROFILES
 from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
-from kmcl_lab.both import MONITORED, BothAdapter
+from kmcl_lab.both import BothAdapter
+from kmcl_lab.both import name_of as name_of_both
 from kmcl_lab.growth import Growth, growth_of
 from kmcl_lab.images import Images, build, default_cache
 from kmcl_lab.install import carry_out, find_out, plan
@@ -32,7 +34,15 @@ from .lab_bench import LINUX, Pace, bench, bench_driver, leak_line, rows_of
 from .lab_check import check_defects, in_the_lab
 from .lab_inside import as_problem as _as_problem
 from .lab_inside import inside
-from .lab_options import check_folder, command_of, given, must_matter
+from .lab_options import (
+    RESET_MINUTES,
+    check_folder,
+    command_of,
+    given,
+    must_be_alone,
+    must_matter,
+    resets_in,
+)
 from .lab_provoke import provoke, words_of
 from .lab_requests import requests_in, words_of_requests
 from .lab_sessions import with_sessions
@@ -156,13 +166,14 @@ def _certify(
         typer.Option("--minutes", min=0, help="Stop after this time; the certificate tells."),
     ] = None,
     resets: Annotated[
-        bool,
+        bool | None,
         typer.Option(
-            "--resets",
-            help="Where an end is to die, or a guest to be reset, the machine is: slow. Of one end "
-            f"(QEMU as the host), or with --profile {LINUX}.",
+            "--resets/--no-resets",
+            help="Where a client is to die, or a guest to be reset, the machine is: slow. Default: "
+            "with QEMU as the host in the conversations that are about that, not in walks, if "
+            f"--minutes gives {RESET_MINUTES:g} or more.",
         ),
-    ] = False,
+    ] = None,
     monitored: Annotated[
         bool,
         typer.Option(
@@ -209,21 +220,22 @@ def _certify(
     screen = Screen(quiet=quiet, as_json=as_json)
     argv = command_of(command)
     check_budget(budget)
-    chosen_by = {"resets": resets, "monitored": monitored, "provocations": provocations}
-    must_matter(host, profile, command=command, processors=processors, **chosen_by)
+    chosen_by = {"monitored": monitored, "provocations": provocations}
+    must_matter(host, profile, command=command, processors=processors, resets=resets, **chosen_by)
     with _as_problem():
         more = _by_hand(processors) if profile == LINUX else {}
         running = _lab(cache, kernel, host, folder, quiet, **more)
         running.start()
     adapter: LabAdapter | BothAdapter | LinuxAdapter
     if profile == LINUX:
-        adapter = LinuxAdapter(running, processors=processors, resets=resets)
+        adapter = LinuxAdapter(running, processors=processors, resets=bool(resets))
         name = name_of(kernel, processors)
     elif host == HostKind.PROGRAMMABLE:
-        adapter = BothAdapter(running, monitored=monitored)
-        name = f"host:{MONITORED}" if monitored else "host:"
+        adapter = BothAdapter(running, monitored=monitored, resets=bool(resets))
+        name = name_of_both(monitored=monitored, resets=bool(resets))
     else:
-        adapter, name = LabAdapter(running, argv, resets=resets), f"lab:{shlex.join(argv)}"
+        where = resets_in(resets, minutes)
+        adapter, name = LabAdapter(running, argv, **where._asdict()), f"lab:{shlex.join(argv)}"
     try:
         with _as_problem():
             options = Options(
@@ -234,6 +246,7 @@ def _certify(
                 length=length_of(chosen, told),
                 out=folder,
             )
+            must_be_alone(resets, host, PROFILES[chosen].ends)
             pace = Pace(started)
             growth = growth_of(running) if host == HostKind.PROGRAMMABLE else None
             found = _judge(adapter, options, screen, minutes, _both(pace, growth))

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import shlex
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from kmcl_conformance.profiles import PROFILES
 from kmcl_lab.adapter import UIO_COMMAND
@@ -16,8 +16,19 @@ from kmcl_model.spec.specification import ENDPOINTS
 from .lab_bench import LINUX
 from .output import Problem
 
-__all__ = ["check_folder", "command_of", "given", "must_matter"]
+__all__ = [
+    "RESET_MINUTES",
+    "Resets",
+    "check_folder",
+    "command_of",
+    "given",
+    "must_be_alone",
+    "must_matter",
+    "resets_in",
+]
 
+RESET_MINUTES: Final = 4.0
+"""A certification that is given less than this resets no guest unless it is told to."""
 
 _OF_THE_CLIENT: Final = ("client",)
 """What our own endpoint plays in a guest whose host is QEMU."""
@@ -50,13 +61,13 @@ def must_matter(
     profile: str | None,
     *,
     command: str | None,
-    resets: bool,
+    resets: bool | None,
     monitored: bool,
     provocations: bool,
     processors: int,
 ) -> None:
     """Refuse what would have no effect with this host and this profile, before a machine is
-    started. ``command``: None where none is named. Raises Problem."""
+    started. ``command``, ``resets``: None where nothing is said. Raises Problem."""
     ours, linux = host == HostKind.PROGRAMMABLE, profile == LINUX
     if profile is not None and profile not in PROFILES:
         raise Problem(f"--profile {profile}: choose {', '.join(PROFILES)}")
@@ -73,11 +84,10 @@ def must_matter(
     if ours and command is not None:
         what = "the guest's bus driver" if linux else "our own endpoint"
         raise Problem(f"--command is for QEMU as the host: with --host programmable {what} is run")
-    if ours and resets and not linux:
-        raise Problem(
-            "--resets: the machine of both ends is not reset: use it without --host, or add "
-            f"--profile {LINUX}"
-        )
+    if ours and resets is False:
+        raise Problem("--no-resets is for QEMU as the host: others reset where --resets says so")
+    if profile is not None:
+        must_be_alone(resets, host, PROFILES[profile].ends)
     if provocations and ours:
         raise Problem("--provoke is for QEMU as the host: without --host")
     if provocations and command is not None:
@@ -86,6 +96,27 @@ def must_matter(
         raise Problem("--monitored is for both ends: with --host programmable alone")
     if processors > 1 and not linux:
         raise Problem(f"--processors is for the guest of --profile {LINUX}")
+
+
+def must_be_alone(resets: bool | None, host: HostKind, ends: tuple[str, ...]) -> None:
+    """Refuse ``--resets`` where both ends run in the guest: the other one would die as well. Raises
+    Problem."""
+    if resets and host == HostKind.QEMU and len(ends) > 1:
+        raise Problem("--resets: both ends would die with the guest: leave it out")
+
+
+class Resets(NamedTuple):
+    """Where an end that is to die does so by a reset of its guest: see ``LabAdapter``."""
+
+    resets: bool
+    in_walks: bool
+
+
+def resets_in(wanted: bool | None, minutes: float | None) -> Resets:
+    """What ``--resets``, ``--no-resets`` or neither asks for, with QEMU as the host; ``minutes``:
+    the time there is, None for all."""
+    is_time = minutes is None or minutes >= RESET_MINUTES
+    return Resets(resets=is_time if wanted is None else wanted, in_walks=bool(wanted))
 
 
 def given(kernel: str | None, command: str | None) -> str:

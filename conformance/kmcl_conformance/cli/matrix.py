@@ -6,6 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from importlib import metadata
+from pathlib import Path
 from statistics import median
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -20,13 +22,16 @@ from kmcl_adapters.variants import VARIANTS, Variant
 from kmcl_conformance.adapters import find
 from kmcl_conformance.mutation import JOINED, combinations_of
 from kmcl_conformance.profiles import FULL
+from kmcl_conformance.stopping import terminable
 from kmcl_reports.results import MutantResult
 from kmcl_reports.terminal import kill_matrix
 
 from .budget import sequences_of
 from .hunts import Hunted, Target, hunt_all
-from .options import Budget, Json, OutFolder, Quiet, Seed
-from .output import Code, Problem, Screen
+from .kept_hunts import KeptHunts, options_of
+from .options import Budget, Json, OutFolder, Quiet, Resume, Seed, one_folder
+from .output import Code, Problem, Screen, complain, save
+from .output import as_json as as_text
 from .progress import Meter
 
 __all__ = ["mutants", "variants"]
@@ -71,17 +76,22 @@ def mutants(
     budget: Budget = "default",
     jobs: Jobs = None,
     out: OutFolder = None,
+    resume: Resume = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """Run the suite against every defective copy of the reference: the kill matrix.
 
-    Exit codes: 0 all killed, 1 one lives.
+    Exit codes: 0 all killed, 1 one lives, 3 interrupted, and none lives of those that were run.
     """
     screen = Screen(quiet=quiet, as_json=as_json)
-    zoo = _zoo(profile)
-    names = _matching(zoo.mutants, only, "mutant")
-    runs = [(f"{zoo.mutant}:{name}", seed) for name in names]
+    asked: dict[str, Any] = {"only": only, "profile": profile, "seed": seed, "budget": budget}
+    asked = _as_begun("mutants", resume, asked, {"profile": FULL, "seed": 1, "budget": "default"})
+    zoo = _zoo(asked["profile"])
+    names = _matching(zoo.mutants, asked["only"], "mutant")
+    runs = [(f"{zoo.mutant}:{name}", asked["seed"]) for name in names]
+    hunts = _hunts(runs, asked, one_folder(out, resume), readings=False)
+    stopped = _run(screen, hunts, jobs, resume=resume is not None)
     results = [
         MutantResult(
             name=name,
@@ -91,14 +101,15 @@ def mutants(
             steps=hunted.steps,
             requirements=hunted.requirements,
         )
-        for name, hunted in zip(names, _run(screen, runs, budget, jobs), strict=True)
+        for name, hunted in zip(names, hunts.done, strict=False)
     ]
-    screen.give([result.model_dump(mode="json") for result in results], out, "mutants.json")
+    rows = [result.model_dump(mode="json") for result in results]
     killed = [result for result in results if result.killed]
+    alive = len(killed) < len(results)
     screen.show(kill_matrix(results))
     if killed:
         screen.show(f"median {median(r.steps for r in killed):,.0f} steps to the kill")
-    alive = len(killed) < len(results)
+    _give(screen, rows, hunts, "mutants.json", failing=alive, stopped=stopped)
     screen.word("SOME LIVE" if alive else "ALL KILLED", good=not alive)
     return Code.VIOLATIONS if alive else Code.CONFORMING
 
@@ -115,37 +126,44 @@ def variants(
     budget: Budget = "small",
     jobs: Jobs = None,
     out: OutFolder = None,
+    resume: Resume = None,
     quiet: Quiet = False,
     as_json: Json = False,
 ) -> int:
     """Run the suite against legal variants of the reference: it must raise no alarm, and name the
     readings that a variant takes. Of combinations, which may hide one another, it need not.
 
-    Exit codes: 0 no alarm and every reading named, 1 a false alarm or a reading that is not named.
+    Exit codes: 0 no alarm and every reading named, 1 a false alarm or a reading that is not named,
+    3 interrupted, and neither in what was run.
     """
     screen = Screen(quiet=quiet, as_json=as_json)
-    zoo = _zoo(profile)
-    names = _matching(zoo.variants, only, "variant")
-    if only is None:
-        names += combinations_of(zoo.variants, seed, combinations)
-    runs = [(f"{zoo.variant}:{name}", seed + n) for name in names for n in range(seeds)]
+    asked: dict[str, Any] = {"only": only, "profile": profile, "seed": seed, "budget": budget}
+    asked |= {"seeds": seeds, "combinations": combinations}
+    usual = {"profile": FULL, "seed": 1, "budget": "small", "seeds": 1, "combinations": 10}
+    asked = _as_begun("variants", resume, asked, usual)
+    zoo, seed = _zoo(asked["profile"]), asked["seed"]
+    names = _matching(zoo.variants, asked["only"], "variant")
+    if asked["only"] is None:
+        names += combinations_of(zoo.variants, seed, asked["combinations"])
+    runs = [(f"{zoo.variant}:{name}", seed + n) for name in names for n in range(asked["seeds"])]
+    hunts = _hunts(runs, asked, one_folder(out, resume), readings=True)
+    stopped = _run(screen, hunts, jobs, resume=resume is not None)
     results = [
         _variant_row(zoo, name.removeprefix(f"{zoo.variant}:"), run_seed, hunted)
-        for (name, run_seed), hunted in zip(
-            runs, _run(screen, runs, budget, jobs, readings=True), strict=True
-        )
+        for (name, run_seed), hunted in zip(runs, hunts.done, strict=False)
     ]
-    screen.give(results, out, "variants.json")
     alarms = [row for row in results if row["alarm"]]
     nameless = [row for row in results if row["unnamed"] and not row["combination"]]
+    failing = bool(alarms or nameless)
     screen.show(
         _alarm_table(results),
         f"{len(results)} runs of {len(names)} variants, {sum(row['steps'] for row in results):,}"
         f" steps, {len(alarms)} false alarms, {len(nameless)} with a reading not named",
     )
+    _give(screen, results, hunts, "variants.json", failing=failing, stopped=stopped)
     word = "FALSE ALARM" if alarms else "READING NOT NAMED" if nameless else "NO ALARM"
-    screen.word(word, good=not (alarms or nameless))
-    return Code.VIOLATIONS if alarms or nameless else Code.CONFORMING
+    screen.word(word, good=not failing)
+    return Code.VIOLATIONS if failing else Code.CONFORMING
 
 
 def _matching(every: Mapping[str, object], pattern: str | None, what: str) -> list[str]:
@@ -164,29 +182,80 @@ def _zoo(profile: str) -> Zoo:
     return ZOOS[profile]
 
 
-def _run(
-    screen: Screen,
+def _as_begun(
+    command: str, resume: Path | None, asked: dict[str, Any], usual: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The options of a matrix. One that goes on was begun with others, maybe: where none is named
+    but the folder, they are taken from there."""
+    asked = {"command": command, **asked}
+    if resume is None or any(asked[name] != usual.get(name) for name in ("only", *usual)):
+        return asked
+    begun = options_of(resume)
+    if begun.get("command") != command:
+        raise Problem(f"{resume}: was begun with kmcl {begun.get('command')}, not kmcl {command}")
+    return {name: begun.get(name, value) for name, value in asked.items()}
+
+
+def _hunts(
     runs: Sequence[tuple[str, int]],
-    budget: str,
-    jobs: int | None,
+    asked: Mapping[str, Any],
+    folder: Path | None,
     *,
-    readings: bool = False,
-) -> list[Hunted]:
-    sequences = sequences_of(budget, find(runs[0][0]).describe())
+    readings: bool,
+) -> KeptHunts:
+    sequences = sequences_of(str(asked["budget"]), find(runs[0][0]).describe())
     targets = [Target(adapter, seed, sequences, readings) for adapter, seed in runs]
-    done: list[Hunted] = []
+    tool = metadata.version("kmcl-conformance")
+    return KeptHunts(folder, targets, {**asked, "budget": str(sequences), "tool": tool})
+
+
+def _run(screen: Screen, hunts: KeptHunts, jobs: int | None, *, resume: bool) -> bool:
+    """Hunt in what is missing; true if Ctrl-C or SIGTERM has ended that."""
+    if resume:
+        hunts.resume()
+    workers = min(jobs or os.cpu_count() or 1, max(1, len(hunts.missing)))
     try:
-        with Meter(len(runs), "runs", silent=not screen.is_for_people) as meter:
-            for hunted in hunt_all(targets, min(jobs or os.cpu_count() or 1, len(targets))):
-                done.append(hunted)
-                failing = sum(1 for one in done if one.why)
-                meter.show(len(done), f"{failing} failing")
+        with (
+            terminable(),
+            Meter(len(hunts.targets), "runs", silent=not screen.is_for_people) as meter,
+        ):
+            hunts.hunt(
+                lambda targets: hunt_all(targets, workers),
+                lambda done: meter.show(len(done), f"{sum(bool(h.why) for h in done)} failing"),
+            )
     except KeyboardInterrupt:
-        raise Problem(
-            f"interrupted after {len(done)} of {len(runs)} runs; choose some with --only",
-            Code.UNJUDGED,
-        ) from None
-    return done
+        return True
+    return False
+
+
+def _give(
+    screen: Screen,
+    rows: Sequence[dict[str, Any]],
+    hunts: KeptHunts,
+    file: str,
+    *,
+    failing: bool,
+    stopped: bool,
+) -> None:
+    """Write and print the rows there are. Raises Problem where an interrupted run has shown nothing
+    that is wrong: there is no verdict then."""
+    if hunts.folder is not None:
+        save(hunts.folder, file, as_text(rows))
+    if not stopped:
+        screen.result(rows)
+        return
+    done = f"interrupted after {len(hunts.done)} of {len(hunts.targets)} runs"
+    again = "nothing is kept without --out; choose some with --only"
+    if hunts.folder is not None:
+        names = ", ".join(target.adapter for target in hunts.missing[:3])
+        again = (
+            f"missing: {names}{', …' if len(hunts.missing) > 3 else ''}; what was found is kept, "
+            f"go on with: kmcl {hunts.options['command']} --resume {hunts.folder}"
+        )
+    if not failing:
+        raise Problem(f"{done}; {again}", Code.UNJUDGED)
+    complain(f"{done}, and reported is what had been found; {again}")
+    screen.result(rows)
 
 
 def _variant_row(zoo: Zoo, name: str, seed: int, hunted: Hunted) -> dict[str, Any]:

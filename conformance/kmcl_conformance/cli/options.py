@@ -9,7 +9,19 @@ import typer
 
 from kmcl_conformance.profiles import PROFILES
 
-__all__ = ["AdapterName", "Budget", "Json", "OutFolder", "Profile", "Quiet", "Seed"]
+from .output import Problem
+
+__all__ = [
+    "AdapterName",
+    "Budget",
+    "Json",
+    "OutFolder",
+    "Profile",
+    "Quiet",
+    "Resume",
+    "Seed",
+    "one_folder",
+]
 
 AdapterName: TypeAlias = Annotated[
     str,
@@ -46,3 +58,14 @@ Quiet: TypeAlias = Annotated[
 Json: TypeAlias = Annotated[
     bool, typer.Option("--json", help="Print the result as JSON, and nothing else.")
 ]
+Resume: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--resume", metavar="DIR", help="Go on with an interrupted run in this folder."),
+]
+
+
+def one_folder(out: Path | None, resume: Path | None) -> Path | None:
+    """Where the results go, if anywhere. Raises Problem where two folders are named."""
+    if out is not None and resume is not None and out != resume:
+        raise Problem("--resume goes on in the folder it names: leave out --out")
+    return resume or out

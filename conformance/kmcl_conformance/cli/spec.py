@@ -203,6 +203,11 @@ def _interpretation(point: Interpretation) -> RenderableType:
         "why": point.why,
         "verdict": point.verdict,
         "evidence": point.evidence,
+        "not shown": "\n".join(
+            f"{'' if one.name == 'reading' else one.name + ': '}{one.unseen}"
+            for one in point.points
+            if one.unseen
+        ),
         "pages": ", ".join(point.pages),
         "touches": ", ".join(citing),
     }

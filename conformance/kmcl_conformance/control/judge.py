@@ -322,8 +322,8 @@ class ControlJudge(ControlTracks):
             self._strange(name)
 
     def _quiescence(self) -> None:
-        if self.order.is_delayed():
-            self.faults["answer-delayed"] += 1
+        if late := self.order.fall_silent():
+            self.faults["answer-delayed"] += late
         links = [self.link(relid) for relid in self.channels]
         functions = {call.function for call in self.calls.values()}
         facts: tuple[str, ...] = ("unloading",) if functions & {"unload", "kexec"} else ()

@@ -19,14 +19,14 @@ class Order:
 
     def __init__(self) -> None:
         self._waiting: list[Request] = []
-        self._silent: frozenset[Request] = frozenset()
-        """Those that had none when the guest fell silent last."""
+        self._silences: list[int] = []
+        """How often the guest fell silent while each of them waited."""
         self._owner: dict[int, int] = {}
 
     def copy(self) -> Self:
         """One that goes its own way."""
         other = type(self)()
-        other._waiting, other._silent = list(self._waiting), self._silent
+        other._waiting, other._silences = list(self._waiting), list(self._silences)
         other._owner = dict(self._owner)
         return other
 
@@ -36,12 +36,18 @@ class Order:
             answer = _ANSWERS.get(event.message)
             if answer is not None:
                 self._waiting.append((answer, self._relid(event)))
+                self._silences.append(0)
             if event.message == "GPADL_HEADER":
                 self._owner[event.fields[1]] = event.fields[0]
         elif not event.flaw and event.message == "RESCIND_CHANNELOFFER":
-            self._waiting = [r for r in self._waiting if r[1] != event.fields[0]]
+            for place in reversed(range(len(self._waiting))):
+                if self._waiting[place][1] == event.fields[0]:
+                    self._drop(place)
         elif not event.flaw and (request := (event.message, self._relid(event))) in self._waiting:
-            self._waiting.remove(request)
+            self._drop(self._waiting.index(request))
+
+    def _drop(self, place: int) -> None:
+        del self._waiting[place], self._silences[place]
 
     def _relid(self, event: Any) -> int:
         kind = MESSAGES[event.message]
@@ -57,7 +63,7 @@ class Order:
         """The request that a message of the host would answer."""
         return event.message, self._relid(event)
 
-    def is_delayed(self) -> bool:
-        """The guest falls silent: whether it has waited since it fell silent before."""
-        before, self._silent = self._silent, frozenset(self._waiting)
-        return bool(before & self._silent)
+    def fall_silent(self) -> int:
+        """The guest falls silent: for how many answers it waits the second time, each told once."""
+        self._silences = [times + 1 for times in self._silences]
+        return self._silences.count(2)

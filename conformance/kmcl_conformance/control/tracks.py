@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, Self
 
 from kmcl_conformance.track import Follower, Pair, Track, shadow_of
@@ -106,6 +107,11 @@ class ControlTracks(Follower):
             shadow = shadow_of("bus", GUEST, self.connection.node)
             for track in self.channels.values():
                 self._take(track, shadow)
+
+    def _standing(self) -> Iterable[Track]:
+        """The connection, and the channels that the guest may have."""
+        there = [relid for relid in sorted(self.channels) if self.is_there(relid)]
+        return (self.connection, *(self.channels[relid] for relid in there))
 
     def link(self, relid: int) -> Link:
         """What is told of a channel; of several explanations the first."""

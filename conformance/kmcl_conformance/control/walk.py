@@ -10,8 +10,9 @@ from typing import Final
 from kmcl_conformance.generate.setup import RUNS
 from kmcl_model import book
 from kmcl_model.events import Event
-from kmcl_model.stimuli import Stimulus
+from kmcl_model.stimuli import Post, Stimulus
 
+from .faults import ODD_OFFERS, offer_fault
 from .judge import ControlJudge
 from .setup import DEVICES, HEARTBEAT, SETTLE, offer, post, user
 from .situation import Situation
@@ -172,13 +173,18 @@ class HostChooser:
         free = self.situation.free_relids()
         roll = rng.random()
         if roll < 0.5 and free:
-            return offer(rng.choice(free[:3]), rng.choice((*DEVICES, HEARTBEAT)))
+            return self._proper(offer(rng.choice(free[:3]), rng.choice((*DEVICES, HEARTBEAT))))
         if roll < 0.8 and free:
             device = rng.choice(DEVICES)
             primary = self.situation.channel_of(device)
             used = primary is not None and (primary.descriptors or rng.random() < 0.2)
-            return offer(rng.choice(free[:3]), device, 1 + rng.randrange(2)) if used else None
+            sub = offer(rng.choice(free[:3]), device, 1 + rng.randrange(2))
+            return self._proper(sub) if used else None
         return rescind_where(self, lambda s: s.life == "offered")
+
+    def _proper(self, made: Post) -> Post | None:
+        """An offer that a host makes every day: the others are faults, and have weights."""
+        return None if offer_fault(self.situation.judge, made.fields) in ODD_OFFERS else made
 
 
 _USES: Final = (

@@ -25,6 +25,7 @@ from kmcl_model.api import (
 )
 from kmcl_model.payload import tag_of
 from kmcl_model.spec import Node
+from kmcl_model.spec.configuration import is_complete
 from kmcl_model.spec.specification import peer_of
 from kmcl_model.stimuli import Act, Arm, Environ, Hold, Invoke, Release, Stimulus
 
@@ -64,16 +65,6 @@ ENABLED_ACTS: Final[dict[str, frozenset[str]]] = {
 """The cells ``ok`` and ``q`` of A147, and freeing or sending again in the completion routine
 (A95)."""
 
-NEEDED: Final = frozenset(
-    {"VmbChannelInitSetProcessPacketCallbacks", "VmbChannelInitSetMaximumPacketSize"}
-)
-NEEDED_BY_ROLE: Final = {
-    "client": frozenset({"VmbClientChannelInitSetTargetPnp"}),
-    "server": frozenset(
-        {"VmbServerChannelInitSetTargetInterfaceId", "VmbServerChannelInitSetVmbusHandle"}
-    ),
-}
-
 NEW: Final = frozenset({"VmbPacketAllocate", "VmbPacketInitialize"})
 
 _BEFORE_SEND: Final = frozenset({"VmbPacketAllocate", "VmbPacketSetCompletionRoutine"})
@@ -109,9 +100,11 @@ def _control_calls(node: Node, endpoint: str) -> tuple[str, ...]:
         calls += ["VmbChannelPause", "VmbChannelStart"]
         if not any(s.others or s.post_running for s in states):
             calls.append("VmbChannelEnable")
-        if not any(s.outstanding or s.lately for s in states):
+        if not any(s.outstanding or s.lately or s.half for s in states):
             calls.append("VmbChannelCleanup")
-        if endpoint == "client" and not any(s.over for s in states):
+        if any(s.half for s in states) or (
+            endpoint == "client" and not any(s.over for s in states)
+        ):
             calls.append("VmbChannelDisable")
     elif not any(s.connection == "disabled" for s in states):
         calls.append("VmbChannelDisable")
@@ -258,11 +251,9 @@ def has_initialized(judge: Judge, endpoint: str) -> bool:
 
 
 def _is_configured(judge: Judge, endpoint: str) -> bool:
-    """Whether everything is set without which Enable or the first packet is undefined (A17, A18,
-    A24, A28)."""
+    """Whether everything is set without which Enable or the first packet is undefined."""
     states: Any = judge.configuration[endpoint].node.states
-    needed = NEEDED | NEEDED_BY_ROLE[endpoint]
-    return all(needed <= s.done for s in states)
+    return all(is_complete(s) for s in states)
 
 
 def _anything_alive(judge: Judge, endpoint: str) -> bool:

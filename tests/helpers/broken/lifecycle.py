@@ -51,7 +51,7 @@ LIFECYCLE: dict[str, tuple[Make, str]] = {
         "F150",
     ),
     "Enable wants state change callbacks": (
-        lambda: bare().do("client", "VmbChannelEnable", status=ERROR),
+        lambda: bare().do("server", "VmbChannelEnable", status=ERROR),
         "F142",
     ),
     "a waiting client does not see the offer": (

@@ -48,6 +48,7 @@ SESSION: dict[str, tuple[Make, int, str]] = {
         lambda: (
             configured()
             .do("client", "VmbClientChannelInitSetRingBufferPageCount", 1, 1, status=0)
+            .do("server", "VmbChannelEnable", status=0)
             .do("client", "VmbChannelEnable", status=0xC000000D)
         ),
         -1,

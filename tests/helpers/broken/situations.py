@@ -9,6 +9,7 @@ from conversations import (
     ANSWER,
     MESSAGE,
     OTHER,
+    TARGET,
     Conversation,
     answered,
     closed,
@@ -87,9 +88,11 @@ def two(quota: int) -> Conversation:
 
 
 def bare() -> Conversation:
-    """A client without state change callbacks."""
-    it = allocated("client").do("client", "VmbChannelInitSetMaximumPacketSize", 1024, status=0)
-    return it.do("client", "VmbChannelInitSetProcessPacketCallbacks", True, True, status=0)
+    """A server without state change callbacks."""
+    it = allocated("server").do("server", "VmbChannelInitSetMaximumPacketSize", 1024, status=0)
+    it.do("server", "VmbServerChannelInitSetTargetInterfaceId", *TARGET, status=0)
+    it.do("server", "VmbServerChannelInitSetVmbusHandle", 1, status=0)
+    return it.do("server", "VmbChannelInitSetProcessPacketCallbacks", True, True, status=0)
 
 
 def server_gone() -> Conversation:

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from kmcl_adapters.reference.library.configuration import POINTER_SIZE, TABLE_SIZE, StateTable
+from kmcl_adapters.reference.library.enabling import wait_for_offer
 from kmcl_adapters.reference.library.packet import Packet, Received
 from kmcl_adapters.reference.library.scheduler import Wait
 from kmcl_model.api import STATE_CHANGE_CALLBACKS
 from kmcl_model.events import Argument
+from kmcl_model.status import STATUS_SUCCESS
 
 if TYPE_CHECKING:
     from kmcl_adapters.reference.library.channel import Channel
@@ -191,6 +193,15 @@ def set_interrupt_latency(driver: Driver, prepared: Prepared) -> Returned:
     return status, (before,)
 
 
+def enable(driver: Driver, _: Prepared) -> Returned | Wait:
+    status = live(driver).enable()
+    wait = wait_for_offer(live(driver)) if status == STATUS_SUCCESS else None
+    if wait is None:
+        return status, ()
+    wait.status = status
+    return wait
+
+
 def disable(driver: Driver, _: Prepared) -> Returned | Wait:
     return live(driver).disable() or VOID
 
@@ -304,7 +315,7 @@ CALLS: Final[dict[str, tuple[Prepare, Execute]]] = {
     "VmbChannelGetPointer": (on_channel, get_pointer),
     "VmbChannelSetTransactionQuota": (on_channel, set_transaction_quota),
     "VmbChannelSetInterruptLatency": (on_channel, set_interrupt_latency),
-    "VmbChannelEnable": (on_channel, status_of("enable")),
+    "VmbChannelEnable": (on_channel, enable),
     "VmbChannelDisable": (on_channel, disable),
     "VmbChannelPause": (on_channel, pause),
     "VmbChannelStart": (on_channel, start),

@@ -103,15 +103,17 @@ class Driver:
             self.record(Return("return", self.endpoint, by, function, status, outputs))
             return True
         self.busy.add(by)
-        result.then = partial(self.returned, by, function, activation)
+        result.then = partial(self.returned, by, function, activation, result.status)
         return False
 
-    def returned(self, by: str, function: str, activation: Activation | None) -> None:
+    def returned(
+        self, by: str, function: str, activation: Activation | None, status: int | None
+    ) -> None:
         """A call that had to wait returns."""
         if self.dead:
             return
         self.busy.discard(by)
-        self.record(Return("return", self.endpoint, by, function, None, ()))
+        self.record(Return("return", self.endpoint, by, function, status, ()))
         if activation is not None:
             activation.resume()
 

@@ -6,16 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 from kmcl_adapters.reference.readings import Readings
 from kmcl_model.status import (
-    STATUS_BUFFER_OVERFLOW,
     STATUS_INVALID_DEVICE_STATE,
-    STATUS_INVALID_PARAMETER,
-    STATUS_INVALID_PARAMETER_3,
     STATUS_SUCCESS,
 )
 
+from .enabling import open_inline, refusal_of_enable
 from .lifecycle import Activity, Phase
 from .packet import Packet, Received
 from .packet_objects import PacketObjects
+from .refusing import refusal_of_send
 from .resuming import start_during_pause
 from .ring import BROKEN, PAGE, Frame, Ring, cost
 from .scheduler import Scheduler, Wait
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["WAIT_FOR_COMPLETION", "Channel"]
 
 WAIT_FOR_COMPLETION: Final = 0x1
-SEND_FLAGS: Final = 0x7
 
 
 class Channel(PacketObjects):
@@ -40,6 +38,8 @@ class Channel(PacketObjects):
         "dead",
         "disable_waits",
         "disabling",
+        "enable_waits",
+        "half_enabled",
         "incoming",
         "lifecycle",
         "link",
@@ -72,7 +72,7 @@ class Channel(PacketObjects):
         self.link: Link | None = None
         self.incoming: Ring | None = None
         self.outgoing: Ring | None = None
-        self.opened = self.refused = self.disabling = self.dead = False
+        self.opened = self.refused = self.disabling = self.dead = self.half_enabled = False
         self.pause_wish = False
         self.paused = self.paused_at_first()
         self.stop_wanted = False
@@ -83,6 +83,7 @@ class Channel(PacketObjects):
         self.pause_waits: list[Wait] = []
         self.disable_waits: list[Wait] = []
         self.start_waits: list[Wait] = []
+        self.enable_waits: list[Wait] = []
         self.lifecycle = parts.lifecycle(self)
         self.receiver = parts.receiver(self)
         self.sender = parts.sender(self)
@@ -102,29 +103,21 @@ class Channel(PacketObjects):
     # Enable and Disable
 
     def enable(self) -> int:
-        """VmbChannelEnable: offer, or wait for the offer; never blocks (A31)."""
+        """VmbChannelEnable: offer, or be ready for the offer (A31)."""
         if self.phase == Phase.TEARDOWN:
             return STATUS_INVALID_DEVICE_STATE
         if not self.is_disabled() or self.disabling:
             return self.readings.enable_again_status
-        if self.readings.small_ring == "error" and self.rings_too_small():
-            return STATUS_INVALID_PARAMETER
+        refusal = refusal_of_enable(self)
+        if refusal is not None:
+            return refusal
         self.phase = Phase.ENABLED
         self.refused = False
         self.pause_at_enable()
         self.bus.match()
         if self.readings.callbacks_before_enable_returns:
-            self.open_inline()
+            open_inline(self)
         return STATUS_SUCCESS
-
-    def open_inline(self) -> None:
-        """Let both ends open before Enable returns, as far as that goes without waiting (A31)."""
-        link = self.link
-        while link is not None and (
-            self.scheduler.run_now(link.server.lifecycle)
-            or self.scheduler.run_now(link.client.lifecycle)
-        ):
-            pass
 
     def rings_too_small(self) -> bool:
         """Whether a maximal packet would not fit the pages asked for (A21)."""
@@ -146,6 +139,7 @@ class Channel(PacketObjects):
 
     def disable(self) -> Wait | None:
         """VmbChannelDisable; None if nothing has to be waited for (A40, A41)."""
+        self.half_enabled = False
         if self.is_disabled() and self.lifecycle.quiet():
             return None
         if self.phase in (Phase.DISABLED, Phase.ENABLED):
@@ -166,15 +160,17 @@ class Channel(PacketObjects):
         """Not open and not to be opened: what is queued is cancelled (A91)."""
         self.phase = Phase.TEARDOWN
         self.lifecycle.pnp_status = None
-        self.cancel_queued()
+        self.lifecycle.tried_again = False
+        self.clear_queue()
         self.lifecycle.wake()
 
     def become_disabled(self) -> None:
         """Everything is over; calls of Disable return."""
         self.phase = Phase.DISABLED
         self.disabling = False
-        self.cancel_queued()
+        self.clear_queue()
         self.release(self.disable_waits)
+        self.release(self.enable_waits)
 
     # Opening and closing, as the lifecycle and the link see it
 
@@ -194,6 +190,7 @@ class Channel(PacketObjects):
         self.opened = False
         self.receiver.reset()
         self.lifecycle.wake()
+        self.release(self.enable_waits)
 
     def became_open(self) -> None:
         """Both ends have accepted."""
@@ -218,7 +215,7 @@ class Channel(PacketObjects):
         self.link = None
         if self.disabling:
             self.tear_down()
-        elif self.is_server:
+        elif self.is_server and self.readings.after_rejection != "disabled":
             self.phase = Phase.ENABLED
         else:
             self.become_disabled()
@@ -243,6 +240,11 @@ class Channel(PacketObjects):
         for packet in self.sent.values():
             self.completer.add(packet, self.readings.cancel_status)
         self.sent.clear()
+
+    def clear_queue(self) -> None:
+        """The channel is disabled, or will be (A91)."""
+        if self.readings.queued_at_disable == "cancelled":
+            self.cancel_queued()
 
     def cancel_queued(self) -> None:
         """Retire what was never sent (A91)."""
@@ -303,25 +305,10 @@ class Channel(PacketObjects):
         """VmbPacketSend: accepted means placed or queued (A89)."""
         packet.buffer = buffer
         packet.wants_answer = bool(flags & WAIT_FOR_COMPLETION)
-        if (refusal := self.send_refusal(packet, buffer, flags)) is not None:
+        if (refusal := refusal_of_send(self, packet, buffer, flags)) is not None:
             return refusal
         self.sender.submit(packet)
         return STATUS_SUCCESS
-
-    def send_refusal(self, packet: Packet, buffer: bytes, flags: int) -> int | None:
-        """Why a send is refused; None where it is accepted."""
-        readings = self.readings
-        if flags & ~SEND_FLAGS and readings.unknown_send_flags == "error":
-            return STATUS_INVALID_PARAMETER
-        if not self.length_allowed(len(buffer)):
-            return STATUS_INVALID_PARAMETER_3
-        if not self.accepts_sends() or (packet.routine is None and not packet.allocated):
-            return STATUS_INVALID_DEVICE_STATE
-        if readings.sends_while_paused == "refused" and self.phase == Phase.OPEN and self.rests():
-            return STATUS_INVALID_DEVICE_STATE
-        if readings.full_ring == "error" and self.sender.would_queue(packet):
-            return STATUS_BUFFER_OVERFLOW
-        return None
 
     def rests(self) -> bool:
         """Whether a pause has been reached as far as Suspend (A66)."""
@@ -381,7 +368,7 @@ class Channel(PacketObjects):
     def crash(self) -> None:
         """This end dies without a word; the other one sees a close (A152)."""
         self.dead = True
-        waits = (*self.pause_waits, *self.start_waits, *self.disable_waits)
+        waits = (*self.pause_waits, *self.start_waits, *self.disable_waits, *self.enable_waits)
         self.scheduler.bury((self.lifecycle, self.receiver, self.sender, self.completer, *waits))
         self.bus.detach(self)
         if self.link is not None:

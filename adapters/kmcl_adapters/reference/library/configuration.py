@@ -44,7 +44,7 @@ PACKET_OVERHEAD: Final = 120
 
 COMMON_FLAGS: Final = 0x1
 SERVER_FLAGS: Final = 0x1F
-HIGHEST_VTL: Final = 2
+UNDEFINED_FLAG: Final = 0x80000000
 DEFAULT_PACKET_SIZE: Final = 1024
 DEFAULT_PAGES: Final = 4
 DEFAULT_LATENCY: Final = 1000
@@ -91,7 +91,7 @@ class Configuration:
         self.process_packet: ProcessPacketHandler | None = None
         self.processing_complete: ProcessingCompleteHandler | None = None
         self.pnp_failure: PnpFailureHandler | None = None
-        self.pointer: object = None
+        self.pointer: object = readings.channel_pointer
         self.quota = readings.initial_quota
         self.latency = DEFAULT_LATENCY
         self.settings: dict[str, object] = {}
@@ -120,6 +120,8 @@ class Configuration:
     def set_client_context_size(self, size: int) -> int:
         """VmbChannelInitSetClientContextSize; zero means no area (A22)."""
         refusal = self.refusal("context-size", self.readings.generic_init_status)
+        if refusal is None and not size and self.readings.context_of_no_size == "error":
+            return STATUS_INVALID_PARAMETER_2
         return self.keep("context-size", size) if refusal is None else refusal
 
     def set_flags(self, flags: int) -> int:
@@ -127,9 +129,13 @@ class Configuration:
         refusal = self.refusal("flags")
         if refusal is not None:
             return refusal
-        if flags & ~COMMON_FLAGS:
+        if not self.flags_allowed(flags, COMMON_FLAGS):
             return STATUS_INVALID_PARAMETER_2
         return self.keep("flags", flags)
+
+    def flags_allowed(self, flags: int, listed: int) -> bool:
+        """Whether none of the bits is illegal (A15)."""
+        return not flags & (UNDEFINED_FLAG if self.readings.flag_bits == "any" else ~listed)
 
     def set_friendly_name(self, name: object) -> int:
         """VmbChannelInitSetFriendlyName: for people and counters only (F205)."""
@@ -141,14 +147,21 @@ class Configuration:
 
     def set_maximum_external_data(self, data_size: int, chain_length: int) -> int:
         """VmbChannelInitSetMaximumExternalData."""
-        refusal = self.refusal("external-data")
+        refusal = self.one_of(
+            self.refusal("external-data"),
+            None if data_size else STATUS_INVALID_PARAMETER_2,
+            None if chain_length else STATUS_INVALID_PARAMETER_3,
+        )
         if refusal is not None:
             return refusal
-        if data_size == 0:
-            return STATUS_INVALID_PARAMETER_2
-        if chain_length == 0:
-            return STATUS_INVALID_PARAMETER_3
         return self.keep("external-data", (data_size, chain_length))
+
+    def one_of(self, *refusals: int | None) -> int | None:
+        """The refusal that counts, of those that apply to each argument (A10)."""
+        applying = [refusal for refusal in refusals if refusal is not None]
+        if not applying:
+            return None
+        return applying[0 if self.readings.argument_checks == "first" else -1]
 
     def set_maximum_packet_size(self, packet_size: int) -> int:
         """VmbChannelInitSetMaximumPacketSize, in bytes."""
@@ -215,6 +228,8 @@ class Configuration:
             return refusal
         if interface_type is None:
             return STATUS_INVALID_PARAMETER_2
+        if pnp_failure is None and self.readings.pnp_callback == "required":
+            return STATUS_INVALID_PARAMETER
         self.target = (interface_type, instance)
         self.pnp_failure = pnp_failure
         return self.keep("target")
@@ -235,13 +250,14 @@ class Configuration:
         refusal = self.refusal("server-flags")
         if refusal is not None:
             return refusal
-        if flags & ~SERVER_FLAGS:
+        if not self.flags_allowed(flags, SERVER_FLAGS):
             return STATUS_INVALID_PARAMETER_2
         return self.keep("server-flags", flags)
 
     def set_mmio_megabytes(self, megabytes: int, optional: int) -> int:
         """VmbServerChannelInitSetMmioMegabytes (A26)."""
-        if self.is_server and self.is_disabled() and not (megabytes or optional):
+        least = megabytes if self.readings.mmio_megabytes == "mandatory" else megabytes or optional
+        if self.is_server and self.is_disabled() and not least:
             return STATUS_INVALID_PARAMETER
         return self.server_setting("mmio", (megabytes, optional), STATUS_INVALID_PARAMETER_1)
 
@@ -258,7 +274,7 @@ class Configuration:
 
     def set_target_vtl(self, vtl: int) -> int:
         """VmbServerChannelInitSetTargetVtl (A25)."""
-        if self.is_server and self.is_disabled() and vtl > HIGHEST_VTL:
+        if self.is_server and self.is_disabled() and vtl > self.readings.highest_vtl:
             return STATUS_INVALID_PARAMETER_2
         return self.server_setting("vtl", vtl, STATUS_INVALID_PARAMETER_1)
 

@@ -7,12 +7,19 @@ Suspend and Closed runs at a time (A05).
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from kmcl_model.api import CLOSED, OPENED, POST_STARTED, STARTED, SUSPEND
 from kmcl_model.status import STATUS_SUCCESS, is_success
 
+from .closing import (
+    closes_before_drained,
+    flush_before_suspend,
+    is_flushing,
+    peer_has_completed,
+)
+from .enabling import report_pnp_failure
+from .phases import Activity, Phase
 from .resuming import resume_when_paused
 from .scheduler import Task
 
@@ -21,27 +28,6 @@ if TYPE_CHECKING:
     from .packet import Then
 
 __all__ = ["Activity", "Lifecycle", "Phase"]
-
-
-class Phase(IntEnum):
-    """Where the connection is."""
-
-    DISABLED = 0
-    ENABLED = 1  # offered, or waiting for an offer
-    OPENING = 2  # offer and opener have met, Opened is due or running
-    OPEN = 3
-    CLOSING = 4
-    TEARDOWN = 5  # not open any more, the last callbacks are running
-
-
-class Activity(IntEnum):
-    """Where the incoming queue is."""
-
-    STOPPED = 0
-    STARTING = 1  # Started is running
-    RUNNING = 2
-    STOPPING = 3  # no new packet; the handler on its way may finish
-    DRAINING = 4  # Suspend was called; outstanding packets are awaited
 
 
 class Lifecycle(Task):
@@ -55,6 +41,7 @@ class Lifecycle(Task):
         "post_due",
         "post_running",
         "suspended",
+        "tried_again",
     )
 
     def __init__(self, channel: Channel) -> None:
@@ -64,7 +51,7 @@ class Lifecycle(Task):
         self.post_due = False
         self.post_running = False
         self.suspended = False
-        self.cancelled = False
+        self.cancelled = self.tried_again = False
         self.pnp_status: int | None = None
 
     def step(self) -> None:
@@ -82,6 +69,7 @@ class Lifecycle(Task):
                 if channel.disabling or (channel.link is not None and channel.link.down):
                     channel.phase = Phase.CLOSING
                     self.suspended = False
+                    flush_before_suspend(channel)
                     return True
                 return self.advance_activity()
             case Phase.CLOSING:
@@ -93,7 +81,7 @@ class Lifecycle(Task):
                     channel.become_disabled()
                 return False
             case _:
-                return self.pnp_status is not None and self.report_pnp_failure()
+                return self.pnp_status is not None and report_pnp_failure(self)
 
     # Calling the driver
 
@@ -116,21 +104,6 @@ class Lifecycle(Task):
     def handle(self) -> Channel:
         """The handle that handlers are given."""
         return self.channel
-
-    def report_pnp_failure(self) -> bool:
-        """Tell the client that connecting failed after the device was found (A46, A52)."""
-        status, self.pnp_status = self.pnp_status, None
-        handler = self.channel.pnp_failure
-        if handler is None or status is None or self.channel.phase != Phase.ENABLED:
-            return True
-        self.calling = True
-
-        def returned(_: int) -> None:
-            self.calling = False
-            self.wake()
-
-        handler(self.handle(), status, returned)
-        return False
 
     # Opening
 
@@ -171,7 +144,10 @@ class Lifecycle(Task):
         if channel.is_server:
             link.refuse(status)
         link.close()
-        channel.rejected()
+        if channel.readings.after_rejection == "closed":
+            self.call(CLOSED, lambda _: channel.rejected())
+        else:
+            channel.rejected()
 
     def refused(self, status: int) -> None:
         """The server did not accept: do not try again before the next Enable."""
@@ -240,8 +216,9 @@ class Lifecycle(Task):
             receiver.failed = False
 
     def packets_wait(self) -> bool:
-        """Whether packets wait for PostStarted to be entered (A55)."""
-        return self.post_due and self.channel.readings.packets_wait_for_post_started
+        """Whether packets wait for PostStarted to be entered, or to have returned (A55)."""
+        reading = self.channel.readings.packets_wait_for_post_started
+        return (self.post_due and reading != "no") or (self.post_running and reading == "returned")
 
     def post_start(self) -> bool:
         """Call PostStarted; the queue runs while it does."""
@@ -260,6 +237,8 @@ class Lifecycle(Task):
         channel = self.channel
         if channel.phase != Phase.OPEN or channel.activity != Activity.RUNNING:
             self.wake()
+        if channel.readings.packets_wait_for_post_started == "returned":
+            channel.receiver.wake()
 
     def running(self) -> bool:
         """Whether the incoming queue runs and nothing was done yet to stop it."""
@@ -267,6 +246,8 @@ class Lifecycle(Task):
 
     def handlers_idle(self) -> bool:
         """Whether no ProcessPacket or ProcessingComplete is on its way (F116)."""
+        if is_flushing(self.channel):
+            return False
         if self.post_running and self.channel.readings.suspend_waits_for_post_started:
             return False
         return not self.channel.receiver.busy
@@ -301,19 +282,9 @@ class Lifecycle(Task):
     def drained(self) -> bool:
         """Whether the packets given to the driver are all retired (F120, F125)."""
         channel = self.channel
-        if channel.outstanding or channel.receiver.busy:
+        if channel.receiver.busy or (channel.outstanding and not closes_before_drained(channel)):
             return False
-        return not channel.readings.pause_waits_for_outgoing or self.peer_has_completed()
-
-    def peer_has_completed(self) -> bool:
-        """Whether the peer has completed what was sent, or is not there to do it (A64 R2).
-
-        Completion packets that find no room in the ring do not keep a pause waiting.
-        """
-        channel = self.channel
-        if channel.phase != Phase.OPEN or channel.link is None:
-            return True
-        return len(channel.sent) <= channel.link.answers_waiting(channel)
+        return not channel.readings.pause_waits_for_outgoing or peer_has_completed(channel)
 
     def stopped(self) -> None:
         """Paused, or ready for Closed: calls of Pause return."""
@@ -357,11 +328,10 @@ class Lifecycle(Task):
     def queue_is_lost(self) -> bool:
         """Whether packets that were queued before this close are cancelled by it."""
         channel = self.channel
-        return (
-            channel.disabling
-            or not channel.is_server
-            or channel.readings.queued_at_remote_close == "cancelled"
-        )
+        readings = channel.readings
+        if channel.disabling or not channel.is_server:
+            return readings.queued_at_disable == "cancelled"
+        return readings.queued_at_remote_close == "cancelled"
 
     def closed(self, _: int) -> None:
         """Closed has returned: the server may be opened again unless it was disabled (A48)."""
@@ -394,4 +364,5 @@ class Lifecycle(Task):
             or channel.completer.pending
             or channel.completer.running
             or channel.receiver.busy
+            or (channel.readings.closed_before_drained and channel.outstanding)
         )

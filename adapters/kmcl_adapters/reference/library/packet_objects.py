@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kmcl_adapters.reference.readings import Readings
 from kmcl_model.status import STATUS_INVALID_PARAMETER_3, STATUS_SUCCESS
 
 from .configuration import POINTER_SIZE, Configuration
@@ -14,13 +15,20 @@ __all__ = ["PacketObjects"]
 class PacketObjects(Configuration):
     """The part of a channel that hands out packet objects; they belong to it, open or not."""
 
-    __slots__ = ()
+    __slots__ = ("spare",)
+
+    def __init__(self, readings: Readings, is_server: bool) -> None:
+        super().__init__(readings, is_server)
+        self.spare: object = readings.packet_pointer
+        """The pointer that the next packet has from the one that was given back last (A120)."""
 
     def packet_allocate(self) -> Packet | None:
         """VmbPacketAllocate."""
         if self.readings.allocation_needs_enable and self.is_disabled():
             return None
-        return Packet(self, True)
+        packet = Packet(self, True)
+        packet.pointer, self.spare = self.spare, self.readings.packet_pointer
+        return packet
 
     def packet_initialize(self, byte_count: int) -> tuple[int, Packet | None]:
         """VmbPacketInitialize in ``byte_count`` bytes of the driver (A115)."""
@@ -37,6 +45,8 @@ class PacketObjects(Configuration):
     def packet_free(self, packet: Packet) -> Wait | None:
         """VmbPacketFree: never waits."""
         packet.freed = True
+        if self.readings.pointer_taken_again == "kept":
+            self.spare = packet.pointer
         return None
 
     def packet_channel(self, packet: Packet) -> Configuration:

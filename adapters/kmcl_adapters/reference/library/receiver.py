@@ -26,17 +26,19 @@ DISPATCH: Final = 2
 class Receiver(Task):
     """The task that empties the incoming ring.
 
-    ``busy``: a handler is running. ``blocked``: the quota stopped the queue, only a completion
+    ``busy`` counts the handlers that are running; ``reporting``: one of them is told the end of a
+    batch. ``blocked``: the quota stopped the queue, only a completion
     starts it again (A86). ``failed``: the queue was stopped for good (A81, A153). ``gate``: where
     signals from the peer come in, if the world does something to them.
     """
 
-    __slots__ = ("batch", "blocked", "busy", "channel", "failed", "gate")
+    __slots__ = ("batch", "blocked", "busy", "channel", "failed", "gate", "reporting")
 
     def __init__(self, channel: Channel) -> None:
         super().__init__(channel.scheduler)
         self.channel = channel
-        self.busy = False
+        self.busy = 0
+        self.reporting = False
         self.blocked = False
         self.failed = False
         self.batch = 0
@@ -96,9 +98,10 @@ class Receiver(Task):
     def may_deliver(self) -> bool:
         """Whether ProcessPacket may be called at all now."""
         lifecycle = self.channel.lifecycle
+        parallel = self.channel.readings.parallel_processing
         return (
             self.channel.activity == Activity.RUNNING
-            and not self.busy
+            and not (self.busy and (self.reporting or not parallel))
             and not self.failed
             and not self.channel.stop_wanted
             and not lifecycle.packets_wait()
@@ -138,12 +141,13 @@ class Receiver(Task):
             channel.packet_complete(received, None)
             self.wake()
             return
-        self.busy = True
+        self.busy += 1
         self.indicate(handler, received)
 
     def indicate(self, handler: ProcessPacketHandler, received: Received) -> None:
-        """Call ProcessPacket; no packet has external data yet, so no flag is set (A72)."""
-        handler(self.channel, received, received.buffer, 0, self.irql(), self.handled)
+        """Call ProcessPacket; no packet has external data yet, so bit 0 is never set (A72)."""
+        flags = self.channel.readings.other_flag_bits
+        handler(self.channel, received, received.buffer, flags, self.irql(), self.handled)
 
     def received_bytes(self, buffer: bytes) -> bytes:
         """The bytes as the driver gets them; whole units of eight under A71 R2, A105 R2."""
@@ -157,7 +161,7 @@ class Receiver(Task):
 
     def handled(self, _: int) -> None:
         """A handler has returned."""
-        self.busy = False
+        self.busy -= 1
         channel = self.channel
         if channel.activity != Activity.RUNNING or channel.disabling:
             channel.lifecycle.wake()
@@ -183,9 +187,15 @@ class Receiver(Task):
         handler = self.channel.processing_complete
         if handler is None or not count:
             return False
-        self.busy = True
-        handler(self.channel, count, self.irql(), self.handled)
+        self.busy += 1
+        self.reporting = True
+        handler(self.channel, count, self.irql(), self.reported)
         return True
+
+    def reported(self, _: int) -> None:
+        """ProcessingComplete has returned."""
+        self.reporting = False
+        self.handled(0)
 
     def report_before_suspend(self) -> bool:
         """Report what was delivered before Suspend is called; true if a handler was called."""

@@ -32,12 +32,14 @@ class Task:
 
 
 class Wait(Task):
-    """A call that waits for the channel; ``then`` runs once it may return."""
+    """A call that waits for the channel; ``then`` runs once it may return, with ``status`` where it
+    has one."""
 
-    __slots__ = ("then",)
+    __slots__ = ("status", "then")
 
     def __init__(self, scheduler: Scheduler) -> None:
         super().__init__(scheduler)
+        self.status: int | None = None
         self.then: Callable[[], None] | None = None
 
     def step(self) -> None:

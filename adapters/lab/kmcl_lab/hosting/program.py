@@ -17,7 +17,7 @@ from kmcl_lab.frames import FrameError, FrameReader, Kind, frame
 from kmcl_lab.problem import UNHEARD
 from kmcl_lab.vmm.machine import Machine, Program, Streams
 from kmcl_lab.vmm.state import MachineState, go_back, power_on_state, save
-from kmcl_lab.watch import AGAIN
+from kmcl_lab.watch import AGAIN, STANDS_STILL
 
 from .control import CommandError
 
@@ -83,7 +83,11 @@ class _Lines:
 
     def mark(self) -> None:
         """The guest begins again: what it has said so far is of before."""
-        _write(self._descriptor, bytes(self._line) + f"\n{AGAIN}\n".encode())
+        self.tell(AGAIN)
+
+    def tell(self, words: str) -> None:
+        """A line of our own."""
+        _write(self._descriptor, bytes(self._line) + f"\n{words}\n".encode())
         self._line.clear()
 
 
@@ -220,17 +224,27 @@ class Hosting:
                 self.go_on()
 
     def reset(self) -> None:
-        """As if the power had been off."""
+        """As if the power had been off. Raises CommandError where the guest cannot begin again."""
         self.stop()
         self._job = 0
         self.resets += 1
         self.host.machine_reset()
-        self.host.await_release()
+        self._await_release()
         with self.feeding:
             go_back(self.machine, self._power_on)
         self._console.mark()
         self.machine.unwatch()
         self.go_on()
+
+    def _await_release(self) -> None:
+        """Until nobody here uses memory of the guest's: it is about to be another's. Where somebody
+        does not let it go, the guest stands still, its console tells, and CommandError is raised:
+        nothing else is the matter with the host."""
+        try:
+            self.host.await_release()
+        except TimeoutError as why:
+            self._console.tell(f"{STANDS_STILL} {why}")
+            raise CommandError(f"the guest stands still: {why}") from None
 
     def save(self, name: str) -> None:
         """Keep this moment, as soon as it is a quiet one. Raises CommandError."""
@@ -272,7 +286,7 @@ class Hosting:
                 other.changed = _both(other.changed, changed) if other is not moment else 0
             self._job = 0
             self.host.restore(moment.host)
-            self.host.await_release()
+            self._await_release()
             go_back(self.machine, moment.machine, changed)
         self._console.mark()
         hello = {"moment": name}
@@ -320,4 +334,5 @@ class Hosting:
         with self.host.changed:
             self.host.note("guest", "ENDED", {}, self.machine.why)
         if self.running:
-            self.reset()
+            with contextlib.suppress(CommandError):  # the console has told
+                self.reset()

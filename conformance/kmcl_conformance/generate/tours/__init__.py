@@ -50,13 +50,15 @@ def _tours(*conversations: tuple[str, Conversation]) -> tuple[Tour, ...]:
 
 def hosted_tours(me: str, host: Host) -> tuple[Tour, ...]:
     """What the end ``me`` says to a known host, then the conversations of two ends, in which the
-    host is asked where the other driver would send."""
+    host is asked where the other driver would send. Two of those in which ``me`` dies come first:
+    a reset of its machine is played even where time is short."""
     own = [
         Tour(f"{name}, to a host", " ".join((_words(tour) or name).split()), tuple(tour(me, host)))
         for name, tour in hosted.CONVERSATIONS
     ]
     shared = [t._replace(stimuli=tuple(asked_instead(me, host, t.stimuli))) for t in TOURS]
-    return (*own, *shared)
+    names = {f"{name}, from the {me}" for name in faults.OF_DEATH}
+    return (*own, *sorted(shared, key=lambda tour: tour.name not in names))
 
 
 def _words(tour: Any) -> str:

@@ -6,6 +6,7 @@ Every conversation is held once with each end as ``me``, to which the fault happ
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from kmcl_conformance.generate.setup import SETTLE
 from kmcl_model.api import OPENED, STARTED
@@ -31,7 +32,10 @@ from .steps import (
     sends,
 )
 
-__all__ = ["CONVERSATIONS"]
+__all__ = ["CONVERSATIONS", "OF_DEATH"]
+
+OF_DEATH: Final = ("crash while draining", "crash with answers due")
+"""In these an end dies with the most work on its hands."""
 
 
 def _all_three(me: str) -> Iterator[Stimulus]:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kmcl_conformance.generate.setup import SETTLE
-from kmcl_model.api import CLOSED, COMPLETION_ROUTINE
+from kmcl_conformance.generate.setup import INSTANCE, SETTLE, TYPE
+from kmcl_model.api import CLOSED, COMPLETION_ROUTINE, OPENED, POST_STARTED, PROCESS_PACKET
 from kmcl_model.payload import Payload, payload_bytes
 from kmcl_model.spec.specification import ENDPOINTS, peer_of
-from kmcl_model.stimuli import Act, Stimulus
+from kmcl_model.status import STATUS_UNSUCCESSFUL
+from kmcl_model.stimuli import HOLD, Act, Stimulus
 
 from .steps import (
     BIG,
@@ -25,6 +26,7 @@ from .steps import (
     complete,
     configured,
     control,
+    let_go,
     packet,
     quota,
     react,
@@ -169,6 +171,116 @@ def _scant_memory(me: str) -> Iterator[Stimulus]:
     yield from close()
 
 
+def _settings_in_doubt(me: str) -> Iterator[Stimulus]:
+    """Arguments that may be accepted or refused, and several bad ones at once; the channel is not
+    used (A10, A15, A22, A24, A25, A26)."""
+    yield from configured()
+    yield call(me, "VmbChannelInitSetMaximumExternalData", 0, 0)
+    yield call(me, "VmbChannelInitSetClientContextSize", 0)
+    yield call(me, "VmbChannelInitSetFlags", 2)
+    if me == "server":
+        yield call(me, "VmbServerChannelInitSetFlags", 0x20)
+        yield call(me, "VmbServerChannelInitSetMmioMegabytes", 0, 5)
+        yield call(me, "VmbServerChannelInitSetTargetVtl", 5)
+    else:
+        for instance, callback in ((INSTANCE, False), (None, True)):
+            yield call(me, "VmbClientChannelInitSetTargetPnp", TYPE, instance, callback)
+
+
+def _pointers(me: str) -> Iterator[Stimulus]:
+    """The pointers of a channel and a packet that were given none, and of a packet that takes the
+    place of another one (A120)."""
+    yield from configured()
+    yield call(me, "VmbChannelGetPointer")
+    yield call(me, "VmbPacketAllocate", "p0")
+    yield call(me, "VmbPacketGetPointer", "p0")
+    yield call(me, "VmbPacketSetPointer", "p0", 77)
+    yield call(me, "VmbPacketFree", "p0")
+    yield from packet(me, "p0")
+    yield call(me, "VmbPacketGetPointer", "p0")
+    yield from reopen()
+    yield send(me, "p0", 1)
+    yield SETTLE
+    yield from answered(peer_of(me), 1)
+    yield from close()
+
+
+def _nobody_there(me: str) -> Iterator[Stimulus]:
+    """A client is enabled while nothing is offered, and again when there is an offer (A31, A52)."""
+    yield from configured()
+    yield from packet(me, "p0")
+    yield control("client", "Enable")
+    yield SETTLE
+    yield from reopen()
+    yield send(me, "p0", 1)
+    yield SETTLE
+    yield from answered(peer_of(me), 1)
+    yield from close()
+
+
+def _enabled_again(me: str) -> Iterator[Stimulus]:
+    """Where Enable refuses the rings that were asked for, larger ones are asked for (A33)."""
+    yield from configured()
+    for end in ENDPOINTS:
+        yield call(end, "VmbChannelInitSetMaximumPacketSize", HUGE)
+    yield from packet(me, "p0")
+    yield call("client", "VmbClientChannelInitSetRingBufferPageCount", 1, 1)
+    yield from reopen()
+    yield call("client", "VmbClientChannelInitSetRingBufferPageCount", 4, 4)
+    yield control("client", "Enable")
+    yield SETTLE
+    yield from close()
+    yield from reopen()
+    yield send(me, "p0", 1)
+    yield SETTLE
+    yield from answered(peer_of(me), 1)
+    yield from close()
+
+
+def _rejected(me: str) -> Iterator[Stimulus]:
+    """One end rejects the first open; the client is configured, disabled, and enabled anew (A44,
+    A46, A52)."""
+    yield from configured()
+    yield react(me, OPENED, status=STATUS_UNSUCCESSFUL)
+    yield from reopen()
+    yield call("client", "VmbChannelInitSetFlags", 0)
+    yield control("client", "Disable")
+    yield SETTLE
+    yield from reopen()
+    yield from close()
+    yield from reopen()
+    yield from close()
+
+
+def _packets_while_one_is_processed(me: str) -> Iterator[Stimulus]:
+    """ProcessPacket has not returned when the next packet comes, which the quota allows (A70)."""
+    peer = peer_of(me)
+    yield from running()
+    yield quota(peer, 3)
+    yield react(peer, PROCESS_PACKET, HOLD)
+    yield from sends(me, 2)
+    yield SETTLE
+    yield let_go(peer, "ProcessPacket")
+    yield SETTLE
+    yield from answered(peer, 2)
+    yield from close()
+
+
+def _packets_while_post_started_runs(me: str) -> Iterator[Stimulus]:
+    """PostStarted has not returned when a packet comes (A55)."""
+    peer = peer_of(me)
+    yield from configured()
+    yield from packet(me, "p0")
+    yield react(peer, POST_STARTED, HOLD)
+    yield from reopen()
+    yield send(me, "p0", 1)
+    yield SETTLE
+    yield let_go(peer, "PostStarted")
+    yield SETTLE
+    yield from answered(peer, 1)
+    yield from close()
+
+
 CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
     ("sends while paused", _sends_while_paused),
     ("answers in order", _answers_in_order),
@@ -178,4 +290,11 @@ CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
     ("settings out of place", _settings_out_of_place),
     ("small ring", _small_ring),
     ("scant memory", _scant_memory),
+    ("settings in doubt", _settings_in_doubt),
+    ("pointers", _pointers),
+    ("nobody there", _nobody_there),
+    ("enabled again", _enabled_again),
+    ("rejected", _rejected),
+    ("packets while one is processed", _packets_while_one_is_processed),
+    ("packets while PostStarted runs", _packets_while_post_started_runs),
 )

@@ -125,7 +125,7 @@ def _pointers_in_flight(me: str) -> Iterator[Stimulus]:
 
 
 def _unusual_arguments(me: str) -> Iterator[Stimulus]:
-    """A send flag that no page names, ring sizes of zero, a packet without a byte."""
+    """Send flags that mean nothing, ring sizes of zero, a packet without a byte."""
     peer = peer_of(me)
     yield from configured()
     yield call("client", "VmbClientChannelInitSetRingBufferPageCount", 0, 0)
@@ -136,6 +136,10 @@ def _unusual_arguments(me: str) -> Iterator[Stimulus]:
     yield complete(peer, "c0", SMALL)
     yield SETTLE
     yield send(me, "p0", 1, 0)
+    yield SETTLE
+    yield complete(peer, "c0", SMALL)
+    yield SETTLE
+    yield send(me, "p0", 2, flags=WAIT | 0x2)
     yield SETTLE
     yield complete(peer, "c0", SMALL)
     yield SETTLE

@@ -13,7 +13,7 @@ from . import channel, latency
 from .answers import rules_of
 from .channel import span_of, stance_of
 from .setters import SETTERS, Refusal, Setter
-from .state import ConfigurationState, Limits, initial, tightness
+from .state import ConfigurationState, Limits, initial, is_complete, tightness
 
 __all__ = [
     "CONFIGURATION",
@@ -23,6 +23,7 @@ __all__ = [
     "Refusal",
     "Setter",
     "initial",
+    "is_complete",
     "span_of",
     "stance_of",
 ]
@@ -44,6 +45,8 @@ CONFIGURATION = Rules(
         *latency.DUES,
     ),
     idle=lambda s: not s.calls,
-    summary=lambda s: Limits(s.maximum, s.reports, tightness(s.maximum, s.pages), s.hears),
+    summary=lambda s: Limits(
+        s.maximum, s.reports, tightness(s.maximum, s.pages), s.hears, is_complete(s)
+    ),
 )
 """The rules of configuration calls, channel pointer and packet size."""

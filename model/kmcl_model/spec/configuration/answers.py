@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from kmcl_model.spec.observer import Rule, need
@@ -62,7 +63,7 @@ def rules_of(setter: Setter) -> list[Rule]:
                     lambda s, e: fails(e, *(r.status for r in bad(s, e))),
                 ),
             ),
-            end,
+            lambda s, e: _note_choice(end(s, e), [r.status for r in bad(s, e)], e.status),
             when=lambda s, e: refusal in bad(s, e) and not (wrong_role(s, e) or not_disabled(s, e)),
         )
 
@@ -72,7 +73,9 @@ def rules_of(setter: Setter) -> list[Rule]:
             f"CF-{setter.function}-between",
             returned,
             (),
-            lambda s, e: end(_apply(s, e) if is_success(e.status) else s, e),
+            lambda s, e: _note_told(
+                s, end(_apply(s, e) if is_success(e.status) else s, e), e, undecided(s, e)
+            ),
             when=lambda s, e: between(s, e) and not wrong_role(s, e),
         ),
         Rule(
@@ -91,7 +94,9 @@ def rules_of(setter: Setter) -> list[Rule]:
                     lambda s, e: e.status == 0 or s.returned,
                 ),
             ),
-            lambda s, e: end(_apply(s, e), e),
+            lambda s, e: end(_apply(s, e), e)._replace(
+                assumed=("A29:R1",) if setter.function in s.done else ()
+            ),
             when=good,
         ),
         # Configuration may be once only (A29).
@@ -106,7 +111,9 @@ def rules_of(setter: Setter) -> list[Rule]:
             f"CF-{setter.function}-undecided",
             returned,
             (),
-            lambda s, e: _note_pages(s, end(_apply(s, e) if is_success(e.status) else s, e), e),
+            lambda s, e: _note_undecided(
+                s, end(_apply(s, e) if is_success(e.status) else s, e), e, setter.readings
+            ),
             when=lambda s, e: (
                 undecided(s, e) and not (wrong_role(s, e) or enabled(s, e) or bad(s, e))
             ),
@@ -143,7 +150,11 @@ def rules_of(setter: Setter) -> list[Rule]:
                         ),
                     ),
                 ),
-                end,
+                lambda s, e: _note_choice(
+                    end(s, e),
+                    [STATUS_INVALID_PARAMETER_1, *(r.status for r in bad(s, e))],
+                    e.status,
+                ),
                 when=lambda s, e: not wrong_role(s, e) and enabled(s, e),
             )
         )
@@ -170,6 +181,27 @@ def _note_a08(s: ConfigurationState, status: int) -> ConfigurationState:
     return s._replace(assumed=(f"A08:{reading}",))
 
 
+def _note_choice(
+    s: ConfigurationState, apply: Sequence[int | None], status: int
+) -> ConfigurationState:
+    """Where several refusals apply, the code shows whether the first one counts (A10)."""
+    if len({*apply}) < 2:
+        return s
+    return s._replace(assumed=("A10:R1" if status == apply[0] else "A10:R2",))
+
+
+def _note_told(
+    before: ConfigurationState, s: ConfigurationState, e: Any, undecided: bool
+) -> ConfigurationState:
+    """A setting that comes after PnpFailure shows whether the channel is disabled (A52)."""
+    if not call_of(before, e)[3] == before.stance == "told" or undecided:
+        return s
+    if is_success(e.status):
+        return s._replace(assumed=("A52/state-afterwards:R2",))
+    late = e.status == STATUS_INVALID_PARAMETER_1
+    return s._replace(assumed=("A52/state-afterwards:R1",)) if late else s
+
+
 def _tightens(s: ConfigurationState, e: Any) -> bool:
     """A setting that leaves a ring too small for a maximal packet may be refused (A21)."""
     if e.function not in (_PAGES, _MAXIMUM):
@@ -178,12 +210,14 @@ def _tightens(s: ConfigurationState, e: Any) -> bool:
     return s.endpoint == "client" and tightness(after.maximum, after.pages) > 0
 
 
-def _note_pages(before: ConfigurationState, s: ConfigurationState, e: Any) -> ConfigurationState:
+def _note_undecided(
+    before: ConfigurationState, s: ConfigurationState, e: Any, readings: tuple[str, ...]
+) -> ConfigurationState:
+    """Arguments that may be accepted or refused were."""
+    accepted = is_success(e.status)
     if _tightens(before, e):
-        return s if is_success(e.status) else s._replace(assumed=("A21/small-counts:R1",))
-    if e.function != _PAGES:
-        return s
-    return s._replace(assumed=(f"A21/zero-pages:{'R2' if is_success(e.status) else 'R1'}",))
+        return s if accepted else s._replace(assumed=("A21/small-counts:R1",))
+    return s._replace(assumed=readings[:1] if accepted else readings[1:])
 
 
 def _apply(s: ConfigurationState, e: Any) -> ConfigurationState:

@@ -16,7 +16,10 @@ POINTER_SIZE = 8
 
 
 def stance_of(phases: tuple[Phase, ...]) -> str:
-    """Whether the channel is enabled, disabled, or ``between`` for all that is known."""
+    """Whether the channel is enabled, disabled, or ``between`` for all that is known; ``told``: its
+    PnpFailure has said that connecting failed, which may have disabled it (A52)."""
+    if all(p.told for p in phases):
+        return "told"
     apart = [p.connection in ("none", "disabled") for p in phases]
     if any(p.leaving or p.connection == "rejected" for p in phases) or any(apart) > all(apart):
         return "between"
@@ -44,6 +47,14 @@ def _hear(s: ConfigurationState, e: Shadow) -> ConfigurationState:
     return after._replace(latency=None, before=None)
 
 
+def _got_pointer(s: ConfigurationState, e: Any) -> ConfigurationState:
+    """The pointer of a channel that was never given one is null, or anything (A120)."""
+    after = end(s, e)
+    if s.pointer is not None:
+        return after
+    return after._replace(assumed=(f"A120/channel-never-set:{'R2' if e.outputs[0] else 'R1'}",))
+
+
 RULES = (
     Rule(
         "CF-set-pointer",
@@ -63,7 +74,7 @@ RULES = (
                 lambda s, e: e.outputs[0] == s.pointer or s.pointer is None,
             ),
         ),
-        end,
+        _got_pointer,
     ),
     Rule("CF-sizeof", ("call", "VmbChannelSizeofPacket"), (), begin),
     Rule(

@@ -6,6 +6,7 @@ nobody knows (A146).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from kmcl_model.spec.observer import Due, Rule, need
@@ -57,6 +58,11 @@ def _what(s: ConfigurationState, e: Any) -> str:
     return "F331" if isinstance(seen, int) and _scaled(seen, s.latency) else "F332"
 
 
+def _breaks_not(requirement: str) -> Callable[[ConfigurationState, Any], bool]:
+    """The value that comes back does not break this requirement."""
+    return lambda s, e: _what(s, e) != requirement
+
+
 _VALUES = (
     ("a call that has failed has changed nothing", "F333"),
     ("a call that has succeeded has changed the latency", "F330"),
@@ -104,7 +110,7 @@ RULES = (
                 need(
                     words,
                     id,
-                    lambda s, e, id=id: _what(s, e) != id,  # type: ignore[misc]
+                    _breaks_not(id),
                     _is_known,
                 )
                 for words, id in _VALUES

@@ -28,7 +28,8 @@ class Setter(NamedTuple):
 
     ``accepted``: those that make a valid setting succeed. ``enabled``: those that make an enabled
     channel answer STATUS_INVALID_PARAMETER_1, empty where no page promises the code (A08).
-    ``undecided``: the arguments that may be accepted or refused.
+    ``undecided``: the arguments that may be accepted or refused; ``readings``: the reading that
+    shows where they are accepted, and where they are refused.
     """
 
     function: str
@@ -38,6 +39,7 @@ class Setter(NamedTuple):
     role_requirements: str = ""
     refusals: tuple[Refusal, ...] = ()
     undecided: Callable[[tuple[Any, ...]], bool] = lambda _arguments: False
+    readings: tuple[str, ...] = ()
 
 
 _P2, _P3 = STATUS_INVALID_PARAMETER_2, STATUS_INVALID_PARAMETER_3
@@ -46,14 +48,16 @@ SETTERS: tuple[Setter, ...] = (
     Setter(
         "VmbChannelInitSetClientContextSize",
         "F147 F200 F199",
-        undecided=lambda a: a[0] == 0,  # A22
+        undecided=lambda a: a[0] == 0,
+        readings=("A22/size-zero:R1", "A22/size-zero:R2"),
     ),
     Setter(
         "VmbChannelInitSetFlags",
         "F147 F201",
         "F202",
         refusals=(Refusal(lambda a: bool(a[0] & 0x80000000), _P2, "F203", "undefined bits"),),
-        undecided=lambda a: bool(a[0] & ~0x80000001),  # A15
+        undecided=lambda a: bool(a[0] & ~0x80000001),
+        readings=("A15/legal-bits:R2", "A15/legal-bits:R1"),
     ),
     Setter("VmbChannelInitSetFriendlyName", "F147 F204 F205 F206 F207"),
     Setter(
@@ -75,7 +79,8 @@ SETTERS: tuple[Setter, ...] = (
         "VmbChannelInitSetProcessPacketCallbacks",
         "F147 F223 F049",
         "F224",
-        undecided=lambda a: not a[0],  # A17
+        undecided=lambda a: not a[0],
+        readings=("A17:R3", "A17:R1"),
     ),
     Setter(
         "VmbChannelInitSetStateChangeCallbacks",
@@ -91,7 +96,8 @@ SETTERS: tuple[Setter, ...] = (
         "F147 F353",
         role="client",
         role_requirements="F352 F144",
-        undecided=lambda a: 0 in a,  # A21
+        undecided=lambda a: 0 in a,
+        readings=("A21/zero-pages:R2", "A21/zero-pages:R1"),
     ),
     Setter(
         "VmbClientChannelInitSetTargetPnp",
@@ -99,6 +105,8 @@ SETTERS: tuple[Setter, ...] = (
         "F359",
         role="client",
         role_requirements="F144",
+        undecided=lambda a: not a[2],
+        readings=("A24/null-arguments:R1", "A24/null-arguments:R2"),
     ),
     Setter(
         "VmbServerChannelInitSetFlags",
@@ -107,7 +115,8 @@ SETTERS: tuple[Setter, ...] = (
         role="server",
         role_requirements="F417 F144",
         refusals=(Refusal(lambda a: bool(a[0] & 0x80000000), _P2, "F419", "undefined bits"),),
-        undecided=lambda a: bool(a[0] & ~0x8000001F),  # A15
+        undecided=lambda a: bool(a[0] & ~0x8000001F),
+        readings=("A15/legal-bits:R2", "A15/legal-bits:R1"),
     ),
     Setter(
         "VmbServerChannelInitSetMmioMegabytes",
@@ -120,7 +129,8 @@ SETTERS: tuple[Setter, ...] = (
                 lambda a: a == (0, 0), STATUS_INVALID_PARAMETER, "F423", "zero for both amounts"
             ),
         ),
-        undecided=lambda a: a[0] == 0 and a[1] != 0,  # A26
+        undecided=lambda a: a[0] == 0 and a[1] != 0,
+        readings=("A26:R1", "A26:R2"),
     ),
     Setter(
         "VmbServerChannelInitSetSaveRestorePacketCallbacks",
@@ -143,7 +153,8 @@ SETTERS: tuple[Setter, ...] = (
         role="server",
         role_requirements="F144",
         refusals=(Refusal(lambda a: a[0] == 255, _P2, "F438", "an absurd VTL"),),
-        undecided=lambda a: a[0] not in (0, 255),  # A25
+        undecided=lambda a: a[0] not in (0, 255),
+        readings=("A25/legal-set:R1", "A25/legal-set:R2"),
     ),
     Setter(
         "VmbServerChannelInitSetVmbusHandle", "F147 F444", role="server", role_requirements="F144"

@@ -7,20 +7,31 @@ from typing import Any, NamedTuple
 from kmcl_model.events import Argument, Call, Event, Return
 from kmcl_model.spec.changes import quickly_replaced
 
-__all__ = ["ConfigurationState", "Limits", "begin", "call_of", "end", "initial", "tightness"]
+__all__ = [
+    "ConfigurationState",
+    "Limits",
+    "begin",
+    "call_of",
+    "end",
+    "initial",
+    "is_complete",
+    "tightness",
+]
 
 
 class Limits(NamedTuple):
     """What packets need to know of the configuration of their channel.
 
     ``maximum``: the largest packet in bytes; ``reports``: ProcessingComplete is registered;
-    ``tight``: what ``tightness`` says of the ring; ``hears``: a PnpFailure handler is registered.
+    ``tight``: what ``tightness`` says of the ring; ``hears``: a PnpFailure handler is registered;
+    ``complete``: what ``is_complete`` says.
     """
 
     maximum: int
     reports: bool
     tight: int = 0
     hears: bool = False
+    complete: bool = False
 
 
 @quickly_replaced
@@ -71,6 +82,23 @@ def tightness(maximum: int, pages: tuple[int, ...]) -> int:
 def initial(endpoint: str) -> ConfigurationState:
     """Nothing configured; the pointer of a new channel is null (A120)."""
     return ConfigurationState(endpoint)
+
+
+_NEEDED = {
+    "client": frozenset({"VmbClientChannelInitSetTargetPnp"}),
+    "server": frozenset(
+        {"VmbServerChannelInitSetTargetInterfaceId", "VmbServerChannelInitSetVmbusHandle"}
+    ),
+}
+_NEEDED_BY_BOTH = frozenset(
+    {"VmbChannelInitSetProcessPacketCallbacks", "VmbChannelInitSetMaximumPacketSize"}
+)
+
+
+def is_complete(s: ConfigurationState) -> bool:
+    """Whether everything was set without which Enable or the first packet is undefined (A17, A18,
+    A24, A28)."""
+    return s.done >= _NEEDED_BY_BOTH and s.done >= _NEEDED[s.endpoint]
 
 
 def begin(s: ConfigurationState, e: Event) -> ConfigurationState:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from kmcl_model.spec.observer import Hidden, Rules
 
-from . import activity, connection, packets, peer, silence
+from . import activity, connection, packets, peer, settling, silence
 from .peer import PeerView
 from .state import (
     EndpointState,
@@ -44,7 +44,7 @@ ENDPOINT = Rules(
     ),
     dues=silence.DUES,
     silences=silence.SILENCES,
-    settle=silence.settle,
+    settle=settling.settle,
     regions=(("connection", connection_region), ("activity", activity_region)),
     summary=phase,
 )

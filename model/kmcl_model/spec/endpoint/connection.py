@@ -23,6 +23,7 @@ from .state import (
     STARTED,
     STEADY,
     SUSPENDED,
+    UNOBSERVED,
     EndpointState,
     PendingCall,
     assume,
@@ -109,24 +110,43 @@ def _refused(s: EndpointState, e: Event) -> EndpointState:
     after = end(s, e)
     if _too_early(s):
         return after
-    return assume(after, "A32:R2" if is_success(e.status or 0) else "A32:R1")
+    if is_success(e.status or 0):
+        return assume(after, "A32:R2")
+    if s.connection == REJECTED:
+        return assume(after, "A44:R2")
+    return assume(assume(after, "A52/state-afterwards:R1") if s.told else after, "A32:R1")
 
 
 def _enabled(s: EndpointState, e: Event) -> EndpointState:
     """On the client this shows that Enable does not wait for an offer (A31)."""
     if s.endpoint == "client" and s.connection == ENABLED and s.peer == "away":
-        s = assume(s, "A31:R1")
+        s = assume(assume(s, "A31:R1"), "A52/no-device:R1")
     if s.tight == 2:
         s = assume(s, "A21/small-counts:R2")
+    if s.half:
+        s = assume(s._replace(half=False), "A33:R1")
     return end_of(s, PendingCall("VmbChannelEnable", False))
 
 
-def _after_failed_enable(s: EndpointState, e: Event) -> EndpointState:
-    after = end_of(s, PendingCall("VmbChannelEnable", False))
-    return assume(
-        after._replace(connection=DISABLED, wish=_memory(s), invited=0, assumed=()),
-        "A21/small-counts:R1",
+def _reasons(s: EndpointState) -> list[str]:
+    """What may make Enable fail: the readings, empty where that is not sure, or undefined (A17,
+    A18, A24, A28)."""
+    causes = (
+        ("A21/small-counts:R1", s.tight > 0),
+        ("A52/no-device:R2", s.waited),
+        ("A33:R2", s.half),
+        ("", not s.complete),
+        ("", s.endpoint == "client" and s.peer == UNOBSERVED),  # it may offer nothing
     )
+    return [reading for reading, holds in causes if holds]
+
+
+def _after_failed_enable(s: EndpointState, e: Event) -> EndpointState:
+    """A failed Enable has done nothing, but for what only a Disable ends, perhaps (A33)."""
+    after = end_of(s, PendingCall("VmbChannelEnable", False))
+    after = after._replace(connection=DISABLED, wish=_memory(s), invited=0, half=True, assumed=())
+    reading, *more = _reasons(s)
+    return after if more or not reading else assume(after, reading)
 
 
 def _after_disable(s: EndpointState, e: Event) -> EndpointState:
@@ -145,6 +165,7 @@ def _after_disable(s: EndpointState, e: Event) -> EndpointState:
         cut_short=False,
         torn_down=False,
         waited=False,
+        half=False,
         assumed=(),
     )
 
@@ -232,9 +253,9 @@ _LIFE = (
             ),
         ),
         _enabled,
-        when=lambda s, e: _found_disabled(s, e) and (is_success(e.status or 0) or not s.tight),
+        when=lambda s, e: _found_disabled(s, e) and (is_success(e.status or 0) or not _reasons(s)),
     ),
-    # Enable may refuse a ring that is too small, and then has done nothing (A21).
+    # Enable may refuse a ring that is too small (A21) or a client without an offer (A52).
     Rule(
         "EP-enable-refused",
         ("return", "VmbChannelEnable"),
@@ -247,7 +268,9 @@ _LIFE = (
             ),
         ),
         _after_failed_enable,
-        when=lambda s, e: _found_disabled(s, e) and s.tight > 0 and not is_success(e.status or 0),
+        when=lambda s, e: (
+            _found_disabled(s, e) and not is_success(e.status or 0) and bool(_reasons(s))
+        ),
     ),
     Rule(
         "EP-limits",
@@ -256,6 +279,7 @@ _LIFE = (
         lambda s, e: s._replace(
             tight=max(limits.tight for limits in e.states),
             hears=all(limits.hears for limits in e.states),
+            complete=all(limits.complete for limits in e.states),
         ),
     ),
     # A second Enable: `done` marks a call that finds the channel not disabled (A32).
@@ -345,6 +369,10 @@ def _tried_again(s: EndpointState) -> bool:
 
 def _after_opened_enter(s: EndpointState, _e: Event) -> EndpointState:
     left = s.peer in ("away", "leaving", "rejected")
+    if s.connection == REJECTED:
+        s = assume(s, "A44:R1")
+    if s.peer == "failed" or (s.failed and s.connection == ENABLED):
+        s = assume(s, "A52/state-afterwards:R3")
     if s.peer == "opening":
         s = assume(s, "A43/order:R3")
     elif s.peer == "open":
@@ -369,6 +397,8 @@ def _after_opened_exit(s: EndpointState, e: Event) -> EndpointState:
 
 def _closing(s: EndpointState, _e: Event) -> EndpointState:
     after = s._replace(connection=CLOSING, run=PAUSED, post_due=False, retired=False)
+    if s.endpoint == "client" and s.peer == "rejected":
+        after = assume(after, "A46:R2")
     if s.run == PAUSED and s.want == PAUSED and not s.extra_suspended:
         return assume(after, "A59:R1")
     if s.run == STARTED:
@@ -519,7 +549,7 @@ _OPENING = (
             need("Closed runs at PASSIVE_LEVEL", "F013", lambda s, e: not e.irql),
             need("the handler was registered", "F006 F229", registered),
         ),
-        lambda s, e: s._replace(connection=CLOSING),
+        lambda s, e: assume(s._replace(connection=CLOSING), "A44:R2"),
         when=lambda s, e: s.connection == REJECTED,
     ),
     Rule(

@@ -35,6 +35,8 @@ def _indicate(s: EndpointState, e: Any) -> EndpointState:
     after = s._replace(indicated=s.indicated + 1, outstanding=s.outstanding + 1)
     if e.irql in _LEVELS:
         after = assume(after, f"A30/level:{_LEVELS[e.irql]}")
+    if s.indicated:
+        after = assume(after, "A70:R2")
     return assume(after, "A55:R2") if s.post_due or s.post_running else after
 
 

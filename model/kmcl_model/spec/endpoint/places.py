@@ -14,6 +14,8 @@ from .state import (
     REJECTED,
     STARTED,
     EndpointState,
+    busy,
+    disabling,
     may_close,
     pausing,
     pending,
@@ -21,12 +23,14 @@ from .state import (
 
 __all__ = [
     "GONE",
+    "must_close",
     "needs_place",
     "opening_due",
     "post_start_due",
     "rejected",
     "starting_due",
     "stopping_due",
+    "stuck",
 ]
 
 
@@ -68,3 +72,13 @@ def post_start_due(s: EndpointState) -> bool:
 def stopping_due(s: EndpointState) -> bool:
     """Suspend may be called now."""
     return s.connection == OPEN and s.run == STARTED and (pausing(s) or may_close(s))
+
+
+def must_close(s: EndpointState) -> bool:
+    """The session has to end, whatever the peer does."""
+    return disabling(s) or s.cause == 2
+
+
+def stuck(s: EndpointState) -> bool:
+    """Only the driver can go on: a handler is running or packets are outstanding."""
+    return busy(s) or s.outstanding > 0

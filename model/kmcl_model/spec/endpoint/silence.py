@@ -1,4 +1,4 @@
-"""What nobody sees: the hidden steps of an endpoint, and what its silence means."""
+"""What nobody sees: the hidden steps of an endpoint, and what must not be due in its silence."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kmcl_model.api import STATE_CHANGE_CALLBACKS
 from kmcl_model.events import Enter, Exit
 from kmcl_model.spec.observer import Due, Hidden, Quiet, Rule, Silence
 
-from .activity import literal_started
+from .places import must_close, stuck
 from .state import (
     ACTIVE,
     DISABLED,
@@ -24,6 +24,7 @@ from .state import (
     STEADY,
     SUSPENDED,
     SUSPENDING,
+    UNOBSERVED,
     UNSEEN,
     EndpointState,
     PendingCall,
@@ -36,10 +37,10 @@ from .state import (
     pending,
 )
 
-__all__ = ["DUES", "SILENCES", "settle", "take_effect", "unregistered"]
+__all__ = ["DUES", "SILENCES", "take_effect", "unregistered"]
 
 
-_ENDS_PAUSE, _COMES_FIRST, _WAITS = (f"A148/start-during-pause:R{n}" for n in (1, 2, 3))
+_ENDS_PAUSE, _COMES_FIRST = (f"A148/start-during-pause:R{n}" for n in (1, 2))
 
 
 def take_effect(s: EndpointState) -> list[EndpointState]:
@@ -127,7 +128,7 @@ def _start_due(s: EndpointState) -> bool:
         and s.want == ACTIVE
         and not may_close(s)
         and not pending(s, "VmbChannelPause")
-        and s.peer in ("open", "unseen", STEADY)
+        and s.peer in ("open", UNOBSERVED, STEADY)
         and (s.endpoint == "server" or s.accepted)
         and not busy(s)
     )
@@ -153,22 +154,12 @@ def _close_due(s: EndpointState) -> bool:
     )
 
 
-def _must_close(s: EndpointState) -> bool:
-    """The session has to end, whatever the peer does."""
-    return disabling(s) or s.cause == 2
-
-
-def _stuck(s: EndpointState) -> bool:
-    """Only the driver can go on: a handler is running or packets are outstanding."""
-    return busy(s) or s.outstanding > 0
-
-
 def _pause_due(s: EndpointState, q: Quiet) -> bool:
     return (
         pending(s, "VmbChannelPause")
-        and not _stuck(s)
+        and not stuck(s)
         and (s.run == PAUSED or s.want == ACTIVE)
-        and ("waiting" not in q.facts or _must_close(s) or s.connection != OPEN)
+        and ("waiting" not in q.facts or must_close(s) or s.connection != OPEN)
     )
 
 
@@ -274,14 +265,14 @@ DUES = (
         "EP-due-disable",
         "the return of Disable, since the channel is paused and closed",
         "F181",
-        lambda s, q: disabling(s) and s.connection != OPEN and not _stuck(s),
+        lambda s, q: disabling(s) and s.connection != OPEN and not stuck(s),
         ("return", "VmbChannelDisable"),
     ),
     _due(
         "EP-due-disable-alone",
         "the return of Disable, although the peer is gone",
         "F129",
-        lambda s, q: disabling(s) and s.connection != OPEN and not _stuck(s) and s.peer == "away",
+        lambda s, q: disabling(s) and s.connection != OPEN and not stuck(s) and s.peer == "away",
         ("return", "VmbChannelDisable"),
     ),
     _due(
@@ -316,7 +307,7 @@ DUES = (
         "EP-due-start",
         "the return of Start",
         "F345",
-        lambda s, q: pending(s, "VmbChannelStart") and not _stuck(s),
+        lambda s, q: pending(s, "VmbChannelStart") and not stuck(s),
         ("return", "VmbChannelStart"),
     ),
     *(
@@ -374,26 +365,3 @@ SILENCES = (
         lambda s, q: s.run == SUSPENDED and s.outstanding > 0 and pausing(s),
     ),
 )
-
-
-def settle(s: EndpointState, q: Quiet) -> EndpointState:
-    """Nothing is on its way any more, so an occasion that has passed is gone."""
-    s = s._replace(lately=False, cut_short=s.cut_short and busy(s))
-    if s.peer == "away" and s.connection in (ENABLED, DISABLED, REJECTED):
-        s = s._replace(invited=0)
-    if pending(s, "VmbChannelPause") and pending(s, "VmbChannelStart"):
-        s = assume(s, _WAITS)
-    if pending(s, "VmbChannelPause") and "waiting" in q.facts and not _stuck(s) and s.run == PAUSED:
-        s = assume(s, "A64:R2")
-    if (
-        s.post_running
-        and s.run == STARTED
-        and not (s.indicated or s.others)
-        and (pausing(s) or disabling(s) or s.cause == 2)
-    ):
-        s = assume(s, "A56/close-meanwhile:R1")
-    if s.failed and s.peer == "rejected" and s.connection == ENABLED and not s.others:
-        s = assume(s, "A46:R3") if s.hears and not s.told else s
-    if literal_started(s) and not s.ran and api.STARTED in s.handlers:
-        s = assume(s, "A53:R2")
-    return s

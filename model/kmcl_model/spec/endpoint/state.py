@@ -23,6 +23,7 @@ __all__ = [
     "STEADY",
     "SUSPENDED",
     "SUSPENDING",
+    "UNOBSERVED",
     "UNSEEN",
     "EndpointState",
     "PendingCall",
@@ -67,6 +68,8 @@ PAUSED, STARTING, STARTED, SUSPENDING, SUSPENDED = (
 ACTIVE = "active"
 STEADY = "steady"
 """The stance of an end that is not observed and does nothing to the channel by itself."""
+UNOBSERVED = "unseen"
+"""The stance of an end that is not observed, of which nothing is known."""
 UNSEEN = ""
 """The activation of a handler that is not registered."""
 
@@ -85,7 +88,7 @@ class Phase(NamedTuple):
 
     ``stance`` is its connection as the peer may know it, ``connection`` and ``run`` are its own;
     ``stopping``: it is being paused or closed; ``leaving``: its session is ending or may be;
-    ``over``: Disable has returned.
+    ``over``: Disable has returned; ``told``: PnpFailure has said that there will be no session.
     """
 
     stance: str
@@ -94,6 +97,7 @@ class Phase(NamedTuple):
     stopping: bool
     leaving: bool
     over: bool
+    told: bool
 
 
 @quickly_replaced
@@ -127,7 +131,9 @@ class EndpointState(NamedTuple):
       and not yet given back.
     * ``alone``: the other end is not observed, so it may do at any time whatever its role allows.
     * ``tight``: the ring asked for may be too small for a maximal packet (1), or is (2), so that
-      Enable may fail (A21). ``hears``: a PnpFailure handler is registered for sure.
+      Enable may fail (A21). ``hears``: a PnpFailure handler is registered for sure;
+      ``complete``: nothing is missing without which Enable is undefined; ``half``: an Enable has
+      failed, and neither another one nor a Disable has come to its end since (A33).
     * ``over``: Disable has returned; ``lately``: the client was closed by its peer, and the
       library may not have noticed yet that Closed has returned; ``handlers`` are the
       registered state change callbacks.
@@ -166,6 +172,8 @@ class EndpointState(NamedTuple):
     early_started: int = 0
     tight: int = 0
     hears: bool = False
+    complete: bool = False
+    half: bool = False
     handlers: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
 
@@ -173,7 +181,7 @@ class EndpointState(NamedTuple):
 def initial(endpoint: str, alone: bool = False, steady: bool = False) -> EndpointState:
     """Nothing allocated yet. ``alone``: the other end is not observed; ``steady``: but it is known
     to be there, to accept, and to stay."""
-    peer = STEADY if steady else "unseen" if alone else "away"
+    peer = STEADY if steady else UNOBSERVED if alone else "away"
     return EndpointState(endpoint, alone, peer=peer)
 
 
@@ -230,8 +238,9 @@ def phase(s: EndpointState) -> Phase:
     """The part of the state that other observers see."""
     run = s.run if s.connection == OPEN else PAUSED
     stopping = pausing(s) or may_close(s) or s.cut_short
-    unsettled = s.lately or (s.told and s.connection == ENABLED)  # A52 R2: disabled of itself
-    return Phase(_stance(s), s.connection, run, stopping, may_close(s) or unsettled, s.over)
+    told = s.told and s.connection == ENABLED  # A52 R2: disabled of itself
+    leaving = may_close(s) or s.lately or told or s.half
+    return Phase(_stance(s), s.connection, run, stopping, leaving, s.over, told)
 
 
 def connection_region(s: EndpointState) -> str:

@@ -14,6 +14,9 @@ from .state import LARGE, Entry, FlowState, assume
 
 __all__ = ["RULES"]
 
+_MANY = 4
+"""So many packets outstanding without a quota tell that there is none of the library's own."""
+
 
 def _index(s: FlowState, seen: Any) -> int:
     """The place of the entry that was delivered: the first that matches, or -1."""
@@ -59,6 +62,9 @@ def _deliver(s: FlowState, e: Event) -> FlowState:
         blocked=1 if _may_block(s, outstanding) else s.blocked,
         woken=False,
     )
+    after = assume(after, f"A72/other-bits:{'R2' if _other_bits(e) else 'R1'}")
+    if outstanding == _MANY and not (s.quota or s.quota_calls):
+        after = assume(after, "A87/initial:R1")
     if s.stopped == 1 and not (s.broken and entry.early):
         after = assume(after, "A153:R2" if s.broken else "A81/restart:R2")
     if not entry.buffer:
@@ -70,6 +76,12 @@ def _deliver(s: FlowState, e: Event) -> FlowState:
             after, "A71/length:R1" if len(seen) == len(entry.buffer) else "A71/length:R2"
         )
     return after
+
+
+def _other_bits(e: Enter) -> bool:
+    """Whether a bit is set that says nothing of external data."""
+    flags = e.arguments[3]
+    return isinstance(flags, int) and bool(flags & ~1)
 
 
 def _given_back(s: FlowState, e: Event) -> FlowState:
@@ -87,6 +99,7 @@ def _given_back(s: FlowState, e: Event) -> FlowState:
         blocked=0 if room else s.blocked,
         woken=s.woken or (room and s.blocked == 2),
         stopped=2 if e.function == "VmbChannelPacketFail" else s.stopped,
+        broken=2 if s.broken and e.function == "VmbChannelPacketFail" else s.broken,
     )
 
 
@@ -171,7 +184,7 @@ RULES = (
         (),
         lambda s, e: s._replace(
             stopped=max(s.stopped, 1),
-            broken=True,
+            broken=2 if s.broken or s.stopped else 1,
             entries=tuple(x._replace(early=True) for x in s.entries),
         ),
     ),

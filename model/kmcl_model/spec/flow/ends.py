@@ -93,14 +93,15 @@ def _hear_receiver(s: FlowState, e: Shadow) -> list[FlowState]:
         after = after._replace(
             entries=() if s.alone else _left_behind(s),
             stopped=0,
-            broken=False,
+            broken=0,
             doubtful=False,
             blocked=0,
             woken=False,
             batch=0,
         )
         if s.quota and not s.quota_calls:
-            return [after, assume(after._replace(quota=0), "A87/lifetime:R2")]
+            reset = assume(after._replace(quota=0), "A87/lifetime:R2")
+            return [after, reset]
     if run == "started" and s.run != "started":
         after = after._replace(
             blocked=int(0 < s.quota <= s.outstanding), stopped=min(after.stopped, 1)

@@ -15,7 +15,12 @@ def _running(s: FlowState, q: Quiet) -> bool:
 
 
 def _delivery_due(s: FlowState, q: Quiet) -> bool:
-    if not _running(s, q) or s.blocked or s.stopped or not s.entries:
+    return _running(s, q) and not s.stopped and _could_deliver(s, q)
+
+
+def _could_deliver(s: FlowState, q: Quiet) -> bool:
+    """A packet waits that neither its sender nor the quota keeps from the receiver."""
+    if s.blocked or not s.entries:
         return False
     first = s.entries[0]
     if first.optional or not first.launched:
@@ -131,4 +136,28 @@ def settle(s: FlowState, q: Quiet) -> FlowState:
     waiting = bool(entries) and entries[0].sure and not s.stopped and not s.quota
     if _running(s, q) and waiting and s.outstanding:
         s = assume(s, "A87/initial:R2")
-    return s
+    return _note_waiting(s, q)
+
+
+def _note_waiting(s: FlowState, q: Quiet) -> FlowState:
+    """What a packet shows that waits in the ring: what keeps it there."""
+    if not s.entries:
+        return s
+    first = s.entries[0]
+    if s.stopped == s.broken == 1 and _running(s, q) and s.send_running and has_room(s):
+        stops = first.launched and not (first.optional or first.early or s.blocked)
+        return assume(s, "A153:R1") if stops and s.outstanding < max(1, s.quota) else s
+    if not first.sure:
+        return s
+    full = 0 < s.quota <= s.outstanding
+    if _running(s, q) and full and s.batch and s.reports and not (s.quota_calls or s.stopped):
+        return assume(s, "A73:R1")
+    if not _could_deliver(s, q) or s.doubtful:
+        return s
+    if _running(s, q) and s.stopped == 1 and not s.broken:
+        return assume(s, "A81/restart:R1")
+    if s.stopped or s.run != "started" or s.connection != "open":
+        return s
+    if "processing" in q.facts:
+        return assume(s, "A70:R1")
+    return assume(s, "A55:R1") if "posting" in q.facts else s

@@ -11,8 +11,8 @@ __all__ = ["LARGE", "SEND_FLAGS", "SHARE", "Entry", "FlowState", "assume", "has_
 LARGE = 65
 """From this length on, in bytes, a packet may have to wait until it has the ring for itself."""
 
-SEND_FLAGS = 0x7
-"""The send flags that the pages name; other bits are refused or ignored (A101)."""
+SEND_FLAGS = 0x5
+"""The send flags that the pages name for a plain send; other bits are refused or ignored (A101)."""
 
 SHARE = 96
 """Bytes of the ring that a packet below ``LARGE`` and its headers surely fit into."""
@@ -29,7 +29,7 @@ class Entry(NamedTuple):
     * ``over``: as optional, but not in a later session.
     * ``silent``: its packet has the default routine, so nobody sees it cancelled.
     * ``early``: it was sent before the last broken packet, and may come before it.
-    * ``unusual``: it was sent with flags that no page names, and may be refused (A101).
+    * ``unusual``: it was sent with flags that mean nothing here, and may be refused (A101).
     """
 
     buffer: bytes
@@ -55,7 +55,8 @@ class FlowState(NamedTuple):
 
     ``outstanding`` and ``large`` count the packets that the receiver's driver holds, in all and
     from ``LARGE`` on. ``quota`` 0: never set. The queue is ``blocked`` by the quota, ``stopped``
-    by PacketFail or a ``broken`` packet: 0 no, 1 maybe, 2 certainly; ``doubtful``: since then it
+    by PacketFail or a ``broken`` packet: 0 no, 1 maybe, 2 certainly (``broken`` 1: it was stopped
+    by nothing else, 2: perhaps by both); ``doubtful``: since then it
     was not sure whether the session is still the same. ``batch`` counts deliveries since the last
     ProcessingComplete; ``served``: there was one on this channel; ``reports``: the receiver has a
     handler for ProcessingComplete.
@@ -83,7 +84,7 @@ class FlowState(NamedTuple):
     woken: bool = False
     closed: bool = False
     stopped: int = 0
-    broken: bool = False
+    broken: int = 0
     doubtful: bool = False
     batch: int = 0
     served: bool = False

@@ -6,7 +6,7 @@ from kmcl_model.events import Event, Return
 from kmcl_model.spec.observer import Move, Rule, need
 from kmcl_model.status import STATUS_INVALID_PARAMETER_3, is_success
 
-from .state import IDLE, NONE, PacketState, assume, begin, end, fresh
+from .state import IDLE, NEVER_SET, NONE, SET_BEFORE, PacketState, assume, begin, end, fresh
 
 __all__ = ["RULES"]
 
@@ -26,6 +26,18 @@ def _after_scant(s: PacketState, e: Event) -> PacketState:
     if not is_success(e.status or 0):
         return assume(s, "A115:R2")
     return assume(s._replace(status=IDLE, initialized=True), "A115:R1")
+
+
+def _got_pointer(s: PacketState, e: Event) -> PacketState:
+    """An object that was given no pointer has none, or any, or that of the one before it (A120)."""
+    assert isinstance(e, Return)
+    after = end(s, e)
+    reading = "R2" if e.outputs[0] else "R1"
+    if s.pointer == NEVER_SET:
+        return assume(after, f"A120/packet-never-set:{reading}")
+    if s.pointer == SET_BEFORE and not s.initialized:
+        return assume(after, f"A120/taken-again:{reading}")
+    return after
 
 
 RULES = (
@@ -127,10 +139,10 @@ RULES = (
             need(
                 "the packet keeps the pointer it was given",
                 "F376",
-                lambda s, e: s.pointer == -1 or e.outputs[0] == s.pointer,
+                lambda s, e: s.pointer in (NEVER_SET, SET_BEFORE) or e.outputs[0] == s.pointer,
             ),
         ),
-        end,
+        _got_pointer,
     ),
     Rule("PK-get-channel", ("call", "VmbPacketGetChannel"), (), begin),
     Rule(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from kmcl_model.api import COMPLETION_ROUTINE
 from kmcl_model.spec.observer import Due, Quiet, Silence
 
@@ -61,6 +63,11 @@ def _cancel_due(s: PacketState, q: Quiet) -> bool:
 def _calls(s: PacketState, function: str) -> bool:
     """A call of the function is in progress."""
     return any(name == function for _, name in s.calls)
+
+
+def _calling(function: str) -> Callable[[PacketState, Quiet], bool]:
+    """A call of the function is in progress."""
+    return lambda s, _quiet: _calls(s, function)
 
 
 DUES = (
@@ -131,7 +138,7 @@ DUES = (
             f"PK-due-{function}",
             f"the return of {function}",
             (requirement,),
-            lambda s, q, function=function: _calls(s, function),  # type: ignore[misc]
+            _calling(function),
             ("return", function),
         )
         for function, requirement in (
@@ -160,6 +167,11 @@ def _held_by_pause(s: PacketState) -> bool:
     return paused and s.status == FLYING and not s.delivered and not s.cancel
 
 
+def _is_queued(s: PacketState) -> bool:
+    """It would be over if it were in the ring, as no answer is asked for."""
+    return s.status == FLYING and not s.wait and s.connection == "open" and s.run == "started"
+
+
 def settle(s: PacketState, q: Quiet) -> PacketState:
     """What is still in flight shows which readings hold; nothing past is left to be cancelled."""
     if s.status == FLYING and not s.placed and s.connection in ("enabled", "disabled") and s.cancel:
@@ -168,9 +180,13 @@ def settle(s: PacketState, q: Quiet) -> PacketState:
         s = assume(s, "A66:R2")
     if s.status == FLYING and s.answered and s.wait and s.connection == "open":
         if s.run == "paused" and "peer paused" not in q.facts:
-            s = assume(s, "A65:R2")
+            s = assume(assume(s, "A65:R2"), "A61/reach:R2")
         elif s.run == "started" and "standing" not in q.facts and not s.cancel:
             s = assume(s, "A83/while-paused:R2")
+    if s.delivered and s.wait and not (s.answered or s.rested) and "paused" in q.facts:
+        s = assume(s, "A64:R1")
+    if _is_queued(s) and not s.cancel and "full" in q.facts and "standing" not in q.facts:
+        s = assume(s, "A89:R1")
     if s.connection == "open" and not s.leaving:
         s = s._replace(cancel=False)
     return s

@@ -10,8 +10,10 @@ from kmcl_model.spec.changes import quickly_replaced
 __all__ = [
     "FLYING",
     "IDLE",
+    "NEVER_SET",
     "NONE",
     "SENDING",
+    "SET_BEFORE",
     "PacketState",
     "assume",
     "begin",
@@ -23,6 +25,9 @@ __all__ = [
 ]
 
 NONE, IDLE, SENDING, FLYING = "none", "idle", "sending", "flying"
+
+NEVER_SET, SET_BEFORE = -1, -2
+"""The pointer of an object that was given none; the object of that name before it was, or not."""
 
 
 @quickly_replaced
@@ -37,7 +42,8 @@ class PacketState(NamedTuple):
     it or has ended the last one, ``disable`` or ``remote-close``, empty if that is not sure.
     ``late``: the session was ending when the packet was sent. ``rested``: the channel has not run
     since the send (A66). ``used``: a transaction of the object is over. ``scant``: the memory
-    offered is below SizeofPacket (A115). ``alone``: the other end is not observed, so a packet that
+    offered is below SizeofPacket (A115). ``unusual``: the flags of the send that mean nothing
+    (A101). ``alone``: the other end is not observed, so a packet that
     reached the ring may have been answered or failed.
     """
 
@@ -46,7 +52,7 @@ class PacketState(NamedTuple):
     status: str = NONE
     initialized: bool = False
     routine: bool = False
-    pointer: int | None = -1
+    pointer: int | None = NEVER_SET
     by: str = ""
     finished: tuple[str, ...] = ()
     calls: tuple[tuple[str, str], ...] = ()
@@ -57,7 +63,7 @@ class PacketState(NamedTuple):
     failed: bool = False
     answer: bytes = b""
     length: int = 0
-    unusual: bool = False
+    unusual: str = ""
     maximum: int = 0
     connection: str = "none"
     offered: bool = False
@@ -103,7 +109,7 @@ def fresh(s: PacketState) -> PacketState:
         status=NONE,
         initialized=False,
         routine=False,
-        pointer=-1,
+        pointer=NEVER_SET if s.pointer == NEVER_SET or s.initialized else SET_BEFORE,
         by="",
         wait=False,
         placed=False,

@@ -19,6 +19,19 @@ __all__ = ["RULES", "WAIT_FOR_COMPLETION"]
 WAIT_FOR_COMPLETION = 0x1
 """The flag of VmbPacketSend that asks for an answer of the peer."""
 
+FORCE_MDL_LENGTH = 0x2
+"""The flag that makes the length of external data count; there is none in a plain send."""
+
+
+_FORCED = "force-mdl-length"
+
+
+def _unusual(flags: int) -> str:
+    """Which flags mean nothing in a plain send: the point of A101 that speaks of them."""
+    if not flags & ~SEND_FLAGS:
+        return ""
+    return "unknown-bits" if flags & ~(SEND_FLAGS | FORCE_MDL_LENGTH) else _FORCED
+
 
 def _after_send_call(s: PacketState, e: Event) -> PacketState:
     assert isinstance(e, Call)
@@ -30,7 +43,7 @@ def _after_send_call(s: PacketState, e: Event) -> PacketState:
         by=e.by,
         wait=bool(flags & WAIT_FOR_COMPLETION),
         length=len(buffer),
-        unusual=bool(flags & ~SEND_FLAGS),
+        unusual=_unusual(flags),
         cancel=s.leaving,
         late=s.leaving,
         rested=s.connection in ("enabled", "opening", "open") and s.run == "paused",
@@ -45,10 +58,10 @@ def _accepted(s: PacketState, e: Event) -> PacketState:
     if s.length > s.maximum:
         s = assume(s, "A98/above:R2")
     if s.unusual:
-        s = assume(s, "A101/unknown-bits:R2")
+        s = assume(s, f"A101/{s.unusual}:{'R1' if s.unusual == _FORCED else 'R2'}")
     if not s.routine:
         return fresh(s)  # the default routine frees the object, and nobody sees when
-    return s._replace(length=0, unusual=False)  # they were a matter of being accepted
+    return s._replace(length=0, unusual="")  # they were a matter of being accepted
 
 
 def _refused(s: PacketState, e: Event) -> PacketState:
@@ -60,7 +73,7 @@ def _refused(s: PacketState, e: Event) -> PacketState:
     if s.length == 0:
         return assume(after, "A97:R2")
     if s.unusual:
-        return assume(after, "A101/unknown-bits:R1")
+        return assume(after, f"A101/{s.unusual}:{'R2' if s.unusual == _FORCED else 'R1'}")
     if s.connection != "open" or s.cancel:
         return after
     return assume(after, "A89:R2" if s.run in ("starting", "started") else "A66:R3")
@@ -68,7 +81,7 @@ def _refused(s: PacketState, e: Event) -> PacketState:
 
 def _may_refuse(s: PacketState, e: Event) -> bool:
     if s.offered and s.connection == "closing":
-        return s.length > s.maximum or s.length == 0 or s.unusual
+        return s.length > s.maximum or s.length == 0 or bool(s.unusual)
     if s.unusual:
         return True
     return s.length > s.maximum or not s.enabled or s.length == 0 or s.cancel or s.can_place
@@ -86,7 +99,7 @@ def _completed(s: PacketState, e: Event) -> PacketState:
     if s.status == SENDING:
         after = assume(after, "A95:R1")
     if s.wait and s.connection == "open" and s.run in ("paused", "suspended"):
-        after = assume(after, "A65:R1")
+        after = assume(assume(after, "A65:R1"), "A61/reach:R1")
     if not s.wait and s.rested and s.connection == "open" and s.run == "paused":
         after = assume(after, "A66:R4")  # over once it is in the ring
     if isinstance(seen, bytes) and len(s.answer) % 8 and not s.alone:
@@ -108,10 +121,23 @@ def _cancelled(s: PacketState, e: Event) -> PacketState:
     if not s.failed:
         after = assume(after, f"A94/code:{_CODES.get(e.arguments[1], 'R3')}")
     if s.delivered or (s.placed and s.wait):
+        after = _note_flush(s, after)
         return assume(after, "A92:R1" if s.connection == "open" else "A92:R2")
     # What is not to be answered is over once it is in the ring, so it never got there.
     return assume(after, f"A91/{s.ending}:R1") if s.ending and not s.late else after
 
+
+def _note_flush(s: PacketState, after: PacketState) -> PacketState:
+    """Whether what a server had sent has ended when its Suspend comes (A60)."""
+    if s.endpoint != "server" or s.failed or s.rested:
+        return after
+    if s.connection == "open" and s.run == "started":
+        return assume(after, "A60:R1")
+    stopped = s.connection in ("closing", "enabled") or s.run in _STOPPED
+    return assume(after, "A60:R2") if stopped else after
+
+
+_STOPPED = ("suspending", "suspended", "paused")
 
 _CODES: Final[dict[Argument, str]] = {STATUS_CANCELLED: "R1", STATUS_DEVICE_REMOVED: "R2"}
 """The reading of A94 that a status shows."""
