@@ -110,7 +110,7 @@ class WireLibrary(OverBus):
         over: list[bool] = []
         result.then = lambda: over.append(True)
         self.monitor.wait(lambda: bool(over))
-        return None
+        return result.status
 
     # Channels
 

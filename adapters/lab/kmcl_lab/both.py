@@ -53,8 +53,8 @@ _CLOCK_CHECKS: Final = 5
 MONITOR: Final = 37
 """The bit of a monitored channel: in the second group, where a wrong offset would show."""
 MONITORED: Final = "monitored"
-BY_RESET: Final = "resets"
 OWN_SERVER: Final = "uio-server"
+BY_RESET: Final = "resets"
 _OF_SIGNALS: Final = HELD | {MASKED, "spurious"}
 _DEATH: Final = Environment("environment", "client", "crash")
 
@@ -272,8 +272,8 @@ class BothAdapter:
 
 
 def create(argument: str) -> BothAdapter:
-    """``host:`` and, with commas between them, ``monitored``, ``resets``, ``uio-server``. Raises
-    AdapterError."""
+    """``host:``, and behind it ``monitored``, ``resets``, ``uio-server``, or several with commas.
+    Raises AdapterError."""
     words = argument.split(",") if argument else []
     if not {MONITORED, BY_RESET, OWN_SERVER}.issuperset(words):
         known = f"{MONITORED!r}, {BY_RESET!r} and {OWN_SERVER!r}"
