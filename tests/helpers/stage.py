@@ -17,7 +17,7 @@ from kmcl_adapters.uio.library import Library
 from kmcl_adapters.uio.overbus import OverBus
 from kmcl_adapters.uio.ring import Incoming, Outgoing
 from kmcl_adapters.wire import PARTS, WireLibrary
-from kmcl_model.api import STATE_CHANGE_CALLBACKS
+from kmcl_model.api import FUNCTIONS, STATE_CHANGE_CALLBACKS
 from kmcl_model.events import Event
 from kmcl_model.stimuli import Arm, Invoke, Reaction, Step, Stimulus
 
@@ -85,7 +85,14 @@ class Stage:
         self.session.apply(stimulus)
 
     def call(self, function: str, *arguments: Any, by: str = "t0") -> None:
+        """A call, until it has returned; one that may wait, until nobody does anything."""
         self.apply(Invoke("invoke", "server", by, function, arguments))
+        if FUNCTIONS[function].waits:
+            self.rest()
+            return
+        session = self.session
+        with session._lock:
+            assert session._lock.wait_for(lambda: not session._threads["server", by].busy, 20)
 
     def arm(self, callback: str, *steps: Step, status: int = 0, sticky: bool = False) -> None:
         self.apply(Arm("arm", "server", callback, Reaction(steps, status, sticky)))
@@ -94,16 +101,23 @@ class Stage:
         with self.changed:
             assert self.changed.wait_for(lambda: any(map(holds, self.events)), 20)
 
+    def await_hold(self) -> None:
+        """Until a handler is held, and can be released."""
+        lock = self.session._lock
+        with lock:
+            assert lock.wait_for(lambda: self.session._holding, 20)
+
     def await_exit(self, activation: str) -> None:
         self.await_event(lambda e: e.kind == "exit" and e.activation == activation)
 
     def rest(self) -> None:
         """Until the server has heard what there is to hear, and has nothing to do."""
-        monitor = self.library.monitor
-        monitor.acquire()
-        assert monitor.wait_briefly(lambda: not self.bus.unheard, 20)
-        monitor.release_quietly()
-        assert monitor.wait_idle(20_000) is not None
+        while True:
+            assert self.library.monitor.wait_idle(20_000) is not None
+            if not self.bus.unheard and self.session.is_idle():
+                return
+            with self.session._lock:
+                self.session._lock.wait(0.001)
 
     def await_message(self, name: str, since: int = 0) -> list[str]:
         self.guest.host.wait_for(name, since)

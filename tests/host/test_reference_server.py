@@ -288,15 +288,15 @@ def test_a_guest_that_leaves_while_it_is_looked_at_is_closed() -> None:
     stage = Stage()
     stage.arm(OPENED, HOLD)
     stage.guest.open(stage.relid)
-    stage.await_event(lambda e: e.kind == "enter")
-    stage.guest.close(stage.relid)
+    stage.await_hold()
+    told = stage.guest.close(stage.relid)
     stage.rest()
     stage.apply(Release("release", "server", "Opened"))
     stage.await_exit("Closed")
     stage.rest()
 
     assert [e.callback for e in stage.events if isinstance(e, Enter)] == [OPENED, CLOSED]
-    assert stage.guest.names() == ["GPADL_TORNDOWN"]
+    assert [m.name for m in told + stage.guest.read_all()] == ["GPADL_TORNDOWN"]
     stage.close()
 
 

@@ -58,7 +58,7 @@ class Workers:
         self._jobs: deque[_Job] = deque()
         self._steps = 0
         self._waiting = 0  # for the wire
-        self._entering = False
+        self._entering: _Job | None = None
         self._quit = False
         self._alarm = Alarm(monitor, wire, self._is_due)
         self._threads: list[threading.Thread] = []
@@ -70,8 +70,8 @@ class Workers:
 
     def entered(self) -> None:
         """The handler that was called last has been entered; called by its own thread."""
-        if self._entering:
-            self._entering = False
+        if self._entering is not None:
+            self._entering = None
             self.monitor.before_callback()
 
     def _add(self) -> None:
@@ -129,12 +129,12 @@ class Workers:
         if not self._waiting:
             self._add()
         self._world.doze()
-        self._entering = True
+        self._entering = job
         try:
             status = job.handler(*job.arguments)
         finally:
-            if self._entering:
-                self._entering = False
+            if self._entering is job:  # the driver has not said so, and the lock is ours still
+                self._entering = None
             else:
                 self.monitor.after_callback()
         if not self.is_dead:
