@@ -16,11 +16,18 @@ from kmcl_model.catalogue import Interpretation, Point, interpretations
 from kmcl_model.spec import Specification
 
 
+@cache
+def shared() -> Specification:
+    """One for all libraries: what has been computed for one the others look up."""
+    return Specification()
+
+
 def shown(adapter: Adapter) -> frozenset[str]:
     """The readings that the directed conversations show of a library that conforms."""
-    specification = Specification()
-    assert hunt(adapter, sequences=0, specification=specification).failure is None
-    return frozenset(seen(specification).readings)
+    before = dict(seen(shared()).readings)
+    assert hunt(adapter, sequences=0, specification=shared()).failure is None
+    after = seen(shared()).readings
+    return frozenset(label for label, count in after.items() if count > before.get(label, 0))
 
 
 @cache
