@@ -16,7 +16,7 @@ from kmcl_conformance.cli.hunts import Hunted, Target
 
 Captured = pytest.CaptureFixture[str]
 
-VARIANTS = ["variants", "--only", "zero-*", "-b", "3", "-j", "1"]
+VARIANTS = ["variants", "--only", "zero-*", "--combinations", "1", "-b", "3", "-j", "1"]
 MANY = ["mutants", "--only", "pause-[br]*", "-b", "3", "-j", "1"]
 
 
