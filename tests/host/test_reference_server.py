@@ -422,10 +422,11 @@ class Stumbles(Receiver):
 def test_a_defect_of_the_library_is_told() -> None:
     talk = Talk(reference_of(SOUND._replace(receiver=Stumbles)))
     talk.wire.ask(1, b"trips it")
-    talk.rest()
 
     with pytest.raises(KeyError, match="a slot that is gone"):
-        talk.library.Inside()
+        talk.rest()
+    with pytest.raises(KeyError, match="a slot that is gone"):
+        talk.library.AtRest()
     talk.close()
 
 
