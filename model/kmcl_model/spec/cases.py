@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
-from .observer import Need, need, never
+from .observer import Condition, Need, need, never
 
-__all__ = ["Case", "Holds", "because"]
-
-Holds: TypeAlias = Callable[[Any, Any], bool]
+__all__ = ["Case", "because"]
 
 
 class Case(NamedTuple):
@@ -20,18 +18,18 @@ class Case(NamedTuple):
     when: Callable[[Any], bool] = lambda _s: True
 
 
-def because(holds: Holds, *cases: Case) -> tuple[Need, ...]:
+def because(holds: Condition, *cases: Case) -> tuple[Need, ...]:
     """One condition, as a need for each case in which it fails: the first that fits is named.
 
     The last case must fit always. An event that meets the condition is a witness of nothing.
     """
 
-    def but_for(number: int) -> Holds:
+    def but_for(number: int) -> Condition:
         return lambda s, e: (
             holds(s, e) or next(i for i, case in enumerate(cases) if case.when(s)) != number
         )
 
     return tuple(
-        need(case.words, case.requirements, but_for(number), never)
+        need(case.words, case.requirements, but_for(number), never)._replace(shared=holds)
         for number, case in enumerate(cases)
     )

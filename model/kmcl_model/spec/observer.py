@@ -23,13 +23,14 @@ then looked up. States are immutable and hashable; a refused event changes nothi
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, Generic, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
 from kmcl_model.events import Event
 
 __all__ = [
     "Automaton",
     "Broken",
+    "Condition",
     "Due",
     "Edge",
     "Hidden",
@@ -89,17 +90,23 @@ class Move(NamedTuple):
     target: str
 
 
+Condition: TypeAlias = Callable[[Any, Any], bool]
+"""Of a state and an event."""
+
+
 class Need(NamedTuple):
     """A condition of a rule, in words, and the requirements a failing one breaks.
 
     ``tests`` tells whether it could have failed here: only then is an event that meets it a witness
-    of the requirements. None: always.
+    of the requirements. None: always. ``shared``: a condition that holds where this need and those
+    beside it with the same one all do.
     """
 
     words: str
     requirements: tuple[str, ...]
-    holds: Callable[[Any, Any], bool]
-    tests: Callable[[Any, Any], bool] | None = None
+    holds: Condition
+    tests: Condition | None = None
+    shared: Condition | None = None
 
 
 def never(_state: Any, _event: Any) -> bool:
@@ -110,14 +117,14 @@ def never(_state: Any, _event: Any) -> bool:
 def need(
     words: str,
     requirements: str,
-    holds: Callable[[Any, Any], bool],
-    tests: Callable[[Any, Any], bool] | None = None,
+    holds: Condition,
+    tests: Condition | None = None,
 ) -> Need:
     """``requirements``: ids separated by blanks."""
     return Need(words, tuple(requirements.split()), holds, tests)
 
 
-def witness(requirements: str, tests: Callable[[Any, Any], bool]) -> Need:
+def witness(requirements: str, tests: Condition) -> Need:
     """The allowed event shows the requirements where ``tests`` holds; it is not refused else."""
     return Need("", tuple(requirements.split()), lambda _state, _event: True, tests)
 
@@ -135,15 +142,15 @@ class Rule(NamedTuple):
     on: tuple[str, str]
     needs: tuple[Need, ...]
     then: Callable[[Any, Any], Any]
-    when: Callable[[Any, Any], bool] | None = None
+    when: Condition | None = None
     shows: tuple[str, ...] = ()
     moves: tuple[Move, ...] = ()
 
-    def allows(self, state: Any, event: Any) -> bool:
-        """Whether the rule speaks of this situation and all its needs hold."""
-        if self.when is not None and not self.when(state, event):
-            return False
-        return all(n.holds(state, event) for n in self.needs)
+    def conditions(self) -> tuple[Condition, ...]:
+        """What must hold for the event to be allowed, each once: that the rule speaks of this
+        situation, and all its needs."""
+        when = () if self.when is None else (self.when,)
+        return tuple(dict.fromkeys((*when, *(n.shared or n.holds for n in self.needs))))
 
 
 class Hidden(NamedTuple):
@@ -263,11 +270,13 @@ class Automaton(Generic[S]):
         self._by_trigger: dict[tuple[str, str], list[Rule]] = {}
         self._shown: dict[str, frozenset[str]] = {}
         self._tested: dict[str, tuple[Need, ...]] = {}
+        self._conditions: dict[str, tuple[Condition, ...]] = {}
         for rule in rules.rules:
             self._by_trigger.setdefault(rule.on, []).append(rule)
+            self._conditions[rule.id] = rule.conditions()
             needed = (id for n in rule.needs if n.tests is None for id in n.requirements)
             self._shown[rule.id] = frozenset((*rule.shows, *needed))
-            self._tested[rule.id] = tuple(n for n in rule.needs if n.tests is not None)
+            self._tested[rule.id] = tuple(n for n in rule.needs if n.tests not in (None, never))
         self._dues: dict[tuple[str, str], list[Due]] = {}
         for due in rules.dues:
             if due.on is not None:
@@ -302,17 +311,12 @@ class Automaton(Generic[S]):
         rules = self._by_trigger.get(on, ())
         for state in node.states:
             for rule in rules:
-                if not rule.allows(state, event):
-                    continue
-                fired.add(rule.id)
-                for n in self._tested[rule.id]:
-                    if n.tests is not None and n.tests(state, event):
-                        shown.update(n.requirements)
-                after = rule.then(state, event)
-                for target in after if isinstance(after, list) else (after,):
-                    moves = self._moves(rule.id, rule.moves, state, target)
-                    before = found.get(target)
-                    found[target] = moves if before is None else before | moves
+                for holds in self._conditions[rule.id]:  # most of the time goes into this
+                    if not holds(state, event):
+                        break
+                else:
+                    fired.add(rule.id)
+                    self._explain(rule, state, event, found, shown)
         if not found:
             return Edge(None, broken=_closest(_refusals(node, rules, event), on))
         for rule_id in fired:
@@ -322,6 +326,24 @@ class Automaton(Generic[S]):
             if all(due.when(state, nothing) for state in node.states):
                 shown.update(due.requirements)
         return self._edge(found, shown)
+
+    def _explain(
+        self,
+        rule: Rule,
+        state: S,
+        event: Event | Shadow,
+        found: dict[S, frozenset[tuple[str, Move]]],
+        shown: set[str],
+    ) -> None:
+        """Add where a rule leads that allows the event, and what that shows."""
+        for n in self._tested[rule.id]:
+            if n.tests is not None and n.tests(state, event):
+                shown.update(n.requirements)
+        after = rule.then(state, event)
+        for target in after if isinstance(after, list) else (after,):
+            moves = self._moves(rule.id, rule.moves, state, target)
+            before = found.get(target)
+            found[target] = moves if before is None else before | moves
 
     def _silence(self, node: Node, quiet: Quiet) -> Edge:
         found: dict[S, frozenset[tuple[str, Move]]] = {}

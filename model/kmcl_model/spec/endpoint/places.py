@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kmcl_model.spec.cases import Case, Holds, because
-from kmcl_model.spec.observer import Need
+from kmcl_model.spec.cases import Case, because
+from kmcl_model.spec.observer import Condition, Need
 
 from .state import (
     ACTIVE,
@@ -49,7 +49,7 @@ GONE = Case(
 _OVER = Case("no handler runs once Disable has returned", "F181", lambda s: s.over)
 
 
-def needs_place(holds: Holds, *cases: Case) -> tuple[Need, ...]:
+def needs_place(holds: Condition, *cases: Case) -> tuple[Need, ...]:
     """``because`` for the entry of a handler, which may also come after the end of the channel."""
     return because(holds, GONE, _OVER, *cases)
 

@@ -81,7 +81,10 @@ def unregistered(rules: tuple[Rule, ...]) -> Hidden:
 
     ``rules`` must hold those of the entry and the exit of every state change callback.
     """
-    entering = {n: [r for r in rules if r.on == ("enter", n)] for n in STATE_CHANGE_CALLBACKS}
+    entering = {
+        name: [(rule, rule.conditions()) for rule in rules if rule.on == ("enter", name)]
+        for name in STATE_CHANGE_CALLBACKS
+    }
     leaving = {n: next(r for r in rules if r.on == ("exit", n)) for n in STATE_CHANGE_CALLBACKS}
 
     def then(s: EndpointState) -> list[EndpointState]:
@@ -92,8 +95,8 @@ def unregistered(rules: tuple[Rule, ...]) -> Hidden:
             if name in s.handlers:
                 continue
             enter, leave = _unseen(s.endpoint, name)
-            for rule in entering[name]:
-                if rule.allows(s, enter):
+            for rule, conditions in entering[name]:
+                if all(holds(s, enter) for holds in conditions):
                     exited: Any = leaving[name].then(rule.then(s, enter), leave)
                     # Nobody saw it run, so it shows no reading.
                     after += [
