@@ -429,3 +429,18 @@ def test_an_end_that_has_not_accepted_starts_no_client() -> None:
     failure = judged(it).failure
     assert failure is not None
     assert failure.requirements == ("F021",)
+
+
+def test_a_client_may_find_no_offer_while_the_server_withdraws_it() -> None:
+    """The server is disabled before its Disable returns, and may be for a while (A52)."""
+    it = configured()
+    for end in ("server", "client"):
+        it.do(end, "VmbChannelEnable", status=0)
+    it.call("server", "VmbChannelDisable").do("client", "VmbChannelDisable")
+    it.do("client", "VmbChannelEnable", status=0xC0000001)
+    assert judged(it).failure is None
+
+    meanwhile = configured().do("server", "VmbChannelEnable", status=0)
+    meanwhile.call("client", "VmbChannelEnable").call("server", "VmbChannelDisable", by="t1")
+    meanwhile.back("client", "VmbChannelEnable", 0xC0000001)
+    assert judged(meanwhile).failure is None

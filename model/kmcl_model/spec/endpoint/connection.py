@@ -133,7 +133,7 @@ def _reasons(s: EndpointState) -> list[str]:
     A18, A24, A28)."""
     causes = (
         ("A21/small-counts:R1", s.tight > 0),
-        ("A52/no-device:R2", s.waited),
+        ("A52/no-device:R2", s.waited or (s.endpoint == "client" and s.peer in _NO_OFFER)),
         ("A33:R2", s.half),
         ("", not s.complete),
         ("", s.endpoint == "client" and s.peer == UNOBSERVED),  # it may offer nothing
