@@ -444,3 +444,11 @@ def test_a_client_may_find_no_offer_while_the_server_withdraws_it() -> None:
     meanwhile.call("client", "VmbChannelEnable").call("server", "VmbChannelDisable", by="t1")
     meanwhile.back("client", "VmbChannelEnable", 0xC0000001)
     assert judged(meanwhile).failure is None
+
+    rejected = configured()
+    for end in ("server", "client"):
+        rejected.do(end, "VmbChannelEnable", status=0)
+    rejected.enter("server", OPENED, "server").leave("server", OPENED, 0xC0000001).quiet()
+    rejected.do("client", "VmbChannelDisable").call("server", "VmbChannelDisable")
+    rejected.do("client", "VmbChannelEnable", status=0xC0000001)
+    assert judged(rejected).failure is None

@@ -45,6 +45,9 @@ __all__ = ["RULES"]
 _NO_OFFER = ("away", "leaving")
 """Stances of a peer that offers nothing."""
 
+_PERHAPS_NONE = (*_NO_OFFER, "rejected")
+"""Those of one that may offer nothing: a server that has rejected may be disabled (A44)."""
+
 _DISABLED_AT_ONCE, _DISABLED_LATER = "A49/moment:R1", "A49/moment:R2"
 
 
@@ -133,7 +136,7 @@ def _reasons(s: EndpointState) -> list[str]:
     A18, A24, A28)."""
     causes = (
         ("A21/small-counts:R1", s.tight > 0),
-        ("A52/no-device:R2", s.waited or (s.endpoint == "client" and s.peer in _NO_OFFER)),
+        ("A52/no-device:R2", s.waited or (s.endpoint == "client" and s.peer in _PERHAPS_NONE)),
         ("A33:R2", s.half),
         ("", not s.complete),
         ("", s.endpoint == "client" and s.peer == UNOBSERVED),  # it may offer nothing
