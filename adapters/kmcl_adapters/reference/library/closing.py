@@ -24,9 +24,9 @@ def flush_before_suspend(channel: Channel) -> None:
 
 
 def is_flushing(channel: Channel) -> bool:
-    """Whether Suspend waits for routines of transactions that were retired (A60)."""
-    readings = channel.readings
-    return channel.is_server and readings.flushed_before_suspend and bool(channel.completer.pending)
+    """Whether the Suspend of a close waits for routines of transactions that were retired (A60)."""
+    flushes = channel.phase == Phase.CLOSING and channel.readings.flushed_before_suspend
+    return channel.is_server and flushes and bool(channel.completer.pending)
 
 
 def closes_before_drained(channel: Channel) -> bool:
