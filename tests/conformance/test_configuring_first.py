@@ -28,7 +28,7 @@ def test_the_first_conversations_exercise_every_setter() -> None:
     shown = seen(specification).requirements
 
     assert [outcome.failure for outcome in outcomes] == [None] * FIRST
-    assert sum(outcome.steps for outcome in outcomes) < 600
+    assert sum(outcome.steps for outcome in outcomes) < 350
     assert {"F199", "F200"} < of_setters()
     assert of_setters() - shown.keys() == set()
     assert {"F142", "F196", "F197", "F287", "F337"} <= shown.keys()

@@ -35,7 +35,7 @@ DEFECTS: Final = (
 )
 """Those of ``uio/mutants.py`` that a real host makes visible, whatever the timing."""
 
-MOST: Final = 24
+MOST: Final = 12
 """Sequences until a defect counts as missed: what is said to a known host comes first."""
 
 

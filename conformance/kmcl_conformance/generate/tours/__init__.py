@@ -68,6 +68,7 @@ def _words(tour: Any) -> str:
 TOURS: tuple[Tour, ...] = _tours(
     *configuring.CONVERSATIONS,
     *flow.CONVERSATIONS,
+    *configuring.LATER,
     *packets.CONVERSATIONS,
     *lifecycle.CONVERSATIONS,
     *transactions.CONVERSATIONS,

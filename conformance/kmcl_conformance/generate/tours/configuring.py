@@ -2,7 +2,7 @@
 channels that lack a setting.
 
 ``me`` is configured; every conversation is held once from each end. They come first: a setting is
-judged by its answer, so that a short campaign has them all.
+judged by its answer, so that a short campaign has them all; ``LATER`` is apart from them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from .steps import (
     send,
 )
 
-__all__ = ["CONVERSATIONS"]
+__all__ = ["CONVERSATIONS", "LATER"]
 
 _Row: TypeAlias = tuple[str, tuple[Any, ...]]
 
@@ -143,8 +143,12 @@ def _latencies(me: str) -> Iterator[Stimulus]:
 
 CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
     ("settings", _settings),
-    ("settings after Disable", _settings_after_disable),
     ("no callbacks", _without_callbacks),
     ("paused beforehand", _paused_beforehand),
+)
+
+LATER: tuple[tuple[str, Conversation], ...] = (
+    ("settings after Disable", _settings_after_disable),
     ("latencies", _latencies),
 )
+"""About channels that were in use; they need not come first."""
