@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from kmcl_model.spec.observer import Hidden, Rules
 
-from . import activity, connection, packets, peer, settling, silence
+from . import activity, connection, opening, packets, peer, settling, silence
 from .peer import PeerView
 from .state import (
     EndpointState,
@@ -32,7 +32,13 @@ __all__ = [
     "phase",
 ]
 
-_RULES = (*connection.RULES, *activity.RULES, *packets.RULES, *peer.RULES)
+_RULES = (
+    *connection.RULES,
+    *opening.RULES,
+    *activity.RULES,
+    *packets.RULES,
+    *peer.RULES,
+)
 
 ENDPOINT = Rules(
     name="endpoint",

@@ -14,9 +14,11 @@ __all__ = [
     "DISABLED",
     "ENABLED",
     "NONE",
+    "NO_OFFER",
     "OPEN",
     "OPENING",
     "PAUSED",
+    "PERHAPS_NO_OFFER",
     "REJECTED",
     "STARTED",
     "STARTING",
@@ -40,6 +42,7 @@ __all__ = [
     "has_call",
     "initial",
     "may_close",
+    "memory",
     "own_handle",
     "pausing",
     "pending",
@@ -72,6 +75,10 @@ UNOBSERVED = "unseen"
 """The stance of an end that is not observed, of which nothing is known."""
 UNSEEN = ""
 """The activation of a handler that is not registered."""
+NO_OFFER = ("away", "leaving")
+"""Stances of a peer that offers nothing."""
+PERHAPS_NO_OFFER = (*NO_OFFER, "rejected")
+"""Those of one that may offer nothing: a server that has rejected may be disabled (A44)."""
 
 
 class PendingCall(NamedTuple):
@@ -293,6 +300,15 @@ def end_of(s: EndpointState, call: PendingCall) -> EndpointState:
     if call in calls:
         calls.remove(call)
     return s._replace(calls=tuple(calls))
+
+
+def memory(s: EndpointState) -> str:
+    """What the pause part was when the channel ceased to be enabled (A39)."""
+    if s.connection == DISABLED:
+        return s.wish
+    if s.wish == "paused" and s.want == PAUSED:
+        return "was wished"
+    return "was paused" if s.want == PAUSED else "was active"
 
 
 def own_handle(s: EndpointState, e: Event) -> bool:
