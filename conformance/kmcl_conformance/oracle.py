@@ -26,7 +26,6 @@ from kmcl_model.api import (
     SUSPEND,
 )
 from kmcl_model.events import Event
-from kmcl_model.payload import tag_of
 from kmcl_model.spec import Node, Quiet, Shadow, Specification
 from kmcl_model.spec.configuration import SETTERS
 from kmcl_model.spec.host import Host
@@ -34,6 +33,8 @@ from kmcl_model.spec.specification import ENDPOINTS, peer_of
 from kmcl_model.status import is_success
 
 from .failure import Failure
+from .hosted import Hosted
+from .messages import Messages
 from .phases import told_of
 from .quiet import (
     DRAINED,
@@ -87,23 +88,17 @@ class Judge(Follower):
             [*self.endpoint.values(), *self.flow.values()] if len(s.ends) > 1 else (),
             [self.configuration, *self.packets.values(), *self.incoming.values()],
         )
-        self.host = specification.host() if specification.host else None
-        """What is known of the end that is not observed."""
-        self._host_open = False
-        # By end and thread: the answer to the question that is being sent, and whether it is due.
-        self._asked: dict[tuple[str, str], tuple[bytes, bool]] = {}
+        self._hosted = Hosted(specification.host()) if specification.host else None
+        self._messages = Messages(self.packets)
         self._sends = {e: Sends() for e in s.ends if peer_of(e) not in s.ends}
         self._unseen = False
         """A message was sent with the default routine to an end that is not observed: whether it
         has left, nobody sees."""
-        # Which packet a message belongs to: by sender and tag while the packet carries it, then
-        # by receiver and context; `_order` has the contexts as they were indicated.
-        self._carrier: dict[str, dict[int, str]] = {e: {} for e in ENDPOINTS}
-        self._buffer: dict[str, dict[str, bytes]] = {e: {} for e in ENDPOINTS}
-        self._order: dict[str, list[str]] = {e: [] for e in ENDPOINTS}
-        self._context: dict[str, dict[str, str]] = {e: {} for e in ENDPOINTS}
-        # Packets that their peer has completed, in that order, and whose routine is to come.
-        self._answered: dict[str, list[str]] = {e: [] for e in ENDPOINTS}
+
+    @property
+    def host(self) -> Host | None:
+        """What is known of the end that is not observed."""
+        return self._hosted.host if self._hosted else None
 
     def feed(self, event: Event) -> Failure | None:
         """Judge one event."""
@@ -184,24 +179,17 @@ class Judge(Follower):
                 for key, track in group.items():
                     copy = copies[name][key] = Track(track.name, track.automaton)
                     copy.node = track.node
-        for name in ENDPOINTS:
-            other._carrier[name].update(self._carrier[name])
-            other._buffer[name].update(self._buffer[name])
-            other._context[name].update(self._context[name])
-            other._order[name].extend(self._order[name])
-            other._answered[name].extend(self._answered[name])
+        other._messages.copy_from(self._messages)
         other._unseen = self._unseen
         other._sends = {name: sends.copy() for name, sends in self._sends.items()}
-        other.host = self.host.copy() if self.host else None
-        other._host_open = self._host_open
-        other._asked.update(self._asked)
+        other._hosted = self._hosted.copy() if self._hosted else None
         other.calls.update(self.calls)
         other.handlers.update(self.handlers)
         return other
 
     def carried(self, sender: str) -> dict[int, str]:
         """Which packet carries the message with a tag, for the messages on their way."""
-        return self._carrier[sender]
+        return self._messages.carried(sender)
 
     # Endpoints and configuration ------------------------------------------------------------
 
@@ -222,14 +210,9 @@ class Judge(Follower):
         """Tell the others of a change of phase, as far as they have not heard it already."""
         earlier, told = told_of(name, before), told_of(name, self.endpoint[name].node)
         peer = peer_of(name)
-        if self.host is not None:
+        if self._hosted is not None:
             states: Any = self.endpoint[name].node.states
-            was_open, self._host_open = (
-                self._host_open,
-                all(s.connection in ("opening", "open") for s in states),
-            )
-            if self._host_open and not was_open:
-                self.host.opened()
+            self._hosted.follow(all(s.connection in ("opening", "open") for s in states))
         for packet in self.packets[name].values():
             self._take(packet, told.packets)
         if name in self._sends and not self._is_of_session(name):
@@ -280,12 +263,12 @@ class Judge(Follower):
         if action == "crash":
             self.packets[name].clear()
             self.incoming[name].clear()
-            self._answered[name].clear()
+            self._messages.forget_order(name)
             if name in self.endpoint:
                 self._endpoint(name, event)
         elif action == "malformed":
-            if self.host is not None and name in self.ends:
-                self.host.broken()
+            if self._hosted is not None and name in self.ends:
+                self._hosted.host.broken()
             self._flow(peer_of(name), event)
             for end in (peer_of(name), name):
                 if end in self.endpoint:
@@ -313,15 +296,14 @@ class Judge(Follower):
         endpoint, name, buffer = event[1], event[4][0], event[4][1]
         self._packet_call(event)
         self._flow(peer_of(endpoint), event)
-        carrier = self._carrier[endpoint]
-        for tag in [t for t, owner in carrier.items() if owner == name]:
-            del carrier[tag]
-        carrier[tag_of(buffer)] = name
-        self._buffer[endpoint][name] = buffer
+        self._messages.sent(endpoint, name, buffer)
         if endpoint in self._sends and self._is_of_session(endpoint):
             self._sends[endpoint].called(name)
-        if self.host is not None:
-            self._tell_host(self.host, endpoint, event[2], buffer)
+        if self._hosted is not None:
+            surely = self._is_surely_open(endpoint)
+            answer = self._hosted.sending(endpoint, event[2], buffer, surely)
+            if answer is not None:
+                self._flow(endpoint, Shadow("asked", peer_of(endpoint), (answer,)))
 
     def _sent(self, event: Any, call: Any) -> None:
         endpoint, name, buffer = event[1], call[4][0], call[4][1]
@@ -332,28 +314,11 @@ class Judge(Follower):
             self._flow(peer_of(endpoint), Shadow("silent", endpoint, (buffer,)))
         if endpoint in self._sends and is_success(event[4]):
             self._sends[endpoint].accepted(name)
-        asked = self._asked.pop((endpoint, event[2]), None)
-        if asked is not None:
-            answer, due = asked
-            due = due and is_success(event[4]) and self._is_surely_open(endpoint)
+        owed = self._hosted.sent(endpoint, event[2]) if self._hosted is not None else None
+        if owed is not None:
+            due = owed.is_due and is_success(event[4]) and self._is_surely_open(endpoint)
             shown = "owed" if due else "doubted"
-            self._flow(endpoint, Shadow(shown, peer_of(endpoint), (answer,)))
-
-    def _tell_host(self, host: Host, endpoint: str, by: str, buffer: bytes) -> None:
-        """A packet is sent to a known host. It surely gets it where the channel is surely open;
-        what it owes then may come from now on, and must come when the call has returned. Questions
-        that are being sent may come after a packet which is none, and find the host changed."""
-        surely = self._is_surely_open(endpoint)
-        answer = host.hears(buffer) if surely else None
-        if not surely:
-            host.may_hear(buffer)
-        if answer is None:
-            for (end, thread), (expected, _) in self._asked.items():
-                if end == endpoint:
-                    self._asked[end, thread] = (expected, False)
-        else:
-            self._asked[endpoint, by] = (answer, True)
-            self._flow(endpoint, Shadow("asked", peer_of(endpoint), (answer,)))
+            self._flow(endpoint, Shadow(shown, peer_of(endpoint), (owed.answer,)))
 
     def _is_surely_open(self, endpoint: str) -> bool:
         """Whether what is sent now gets into the ring: nobody has asked to close the channel. What
@@ -375,18 +340,13 @@ class Judge(Follower):
         self._take(self.packets[endpoint][name], event)
         if endpoint in self._sends:
             self._note_passed(endpoint, name, is_success(status))
-        answered = self._answered[endpoint]
-        if name in answered:
-            if is_success(status) and len(answered) > 1:
-                shown = "R1" if answered[0] == name else "R2"
-                self._flow(peer_of(endpoint), Shadow("answered", endpoint, (shown,)))
-            answered.remove(name)
+        order = self._messages.order_of(endpoint, name)
         if not is_success(status):
-            buffer = self._buffer[endpoint].get(name, b"")
+            buffer = self._messages.buffer(endpoint, name)
             self._flow(peer_of(endpoint), Shadow("cancelled", endpoint, (buffer,)))
-        carrier = self._carrier[endpoint]
-        for tag in [t for t, owner in carrier.items() if owner == name]:
-            del carrier[tag]
+        elif order:
+            self._flow(peer_of(endpoint), Shadow("answered", endpoint, (order,)))
+        self._messages.completed(endpoint, name)
         self._endpoint(endpoint, event)
 
     def _note_passed(self, endpoint: str, name: str, came_through: bool) -> None:
@@ -407,14 +367,9 @@ class Judge(Follower):
             track = Track(f"{endpoint} incoming {context}", self.specification.incoming[endpoint])
             contexts[context] = track
         self._take(track, event)
-        self._order[endpoint].append(context)
-        sender = peer_of(endpoint)
-        name = self._carrier[sender].get(tag_of(buffer))
-        if name is not None and name in self.packets[sender]:
-            self._take(self.packets[sender][name], event)
-            self._context[endpoint][context] = name
-        else:
-            self._context[endpoint].pop(context, None)
+        packet = self._messages.indicated(endpoint, context, buffer)
+        if packet is not None:
+            self._take(packet, event)
 
     def _processed(self, event: Any, enter: Any) -> None:
         self._take(self.incoming[event[1]][enter[4][1]], event)
@@ -430,30 +385,22 @@ class Judge(Follower):
         self._take(self.incoming[endpoint][context], event)
         self._take(self.flow[endpoint], event)
         self._endpoint(endpoint, event)
-        order = self._order[endpoint]
-        if order and order[0] != context:
+        if self._messages.given_back(endpoint, context):
             self._take(self.flow[endpoint], Shadow("overtaken", endpoint, ()))
-        if context in order:
-            order.remove(context)
-        name = self._context[endpoint].pop(context, None)
-        sender = peer_of(endpoint)
-        if name is not None and name in self.packets[sender]:
-            buffer = self._buffer[sender].get(name)
-            seen = arguments[2] if function == "VmbChannelPacketComplete" else None
-            current = self._carrier[sender].get(tag_of(buffer)) == name
-            if current and (seen is None or tag_of(seen) == tag_of(buffer)):
-                self._take(self.packets[sender][name], event)
-                if function == "VmbChannelPacketComplete":
-                    self._note_answer(endpoint, sender, name)
+        completes = function == "VmbChannelPacketComplete"
+        packet = self._messages.answer_to(endpoint, context, arguments[2] if completes else None)
+        if packet is not None:
+            self._take(self.packets[peer_of(endpoint)][packet], event)
+            if completes:
+                self._note_answer(endpoint, peer_of(endpoint), packet)
 
     def _note_answer(self, endpoint: str, sender: str, name: str) -> None:
         """Of calls that overlap nobody knows which came first."""
-        answered = self._answered[sender]
         completing = [c for c in self.calls.values() if c[3] == "VmbChannelPacketComplete"]
         if sum(call[1] == endpoint for call in completing) > 1:
-            answered.clear()
+            self._messages.forget_order(sender)
         elif all(s.wait for s in self.packets[sender][name].node.states):
-            answered.append(name)
+            self._messages.answered(sender, name)
 
     def _given_back(self, event: Any, call: Any) -> None:
         self._take(self.incoming[event[1]][call[4][0]], event)
@@ -507,7 +454,7 @@ class Judge(Follower):
         track = self.flow.get(receiver)
         if track is not None:
             return track.node.summary
-        if self.host is not None and self.host.drains:
+        if self._hosted is not None and self._hosted.host.drains:
             return DRAINED
         sent = self.packets[peer_of(receiver)].values()
         under_way = self._unseen or not all(packet.node.idle for packet in sent)

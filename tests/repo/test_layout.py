@@ -16,7 +16,6 @@ LONG_MODULES: dict[str, str] = {
     "conformance/kmcl_conformance/oracle.py": "where each kind of event goes is one subject",
     "model/kmcl_model/spec/observer.py": "rules and the automaton they make explain each other",
     "model/kmcl_model/catalogue.py": "the kinds of data of the catalogue, and how they are loaded",
-    "model/kmcl_model/spec/endpoint/connection.py": "the life of a connection, in order",
 }
 """Modules over 400 lines, each with the reason why it is not two."""
 
