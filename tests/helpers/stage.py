@@ -58,6 +58,8 @@ class Stage:
 
     def __init__(self, server: Server = REFERENCE, bus: type[HostBus] = HostBus) -> None:
         self.guest = ScriptedGuest()
+        self.patience = 20.0
+        """Seconds after which what is awaited does not come any more."""
         self.library = server(self.guest, bus)
         assert isinstance(self.library.bus, HostBus)
         self.bus = self.library.bus
@@ -99,7 +101,7 @@ class Stage:
 
     def await_event(self, holds: Callable[[Event], bool]) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: any(map(holds, self.events)), 20)
+            assert self.changed.wait_for(lambda: any(map(holds, self.events)), self.patience)
 
     def await_hold(self) -> None:
         """Until a handler is held, and can be released."""

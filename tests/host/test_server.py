@@ -176,6 +176,7 @@ def test_a_server_on_the_wire(stage: Stage, conversation: Callable[[Stage], None
 @pytest.mark.parametrize("mutant", BUS_MUTANTS)
 def test_a_defect_of_the_bus_is_found(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     stage = Stage(SERVERS["uio"], BUS_MUTANTS[mutant])
+    stage.patience = 2.0
     original = stage.guest.host.wait_for
     monkeypatch.setattr(
         stage.guest.host,
