@@ -249,9 +249,12 @@ class Judge(Follower):
             self._take(flow, limits)
         self._endpoint(name, limits)
 
-    def _register(self, event: Any) -> None:
+    def _registered(self, event: Any, call: Any) -> None:
+        """What a table of state change callbacks holds concerns the endpoint, if it was accepted:
+        the configuration has judged whether it should be."""
         self._configure(event)
-        self._endpoint(event[1], event)
+        if is_success(event[4]):
+            self._endpoint(event[1], Shadow("registered", event[1], call[4][2]))
 
     def _cleaned(self, event: Any, _call: Any) -> None:
         self._configure(event)
@@ -471,7 +474,7 @@ def _routes() -> tuple[_Begins, _Ends, _Begins, _Ends]:
     returns: _Ends = {}
     for name in (*_SETTERS, _LATENCY, "VmbChannelSetPointer", "VmbChannelGetPointer", _SIZEOF):
         calls[name], returns[name] = Judge._configure, Judge._configured
-    calls["VmbChannelInitSetStateChangeCallbacks"] = Judge._register
+    returns["VmbChannelInitSetStateChangeCallbacks"] = Judge._registered
     for name in ("Allocate", "Enable", "Disable", "Pause", "Start", "Cleanup"):
         calls[f"VmbChannel{name}"] = Judge._lifecycle
         returns[f"VmbChannel{name}"] = Judge._lifecycle_returned

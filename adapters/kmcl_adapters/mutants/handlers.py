@@ -6,9 +6,10 @@ from typing import Final
 
 from kmcl_adapters.reference.library.channel import Channel
 from kmcl_adapters.reference.library.configuration import ProcessPacketHandler
+from kmcl_adapters.reference.library.irql import DISPATCH
 from kmcl_adapters.reference.library.lifecycle import Lifecycle
 from kmcl_adapters.reference.library.packet import Received, Then
-from kmcl_adapters.reference.library.receiver import DISPATCH, Receiver
+from kmcl_adapters.reference.library.receiver import Receiver
 from kmcl_model.api import CLOSED, OPENED, POST_STARTED, STARTED, SUSPEND
 from kmcl_model.status import STATUS_UNSUCCESSFUL
 
@@ -122,6 +123,35 @@ class AbsentPostStartedHangs(Lifecycle):
         return super().post_start()
 
 
+class _AtDispatch(Lifecycle):
+    """Calls one handler at DISPATCH_LEVEL."""
+
+    callback: str
+
+    def irql(self, callback: str) -> int:
+        return DISPATCH if callback == self.callback else super().irql(callback)
+
+
+class OpenedAtDispatch(_AtDispatch):
+    callback = OPENED
+
+
+class StartedAtDispatch(_AtDispatch):
+    callback = STARTED
+
+
+class PostStartedAtDispatch(_AtDispatch):
+    callback = POST_STARTED
+
+
+class SuspendAtDispatch(_AtDispatch):
+    callback = SUSPEND
+
+
+class ClosedAtDispatch(_AtDispatch):
+    callback = CLOSED
+
+
 _M = Mutant
 MUTANTS: Final = (
     _M(
@@ -189,5 +219,35 @@ MUTANTS: Final = (
         "blocking",
         "a count of running handlers goes up before it is known whether there is one",
         AbsentPostStartedHangs,
+    ),
+    _M(
+        "opened-at-dispatch",
+        "callback order",
+        "the offer is accepted in the DPC that has read it, not in a work item",
+        OpenedAtDispatch,
+    ),
+    _M(
+        "started-at-dispatch",
+        "callback order",
+        "Started is called with the lock of the queue held",
+        StartedAtDispatch,
+    ),
+    _M(
+        "post-started-at-dispatch",
+        "callback order",
+        "the DPC that drains the ring calls PostStarted as well",
+        PostStartedAtDispatch,
+    ),
+    _M(
+        "suspend-at-dispatch",
+        "callback order",
+        "the last completion calls Suspend at the level of whoever completes",
+        SuspendAtDispatch,
+    ),
+    _M(
+        "closed-at-dispatch",
+        "callback order",
+        "a rescind is carried out in the DPC that has read it",
+        ClosedAtDispatch,
     ),
 )

@@ -10,6 +10,7 @@ from kmcl_adapters.reference.library.configuration import (
     ProcessingCompleteHandler,
     ProcessPacketHandler,
 )
+from kmcl_adapters.reference.library.irql import PASSIVE
 from kmcl_adapters.reference.library.lifecycle import Activity
 from kmcl_adapters.reference.library.packet import Packet, Received, Then
 from kmcl_adapters.reference.library.receiver import Receiver
@@ -39,7 +40,7 @@ class CleanupCallsClosed(Channel):
     def cleanup(self) -> None:
         handler = self.state_handlers.get(CLOSED)
         if handler is not None:
-            handler(self, self.lifecycle.nothing)
+            handler(self, PASSIVE, self.lifecycle.nothing)
         super().cleanup()
 
 

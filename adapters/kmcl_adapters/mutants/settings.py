@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from kmcl_adapters.reference.library.channel import Channel
+from kmcl_adapters.reference.library.configuration import StateTable
 from kmcl_model.status import STATUS_INVALID_PARAMETER_1, STATUS_UNSUCCESSFUL
 
 from .mutant import Mutant
@@ -117,6 +118,29 @@ class ExactSizeRefused(Channel):
         return super().large_enough(byte_count) and byte_count != self.sizeof_packet()
 
 
+class FirstTableStays(Channel):
+    def set_state_change_callbacks(self, table: StateTable) -> int:
+        before = self.state_handlers if "state-change" in self.initialized else None
+        status = super().set_state_change_callbacks(table)
+        if before is not None:
+            self.state_handlers = before
+        return status
+
+
+class TablesMerged(Channel):
+    def set_state_change_callbacks(self, table: StateTable) -> int:
+        before = self.state_handlers
+        status = super().set_state_change_callbacks(table)
+        self.state_handlers = before | self.state_handlers
+        return status
+
+
+class PointerSetOnce(Channel):
+    def set_pointer(self, pointer: object) -> None:
+        if self.pointer == self.readings.channel_pointer:
+            super().set_pointer(pointer)
+
+
 _M = Mutant
 _AREA = "configuration"
 MUTANTS: Final = (
@@ -226,5 +250,23 @@ MUTANTS: Final = (
         _AREA,
         "memory for a packet must be larger than what was asked for",
         ExactSizeRefused,
+    ),
+    _M(
+        "first-table-of-callbacks-stays",
+        _AREA,
+        "a second registration is answered with success and ignored",
+        FirstTableStays,
+    ),
+    _M(
+        "tables-of-callbacks-merged",
+        _AREA,
+        "a handler that a new table lacks keeps its old address",
+        TablesMerged,
+    ),
+    _M(
+        "pointer-set-once",
+        _AREA,
+        "the channel's pointer is stored with a compare-and-swap against null",
+        PointerSetOnce,
     ),
 )

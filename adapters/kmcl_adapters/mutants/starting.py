@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from kmcl_adapters.reference.library.channel import Channel
+from kmcl_adapters.reference.library.irql import PASSIVE
 from kmcl_adapters.reference.library.lifecycle import Activity, Lifecycle, Phase
 from kmcl_adapters.reference.library.receiver import Receiver
 from kmcl_model.api import OPENED, POST_STARTED, STARTED
@@ -43,7 +44,7 @@ class PostStartedBeforeStarted(Lifecycle):
             return False
         handler = self.channel.state_handlers.get(POST_STARTED)
         if handler is not None:
-            handler(self.handle(), self.nothing)
+            handler(self.handle(), PASSIVE, self.nothing)
         return True
 
     def post_start_due(self) -> bool:

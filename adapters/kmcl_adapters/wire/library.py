@@ -214,7 +214,7 @@ class WireLibrary(OverBus):
 
     def _on_change(self, handler: Handler) -> Any:
         call = self._threads().call
-        return lambda channel, then: call(handler, (channel,), then)
+        return lambda channel, irql, then: call(handler, (channel,), then)
 
     def VmbClientChannelInitSetRingBufferPageCount(
         self, channel: Channel, incoming: int, outgoing: int

@@ -181,8 +181,8 @@ class Driver:
     def state_handler(self, callback: str) -> StateHandler:
         """The handler for one state-change callback."""
 
-        def handler(channel: Configuration, then: Then) -> None:
-            self.enter(callback, (self.handle_name(channel),), PASSIVE, then)
+        def handler(channel: Configuration, irql: int, then: Then) -> None:
+            self.enter(callback, (self.handle_name(channel),), irql, then)
 
         return handler
 

@@ -29,7 +29,7 @@ __all__ = [
     "StateTable",
 ]
 
-StateHandler: TypeAlias = "Callable[[Configuration, Then], None]"
+StateHandler: TypeAlias = "Callable[[Configuration, int, Then], None]"
 ProcessPacketHandler: TypeAlias = "Callable[[Configuration, Received, bytes, int, int, Then], None]"
 ProcessingCompleteHandler: TypeAlias = "Callable[[Configuration, int, int, Then], None]"
 PnpFailureHandler: TypeAlias = "Callable[[Configuration, int, Then], None]"

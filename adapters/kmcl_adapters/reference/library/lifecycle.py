@@ -19,6 +19,7 @@ from .closing import (
     peer_has_completed,
 )
 from .enabling import report_pnp_failure
+from .irql import PASSIVE
 from .phases import Activity, Phase
 from .resuming import resume_when_paused
 from .scheduler import Task
@@ -98,8 +99,12 @@ class Lifecycle(Task):
             then(status)
             self.wake()
 
-        handler(self.handle(), returned)
+        handler(self.handle(), self.irql(callback), returned)
         return False
+
+    def irql(self, callback: str) -> int:
+        """The level at which a state handler is called: a handler may wait."""
+        return PASSIVE
 
     def handle(self) -> Channel:
         """The handle that handlers are given."""
@@ -228,7 +233,7 @@ class Lifecycle(Task):
         if handler is None:
             return True
         self.post_running = True
-        handler(self.handle(), self.post_started)
+        handler(self.handle(), self.irql(POST_STARTED), self.post_started)
         return False
 
     def post_started(self, _: int) -> None:

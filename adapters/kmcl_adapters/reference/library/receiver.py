@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from kmcl_model.status import STATUS_SUCCESS
 
+from .irql import DISPATCH, PASSIVE
 from .lifecycle import Activity
 from .packet import Received
 from .ring import ANSWER, BROKEN, Frame
@@ -17,10 +18,7 @@ if TYPE_CHECKING:
     from .channel import Channel
     from .configuration import ProcessPacketHandler
 
-__all__ = ["DISPATCH", "PASSIVE", "Receiver"]
-
-PASSIVE: Final = 0
-DISPATCH: Final = 2
+__all__ = ["Receiver"]
 
 
 class Receiver(Task):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from kmcl_model.status import STATUS_SUCCESS
 
+from .irql import DISPATCH
 from .lifecycle import Phase
 from .packet import Packet, Received
-from .receiver import DISPATCH
 from .ring import ANSWER, PACKET, Frame
 from .scheduler import Task
 

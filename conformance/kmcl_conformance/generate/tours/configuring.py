@@ -63,6 +63,7 @@ def _settings(me: str) -> Iterator[Stimulus]:
         yield call(me, function, *arguments)
     yield call(me, "VmbChannelSetPointer", 77)
     yield call(me, "VmbChannelGetPointer")
+    yield call(me, "VmbChannelSetPointer", 5)
     yield control(me, "Enable")
     yield SETTLE
     for function, arguments in _ENABLED:
@@ -102,6 +103,23 @@ def _without_callbacks(me: str) -> Iterator[Stimulus]:
     yield control(me, "Start")
     yield SETTLE
     yield from close()
+
+
+def _other_callbacks(me: str) -> Iterator[Stimulus]:
+    """Each table of state change callbacks takes the place of the one before, and each lacks
+    another one."""
+    yield from configured()
+    yield from packet(me, "p0")
+    for tag, callback in enumerate(STATE_CHANGE_CALLBACKS, 1):
+        table = tuple(name for name in STATE_CHANGE_CALLBACKS if name != callback)
+        yield call(me, "VmbChannelInitSetStateChangeCallbacks", 1, "size", table)
+        yield from reopen()
+        yield control(me, "Start")
+        yield SETTLE
+        yield send(me, "p0", tag)
+        yield SETTLE
+        yield from answered(peer_of(me), tag)
+        yield from close()
 
 
 def _paused_beforehand(me: str) -> Iterator[Stimulus]:
@@ -150,5 +168,6 @@ CONVERSATIONS: tuple[tuple[str, Conversation], ...] = (
 LATER: tuple[tuple[str, Conversation], ...] = (
     ("settings after Disable", _settings_after_disable),
     ("latencies", _latencies),
+    ("other callbacks", _other_callbacks),
 )
 """About channels that were in use; they need not come first."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from kmcl_model.events import Call, Event, Return
+from typing import Any
+
+from kmcl_model.events import Event, Return
 from kmcl_model.spec.observer import Move, Rule, need, never, witness
 from kmcl_model.status import is_success
 
@@ -158,10 +160,11 @@ def _after_disable(s: EndpointState, e: Event) -> EndpointState:
     )
 
 
-def _accepts_table(s: EndpointState, e: Event) -> bool:
-    """Whether a registration of state change callbacks succeeds (the configuration judges it)."""
-    assert isinstance(e, Call)
-    return s.connection == DISABLED and e.arguments[:2] == (1, "size")
+def _registered(s: EndpointState, e: Any) -> list[EndpointState]:
+    """The last table that was accepted holds (A29); whoever enables the channel meanwhile does not
+    know which."""
+    after = s._replace(handlers=e.states)
+    return [after] if s.connection == DISABLED else [s, after]
 
 
 def _found_disabled(s: EndpointState, e: Event) -> bool:
@@ -201,12 +204,7 @@ RULES = (
         (need("a disabled channel is released", "F150", lambda s, e: s.connection == DISABLED),),
         lambda s, e: initial(s.endpoint, s.alone)._replace(peer=s.peer),
     ),
-    Rule(
-        "EP-handlers",
-        ("call", "VmbChannelInitSetStateChangeCallbacks"),
-        (),
-        lambda s, e: s._replace(handlers=e.arguments[2]) if _accepts_table(s, e) else s,
-    ),
+    Rule("EP-handlers", ("registered", ""), (), _registered),
     Rule(
         "EP-enable",
         ("call", "VmbChannelEnable"),
