@@ -1,4 +1,5 @@
-# Every target sets up what it needs in .venv; a machine with make and Python 3.11 will do.
+# Every target sets up what it needs in .venv; a machine with make, Python 3.11 with its venv module,
+# and a package index in reach will do.
 # ARGS goes to the program a target runs: make certify ARGS="--adapter native:./libyours.so".
 
 MAKEFLAGS += --no-print-directory
@@ -10,6 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	done)
 UV ?= uv
 ARGS ?=
+KILLS ?= conformance/kmcl_conformance/kills.json
 
 BIN := .venv/bin
 READY := .venv/.ready
@@ -17,7 +19,7 @@ CODE := model adapters reports conformance tests
 
 .PHONY: help
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: setup
 setup: $(READY) ## Create .venv with the locked dependencies and this checkout
@@ -28,6 +30,8 @@ $(READY): requirements.lock pyproject.toml
 		{ echo "kmcl needs Python 3.11 or newer; install one or name it: make PYTHON=…" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "$(PYTHON) is not Python 3.11 or newer; name another: make PYTHON=…" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || \
+		{ echo "$(PYTHON) cannot make virtual environments; on Debian: apt install python3-venv" >&2; exit 1; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
@@ -57,7 +61,7 @@ mutants: setup ## Show that the suite kills every mutant
 kills: setup ## Record which mutants each requirement detects
 	$(BIN)/kmcl mutants --quiet --out build/kills
 	$(BIN)/kmcl mutants --quiet --profile linux-vmbus --out build/kills/linux-vmbus
-	$(BIN)/python -m kmcl_conformance.kills build/kills/mutants.json \
+	$(BIN)/python -m kmcl_conformance.kills $(KILLS) build/kills/mutants.json \
 		build/kills/linux-vmbus/mutants.json
 
 .PHONY: native

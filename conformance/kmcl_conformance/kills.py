@@ -1,8 +1,8 @@
 """Which mutants each requirement detects: how sharp the check is that a verdict rests on.
 
 The record is written from kill matrices, ``mutants.json`` of ``kmcl mutants``, of every profile
-that has mutants: ``make kills``. What a matrix says of a mutant are the requirements that its first
-failure breaks.
+that has mutants. ``make kills`` calls this module with the file to write and the matrices. What a
+matrix says of a mutant are the requirements that its first failure breaks.
 """
 
 from __future__ import annotations
@@ -56,5 +56,5 @@ def record(matrices: Iterable[str]) -> str:
 
 
 if __name__ == "__main__":
-    matrices = [Path(name).read_text(encoding="utf-8") for name in sys.argv[1:]]
-    Path(__file__).with_name(_FILE).write_text(record(matrices), encoding="utf-8")
+    written, *read = map(Path, sys.argv[1:])
+    written.write_text(record(path.read_text(encoding="utf-8") for path in read), encoding="utf-8")

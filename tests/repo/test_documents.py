@@ -1,13 +1,13 @@
 """What the documents say about the repository is true, and they say nothing private."""
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = sorted(ROOT.glob("*.md"))
 MADE = {"__pycache__", "build", "dist", "kmcl-lab-out", "kmcl-out", "out"}
 PRIVATE = re.compile(r"(?<![\w.])/(?:work|root|home|Users)/\w")
 LINK = re.compile(r"\bhttps?://([\w.-]+)")
@@ -18,6 +18,24 @@ PUBLIC = {
     "www.w3.org",
 }
 """The hosts our files may point to: the pages we specify, our own home, names of formats."""
+
+
+def is_ours(path: Path) -> bool:
+    parts = path.relative_to(ROOT).parts
+    return not any(part in MADE or part.startswith(".") for part in parts)
+
+
+DOCUMENTS = sorted(filter(is_ours, ROOT.rglob("*.md")))
+
+
+def named(document: Path) -> str:
+    return document.relative_to(ROOT).as_posix()
+
+
+def test_the_documents_are_those_of_all_folders() -> None:
+    assert {"README.md", "adapters/lab/README.md", "reports/findings/README.md"} <= set(
+        map(named, DOCUMENTS)
+    )
 
 
 def texts(folder: Path = ROOT) -> Iterator[tuple[str, str]]:
@@ -43,7 +61,7 @@ def test_every_link_points_to_a_public_place_we_know() -> None:
     assert {(name, host) for name, host in found if host not in PUBLIC} == set()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_every_path_in_a_document_exists(document: Path) -> None:
     paths = re.findall(
         r"`((?:\.ci|model|adapters|reports|conformance|tests)/[\w./-]*)`", document.read_text()
@@ -52,12 +70,37 @@ def test_every_path_in_a_document_exists(document: Path) -> None:
     assert [path for path in paths if not (ROOT / path).exists()] == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", ["adapters/kmcl_adapters/uio", "adapters/kmcl_adapters/host"])
+def test_a_readme_that_says_what_is_where_leaves_no_module_out(folder: str) -> None:
+    told = (ROOT / folder / "README.md").read_text()
+    modules = {path.name for path in (ROOT / folder).glob("[a-z]*.py")}
+
+    assert modules
+    assert {name for name in modules if f"`{name}`" not in told} == set()
+
+
+def asked_for(document: Path) -> set[str]:
+    """The targets of make that a document names."""
+    return set(re.findall(r"(?:`|^    +)make ([a-z][a-z-]*)", document.read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
 def test_every_make_target_in_a_document_exists(document: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    named = set(re.findall(r"(?:`|^    |\n)make ([a-z-]+)\b", document.read_text()))
 
-    assert named - targets == set()
+    assert asked_for(document) - targets == set()
+
+
+def test_make_targets_are_seen_wherever_they_stand() -> None:
+    """The README's two commands are written as blocks."""
+    assert {"certify", "lab", "native"} <= asked_for(ROOT / "README.md")
+
+
+def test_help_shows_every_target() -> None:
+    shown = subprocess.run(["make", "help"], cwd=ROOT, check=True, capture_output=True, text=True)
+    phony = re.findall(r"^\.PHONY: ([a-z-]+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+    assert [line.split()[1] for line in shown.stdout.splitlines()] == phony
 
 
 def test_every_make_target_says_what_it_does() -> None:
