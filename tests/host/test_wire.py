@@ -254,10 +254,13 @@ def test_a_saved_host_comes_back_as_it_was() -> None:
 
 
 def test_a_trace_forgets_its_beginning_and_goes_on_counting() -> None:
-    trace = Trace(clock=lambda: 1.5, limit=3)
+    trace = Trace(clock=lambda: 1.5, limit=1600)
+    was_full = []
     for number in range(5):
         trace.add("guest", "SIGNAL", {"child_relid": number})
+        was_full.append(trace.is_full)
 
+    assert was_full == [False, False, False, True, True]
     assert [entry.number for entry in trace.since(0)] == [2, 3, 4]
     assert [entry.number for entry in trace.since(4)] == [4]
     assert trace.since(5) == []
@@ -271,6 +274,16 @@ def test_a_trace_forgets_its_beginning_and_goes_on_counting() -> None:
         {"child_relid": 3},
         "",
     )
+
+
+def test_a_trace_of_long_messages_forgets_more_of_them() -> None:
+    long, short = Trace(limit=100_000), Trace(limit=100_000)
+    for number in range(1000):
+        long.add("guest", "GPADL_BODY", {"gpadl": number, "rest": bytes(224)})
+        short.add("guest", "SIGNAL", {})
+
+    assert len(long.since(0)) < len(short.since(0)) < 1000
+    assert long.since(0)[-1].number == short.since(0)[-1].number == 999
 
 
 def test_a_host_with_messages_on_their_way_is_not_saved() -> None:

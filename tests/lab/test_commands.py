@@ -10,7 +10,7 @@ from kmcl_adapters.driver import ThreadedSession
 from kmcl_adapters.host.channel import TEST_CLASS
 from kmcl_adapters.host.rules import RuleError
 from kmcl_adapters.host.scripted import ScriptedGuest
-from kmcl_adapters.host.trace import ENTRIES
+from kmcl_adapters.host.trace import LIMIT
 from kmcl_lab.hosting.commands import SERVERS, HostCommands
 from kmcl_lab.hosting.control import CommandError
 from kmcl_model.case import stimulus_to_json
@@ -140,8 +140,8 @@ def test_what_the_host_holds_is_told(desk: Desk) -> None:
     told = desk.ask("resources")
     assert all(told[name] > 0 for name in ("kib", "descriptors", "threads"))
     assert told["settled"] == 0
-    for _ in range(ENTRIES):
-        desk.guest.host.trace.add("guest", "SIGNAL", {})
+    desk.guest.host.trace.add("guest", "GPADL_BODY", {"rest": bytes(LIMIT)})
+    desk.guest.host.trace.add("guest", "SIGNAL", {})
 
     assert desk.ask("resources")["settled"] == 1
 

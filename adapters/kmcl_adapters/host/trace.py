@@ -6,11 +6,15 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from itertools import islice
+from sys import getsizeof
 from typing import Any, Final, NamedTuple
 
-__all__ = ["ENTRIES", "GUEST", "HOST", "Entry", "Trace"]
+__all__ = ["GUEST", "HOST", "LIMIT", "Entry", "Trace"]
 
-ENTRIES: Final = 20_000
+LIMIT: Final = 12 << 20
+"""Bytes: some seven thousand page lists, or four times as many signals."""
+_PLAIN: Final = 200
+"""Bytes of an entry without its fields."""
 
 GUEST = "guest"
 HOST = "host"
@@ -33,24 +37,31 @@ class Entry(NamedTuple):
 
 
 class Trace:
-    """Grows at its end, and forgets its beginning when it has more than ``limit`` entries: a guest
-    that binds a device says some four hundred things. ``count``: of all there ever were;
-    ``clock``: seconds that only go forward."""
+    """Grows at its end, and forgets its beginning when it holds more than ``limit`` bytes, so that
+    a full one stays as large as it is, whatever is said: a guest that binds a device says some four
+    hundred things, most of them lists of pages. ``count``: of all there ever were; ``clock``:
+    seconds that only go forward."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic, limit: int = ENTRIES) -> None:
-        self._entries: deque[Entry] = deque(maxlen=limit)
+    def __init__(self, clock: Callable[[], float] = time.monotonic, limit: int = LIMIT) -> None:
+        self._entries: deque[Entry] = deque()
         self._clock = clock
+        self._limit = limit
+        self._bytes = 0
         self.count = 0
 
     @property
     def is_full(self) -> bool:
-        """Whether it holds as many entries as it ever will."""
-        return len(self._entries) == self._entries.maxlen
+        """Whether it has begun to forget."""
+        return self.count > len(self._entries)
 
     def add(self, sender: str, name: str, fields: Mapping[str, Any], note: str = "") -> Entry:
         """One more."""
         entry = Entry(self.count, self._clock(), sender, name, fields, note)
-        self._entries.append(entry)
+        entries = self._entries
+        entries.append(entry)
+        self._bytes += _size(fields)
+        while self._bytes > self._limit and len(entries) > 1:
+            self._bytes -= _size(entries.popleft().fields)
         self.count += 1
         return entry
 
@@ -68,3 +79,8 @@ class Trace:
             if entry.name == name and fields.items() <= entry.fields.items():
                 return entry
         return None
+
+
+def _size(fields: Mapping[str, Any]) -> int:
+    """The bytes of an entry with these fields, about."""
+    return _PLAIN + getsizeof(fields) + sum(map(getsizeof, fields.values()))
