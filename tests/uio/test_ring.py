@@ -116,6 +116,7 @@ def a_full_ring_gives_all_packets_in_order(parts: Parts) -> None:
     pair, number = Pair(parts, 40), 0
     while pair.put(payload(8, number)):
         number += 1
+        assert number <= CAPACITY // 32, "the ring takes packets without end"
     pair.writer.publish()
 
     assert number == (CAPACITY - 8) // 32
