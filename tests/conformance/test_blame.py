@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +10,7 @@ from kmcl_adapters.mutants import create
 from kmcl_adapters.reference import create as reference
 from kmcl_conformance import campaign as campaigns
 from kmcl_conformance import sequence
-from kmcl_conformance.campaign import Campaign, Options
-from kmcl_conformance.keeping import dump
+from kmcl_conformance.campaign import Campaign, Options, begin
 from kmcl_conformance.verdicts import certificate
 from kmcl_model.catalogue import requirement_of
 from kmcl_model.spec import Specification
@@ -20,9 +19,9 @@ from kmcl_reports.results import RequirementVerdict, Verdict
 OPTIONS = Options(adapter="mutant:answers-matched-in-order", sequences=60)
 
 
-def run() -> tuple[Campaign, set[str]]:
+def run(out: Path | None = None) -> tuple[Campaign, set[str]]:
     """A whole campaign, and every requirement that one of its sequences broke."""
-    campaign = Campaign(create("answers-matched-in-order"), OPTIONS)
+    campaign = Campaign(create("answers-matched-in-order"), OPTIONS._replace(out=out))
     broken: set[str] = set()
     specification = Specification()
     for number in range(campaign.total):
@@ -43,10 +42,21 @@ def test_one_rule_that_breaks_now_these_now_others_fails_them_all() -> None:
     assert {"F135", "F136", "F251"} < broken
     assert len(campaign.found) == 1
     assert verdicts(campaign, broken) == {RequirementVerdict.FAIL}
-    again = Campaign(create("answers-matched-in-order"), OPTIONS)
-    kept = json.loads(json.dumps(dump(campaign)))
-    again.broken.update(kept["broken"])
-    assert again.broken == campaign.broken
+
+
+@pytest.mark.parametrize(("most", "blamed"), [(12, "broken"), (0, "unsure")])
+def test_who_is_blamed_stays_blamed_after_a_resume(
+    most: int, blamed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaigns, "MOST_FAILURES", most)
+    campaign, broken = run(tmp_path)
+    campaign.keep()
+    options = OPTIONS._replace(out=tmp_path, resume=True)
+    resumed = begin(create("answers-matched-in-order"), options)
+
+    assert broken <= {*getattr(campaign, blamed)}
+    assert (resumed.broken, resumed.unsure) == (campaign.broken, campaign.unsure)
+    assert certificate(resumed, 1.0).requirements == certificate(campaign, 1.0).requirements
 
 
 def test_what_is_not_examined_any_more_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
