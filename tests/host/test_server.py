@@ -36,7 +36,7 @@ def opens_and_completes(stage: Stage) -> None:
     stage.arm(PROCESS_PACKET, Act("VmbChannelPacketComplete", ("this", b"answered")), sticky=True)
     open_it(stage)
     stage.await_exit("PostStarted")
-    assert stage.library.monitor.wait_idle(20_000)  # nobody looks at the rings without a signal
+    stage.rest()  # nobody looks at the rings without a signal
     outgoing, incoming = guests_rings(stage)
     outgoing.put(encode(Kind.IN_BAND, 9, b"question", COMPLETION_REQUESTED))
     outgoing.publish()
@@ -316,6 +316,7 @@ def test_an_end_that_is_given_up_takes_its_offer_back(stage: Stage) -> None:
 def test_what_nobody_has_signalled_is_no_rest_for_who_looks_by_itself(endpoint: Stage) -> None:
     open_it(endpoint)
     endpoint.await_exit("PostStarted")
+    endpoint.rest()
     assert endpoint.library.monitor.wait_idle(20_000) == endpoint.library.Inside() == (0, 0)
     outgoing, _ = guests_rings(endpoint)
     outgoing.put(encode(Kind.IN_BAND, 9, b"question", 0))
@@ -331,7 +332,7 @@ def test_what_nobody_has_signalled_is_no_rest_for_who_looks_by_itself(endpoint: 
 def test_an_end_whose_thread_runs_is_not_idle(stage: Stage) -> None:
     open_it(stage)
     stage.await_exit("PostStarted")
-    assert stage.library.monitor.wait_idle(20_000) is not None
+    stage.rest()
     assert stage.session.is_idle()
     stage.library.monitor.running += 1
 
