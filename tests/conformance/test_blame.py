@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+from pathlib import Path
 
 import pytest
 
@@ -10,8 +10,7 @@ from kmcl_adapters.mutants import create
 from kmcl_adapters.reference import create as reference
 from kmcl_conformance import campaign as campaigns
 from kmcl_conformance import sequence
-from kmcl_conformance.campaign import Campaign, Options
-from kmcl_conformance.keeping import dump
+from kmcl_conformance.campaign import Campaign, Options, begin
 from kmcl_conformance.verdicts import certificate
 from kmcl_model.catalogue import requirement_of
 from kmcl_model.spec import Specification
@@ -20,9 +19,9 @@ from kmcl_reports.results import RequirementVerdict, Verdict
 OPTIONS = Options(adapter="mutant:answers-matched-in-order", sequences=60)
 
 
-def run() -> tuple[Campaign, set[str]]:
+def run(out: Path) -> tuple[Campaign, set[str]]:
     """A whole campaign, and every requirement that one of its sequences broke."""
-    campaign = Campaign(create("answers-matched-in-order"), OPTIONS)
+    campaign = Campaign(create("answers-matched-in-order"), OPTIONS._replace(out=out))
     broken: set[str] = set()
     specification = Specification()
     for number in range(campaign.total):
@@ -34,26 +33,38 @@ def run() -> tuple[Campaign, set[str]]:
     return campaign, broken
 
 
+def resumed(campaign: Campaign) -> Campaign:
+    """Another one that goes on from where this stands."""
+    campaign.keep()
+    return begin(create("answers-matched-in-order"), campaign.options._replace(resume=True))
+
+
 def verdicts(campaign: Campaign, ids: set[str]) -> set[RequirementVerdict]:
     return {r.verdict for r in certificate(campaign, 1.0).requirements if r.id in ids}
 
 
-def test_one_rule_that_breaks_now_these_now_others_fails_them_all() -> None:
-    campaign, broken = run()
+def test_one_rule_that_breaks_now_these_now_others_fails_them_all(tmp_path: Path) -> None:
+    campaign, broken = run(tmp_path)
     assert {"F135", "F136", "F251"} < broken
     assert len(campaign.found) == 1
     assert verdicts(campaign, broken) == {RequirementVerdict.FAIL}
-    again = Campaign(create("answers-matched-in-order"), OPTIONS)
-    kept = json.loads(json.dumps(dump(campaign)))
-    again.broken.update(kept["broken"])
-    assert again.broken == campaign.broken
+    again = resumed(campaign)
+    assert broken <= again.broken.keys()
+    assert (again.broken, again.unsure) == (campaign.broken, campaign.unsure)
+    assert verdicts(again, broken) == {RequirementVerdict.FAIL}
 
 
-def test_what_is_not_examined_any_more_does_not_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_examined_any_more_does_not_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(campaigns, "MOST_FAILURES", 0)
-    campaign, broken = run()
+    campaign, broken = run(tmp_path)
     assert campaign.found == {}
     assert verdicts(campaign, broken) == {RequirementVerdict.INCONCLUSIVE}
+    again = resumed(campaign)
+    assert broken <= again.unsure
+    assert (again.broken, again.unsure) == (campaign.broken, campaign.unsure)
+    assert verdicts(again, broken) == {RequirementVerdict.INCONCLUSIVE}
 
 
 def test_a_walk_that_is_given_up_makes_the_campaign_inconclusive(

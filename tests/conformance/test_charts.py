@@ -26,6 +26,17 @@ from kmcl_model.spec.observer import Hidden, Rule, trigger
 BY_NAME = {chart.name: chart for chart in CHARTS}
 Places = dict[str, str]
 
+AMBIGUOUS = {
+    "client endpoint": 0.08,
+    "client incoming": 0.0,
+    "client packet": 0.035,
+    "server endpoint": 0.035,
+    "server incoming": 0.0,
+    "server packet": 0.045,
+}
+"""The share of steps at most before or after which the states of a node disagree on the chart's: a
+little more than the walks below have. Of what is ambiguous a chart can say nothing."""
+
 UNDRAWN = {("environment", "crash")}
 """The end of the world is no transition."""
 
@@ -97,8 +108,9 @@ class SideBySide(Judge):
 
     def _draw(self, chart: Chart, track: Track, event: Any, before: Node) -> None:
         here, there = places(chart, before), places(chart, track.node)
+        self.tally[f"{chart.name}, all"] += 1
         if here is None or there is None:
-            self.tally["ambiguous"] += 1
+            self.tally[f"{chart.name}, ambiguous"] += 1
             self.drawn.pop(track, None)
             return
         changed = {region: state for region, state in there.items() if here[region] != state}
@@ -142,7 +154,8 @@ def test_charts_and_engine_go_the_same_way() -> None:
         judge_again(outcome.events, SideBySide(specification, tally))
     for chart in CHARTS:
         assert tally[chart.name] >= 10, f"{chart.name} was hardly walked"
-    assert tally["ambiguous"] < sum(tally.values()) / 2
+        share = tally[f"{chart.name}, ambiguous"] / tally[f"{chart.name}, all"]
+        assert share <= AMBIGUOUS[chart.name], f"{chart.name} was mostly not compared: {share:.3f}"
 
 
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)

@@ -383,15 +383,47 @@ def test_a_run_is_not_resumed_with_other_options(run: Run, other: list[str]) -> 
     assert "out: was begun with" in result.err
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "kmcl-campaign/1"}', "\x00"])
-def test_a_spoilt_state_is_not_resumed(run: Run, text: str) -> None:
+NO_CAMPAIGN = "kmcl: out/campaign.json: not a campaign; start again without --resume\n"
+BEGUN = (
+    "kmcl: out: was begun with adapter None, not 'reference'; "
+    "resume it with the options it was begun with, or choose another folder\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", NO_CAMPAIGN),
+        ("[]", NO_CAMPAIGN),
+        ("{}", NO_CAMPAIGN),
+        ("\x00", NO_CAMPAIGN),
+        ('{"schema": "kmcl-campaign/1"}', BEGUN),
+    ],
+)
+def test_a_spoilt_state_is_not_resumed(run: Run, text: str, words: str) -> None:
     run("certify", "-b", "8", "--out", "out", "--quiet")
     Path("out/campaign.json").write_text(text)
 
     for command in ("certify", "fuzz"):
-        result = run(command, "-b", "8", "--resume", "out")
+        assert run(command, "-b", "8", "--resume", "out") == (2, "", words)
 
-        assert (result.code, result.is_one_line) == (2, True)
+
+@pytest.mark.parametrize(
+    ("part", "spoilt"),
+    [("done", "many"), ("counts", [1]), ("moves", None), ("found", {"F014": ["gone", "1"]})],
+)
+def test_a_state_of_which_a_part_is_spoilt_is_not_resumed(
+    run: Run, part: str, spoilt: object
+) -> None:
+    run("certify", "-b", "8", "--out", "out", "--quiet")
+    state = Path("out/campaign.json")
+    state.write_text(json.dumps(json.loads(state.read_text()) | {part: spoilt}))
+
+    result = run("certify", "-b", "8", "--resume", "out")
+
+    assert (result.code, result.out, result.is_one_line) == (2, "", True)
+    assert result.err.startswith("kmcl: out: cannot be resumed: ")
+    assert result.err.endswith("; start again\n")
 
 
 def test_fuzz_reports_what_it_has_when_it_is_stopped(

@@ -1,6 +1,7 @@
 """``kmcl mutants`` and ``kmcl variants``: the kill matrix and the false alarms."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -126,11 +127,11 @@ def test_seeds_and_combinations_multiply(capsys: Captured, found: list[Target]) 
 
 
 def test_the_matrix_is_kept_where_it_is_asked_for(
-    capsys: Captured, found: list[Target], tmp_path: object
+    capsys: Captured, found: list[Target], tmp_path: Path
 ) -> None:
     main(["mutants", "--only", "*unnumbered", "--out", str(tmp_path), "--json"])
 
-    kept = json.loads((tmp_path / "mutants.json").read_text())  # type: ignore[operator]
+    kept = json.loads((tmp_path / "mutants.json").read_text())
     assert kept == json.loads(capsys.readouterr().out)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from kmcl_conformance.control import ControlJudge
 from kmcl_conformance.subjects import VMBUS, allowed_instead
+from kmcl_model.book import vmbus
 from kmcl_model.control import GUEST, HOST, MESSAGES, version
 from kmcl_model.events import Call, Environment, Event, Lost, Message, Quiescence, Return, Signal
 from kmcl_model.spec.control import ControlSpecification
@@ -38,6 +39,15 @@ def gpadl(number: int = 70, relid: int = 1, pages: int = 4) -> Message:
 
 def opening(relid: int = 1, number: int = 70) -> Message:
     return sent("OPENCHANNEL", relid, relid, number, 0, 2)
+
+
+def contacted(*, accepted: bool) -> list[Event]:
+    """The first version, and what the host says of it."""
+    return [
+        call("load"),
+        sent("INITIATE_CONTACT", version(5, 3), 0),
+        sent("VERSION_RESPONSE", accepted),
+    ]
 
 
 def connected(*events: Event, accepted: int = version(5, 3)) -> list[Event]:
@@ -134,10 +144,10 @@ BROKEN: dict[str, tuple[list[Event], str]] = {
     ),
     "an open after the release": (
         opened(RESCIND, RELEASED, opening()),
-        "V022",
+        "V017 V022",
     ),
     "opened twice": (opened(opening()), "V024"),
-    "opened without an answer": (ready(call("open", DEVICE), gpadl(), opening()), "V025"),
+    "opened without an answer": (ready(call("open", DEVICE), gpadl(), opening()), "V025 V046"),
     "closed twice": (opened(sent("CLOSECHANNEL", 1), sent("CLOSECHANNEL", 1)), "V027"),
     "closed without a word": (opened(call("close", DEVICE), done("close")), "V028"),
     "a ring taken away": (opened(sent("GPADL_TEARDOWN", 1, 70)), "V029"),
@@ -153,7 +163,7 @@ BROKEN: dict[str, tuple[list[Event], str]] = {
     ),
     "open before the answer": (
         ready(call("open", DEVICE), *created(), opening(), done("open")),
-        "V031",
+        "V031 V047 V049",
     ),
     "an open that fails for nothing": (ready(call("open", DEVICE), done("open", FAILS)), "V032"),
     "an open that stalls": (ready(call("open", DEVICE), QUIET), "V033"),
@@ -170,7 +180,7 @@ BROKEN: dict[str, tuple[list[Event], str]] = {
             sent("GPADL_TEARDOWN", 1, 70),
             done("close"),
         ),
-        "V035",
+        "V035 V048",
     ),
     "a signal of a closed channel": (closed(Signal("signal", GUEST, 1)), "V036"),
     "an id that is in use": (ready(call("open", DEVICE), gpadl(), gpadl()), "V037"),
@@ -204,7 +214,7 @@ BROKEN: dict[str, tuple[list[Event], str]] = {
     ),
     "an answer for another channel": (
         ready(call("open", DEVICE), gpadl(), sent("GPADL_CREATED", 2, 70, 0), opening()),
-        "V046",
+        "V025 V046 V050",
     ),
     "an answer with another open id": (
         ready(
@@ -214,7 +224,7 @@ BROKEN: dict[str, tuple[list[Event], str]] = {
             sent("OPENCHANNEL_RESULT", 1, 9, 0),
             done("open"),
         ),
-        "V047",
+        "V031 V047 V049",
     ),
     "a crash after an unknown message": (
         connected(offer(9)._replace(flaw="unknown type"), Lost("lost", "crash", "oops")),
@@ -222,11 +232,11 @@ BROKEN: dict[str, tuple[list[Event], str]] = {
     ),
     "the release of nothing": (
         connected(sent("RESCIND_CHANNELOFFER", 9), sent("RELID_RELEASED", 9)),
-        "V052",
+        "V016 V052",
     ),
     "a message that is lost": (
         ready(Environment("environment", HOST, "busy"), call("open", DEVICE), QUIET),
-        "V054",
+        "V033 V054",
     ),
     "a move in an old version": (
         [*opened(), sent("MODIFYCHANNEL", 1, 1)][:1]
@@ -315,11 +325,11 @@ BROKEN: dict[str, tuple[list[Event], str]] = {
             done("bind", FAILS),
             QUIET,
         ),
-        "V065",
+        "V020 V065",
     ),
     "the first relid of an instance that was offered twice": (
         connected(offer(2), QUIET, RESCIND, QUIET),
-        "V066",
+        "V020 V066",
     ),
     "a subchannel alone": (
         connected(offer(3, DEVICE, 1), *created(71, 3), opening(3, 71)),
@@ -356,20 +366,110 @@ BROKEN: dict[str, tuple[list[Event], str]] = {
         "V014",
     ),
     "bind before the answer": (connected(call("bind", DEVICE), gpadl(), done("bind")), "V060"),
+    "no request for offers when the version is accepted": (
+        [*contacted(accepted=True), QUIET],
+        "V007",
+    ),
+    "offers requested of a host that has refused": (
+        [*contacted(accepted=False), sent("REQUESTOFFERS")],
+        "V007",
+    ),
+    "loaded, though the host has refused": (
+        [*contacted(accepted=False), done("load")],
+        "V009",
+    ),
+    "not loaded, though the host has accepted": (
+        [*contacted(accepted=True), sent("REQUESTOFFERS"), done("load", FAILS)],
+        "V009",
+    ),
+    "a load that does not return with all offers there": (
+        [
+            *contacted(accepted=True),
+            sent("REQUESTOFFERS"),
+            sent("ALLOFFERS_DELIVERED"),
+            QUIET,
+        ],
+        "V010",
+    ),
+    "an unload that stalls after the answer": (
+        connected(call("unload"), sent("UNLOAD"), sent("UNLOAD_RESPONSE"), QUIET),
+        "V015",
+    ),
+    "a GPADL for a channel that was given back": (
+        connected(RESCIND, RELEASED, gpadl()),
+        "V017 V023",
+    ),
+    "a second ring at the very beginning": (
+        ready(call("open", DEVICE), *created(), sent("OPENCHANNEL", 1, 1, 70, 0, 0)),
+        "V026",
+    ),
+    "a second ring behind the end": (
+        ready(call("open", DEVICE), *created(), sent("OPENCHANNEL", 1, 1, 70, 0, 4)),
+        "V026",
+    ),
+    "a close that takes another's GPADL_TORNDOWN for its own": (
+        opened(
+            call("close", DEVICE),
+            sent("CLOSECHANNEL", 1),
+            sent("GPADL_TEARDOWN", 1, 70),
+            sent("GPADL_TORNDOWN", 71),
+            done("close"),
+        ),
+        "V035 V048 V050",
+    ),
+    "UNLOAD because all offers are delivered again": (
+        connected(sent("ALLOFFERS_DELIVERED"), sent("UNLOAD")),
+        "V012 V049",
+    ),
+    "a release because of an answer that nobody asked for": (
+        connected(sent("OPENCHANNEL_RESULT", 1, 1, 0), RELEASED),
+        "V019 V050",
+    ),
+    "a release because of an offer that comes again": (
+        connected(offer(), RELEASED),
+        "V019 V053",
+    ),
+    "a crash after a signal for nothing": (
+        connected(Environment("environment", HOST, "spurious"), Lost("lost", "crash", "oops")),
+        "V059",
+    ),
+    "a release because of a signal for nothing": (
+        connected(Environment("environment", HOST, "spurious"), RELEASED),
+        "V019 V059",
+    ),
+    "a crash after a subchannel without its primary": (
+        connected(offer(3, "d1", 1), Lost("lost", "crash", "oops")),
+        "V067",
+    ),
+    "a subchannel without its primary that was used and is not released": (
+        connected(offer(3, "d1", 1), *created(71, 3), sent("RESCIND_CHANNELOFFER", 3), QUIET),
+        "V020 V067",
+    ),
 }
-"""By what the guest does wrong at the last event: the trace, and the requirement it breaks."""
+"""By what the guest does wrong at the last event: the trace, and all the requirements it breaks."""
 
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_the_last_event_breaks_the_requirement_and_none_before_it(what: str) -> None:
-    events, requirement = BROKEN[what]
+    events, requirements = BROKEN[what]
     judge = ControlJudge(ControlSpecification())
 
     assert [judge.feed(event) for event in events[:-1]] == [None] * (len(events) - 1)
     failure = judge.feed(events[-1])
 
     assert failure is not None
-    assert requirement in failure.requirements
+    assert failure.number == len(events) - 1
+    assert failure.event == events[-1]
+    assert failure.requirements == tuple(requirements.split())
+
+
+def test_every_modelled_requirement_is_broken() -> None:
+    """Each is named by the failure of a row; what no row breaks is not known to be judged."""
+    named = {id for _, requirements in BROKEN.values() for id in requirements.split()}
+    modelled = {id for id, known in vmbus().requirements.items() if known.status == "modelled"}
+
+    assert len(modelled) > 70
+    assert modelled - named == set()
 
 
 def legal() -> Iterator[tuple[str, list[Event]]]:

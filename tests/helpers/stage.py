@@ -11,6 +11,7 @@ from kmcl_adapters.host.bus import HostBus
 from kmcl_adapters.host.channel import HostOffer, rings_of
 from kmcl_adapters.host.gpadl import Gpadl, Range
 from kmcl_adapters.host.scripted import ScriptedGuest
+from kmcl_adapters.host.trace import Entry
 from kmcl_adapters.reference import SOUND, Parts
 from kmcl_adapters.uio.descriptor import FROM_HOST
 from kmcl_adapters.uio.library import Library
@@ -58,8 +59,6 @@ class Stage:
 
     def __init__(self, server: Server = REFERENCE, bus: type[HostBus] = HostBus) -> None:
         self.guest = ScriptedGuest()
-        self.patience = 20.0
-        """Seconds after which what is awaited does not come any more."""
         self.library = server(self.guest, bus)
         assert isinstance(self.library.bus, HostBus)
         self.bus = self.library.bus
@@ -101,7 +100,7 @@ class Stage:
 
     def await_event(self, holds: Callable[[Event], bool]) -> None:
         with self.changed:
-            assert self.changed.wait_for(lambda: any(map(holds, self.events)), self.patience)
+            assert self.changed.wait_for(lambda: any(map(holds, self.events)), 20)
 
     def await_hold(self) -> None:
         """Until a handler is held, and can be released."""
@@ -114,12 +113,26 @@ class Stage:
 
     def rest(self) -> None:
         """Until the server has heard what there is to hear, and has nothing to do."""
-        while True:
+        for _ in range(20_000):  # of a millisecond or more
             assert self.library.monitor.wait_idle(20_000) is not None
             if not self.bus.unheard and self.session.is_idle():
                 return
             with self.session._lock:
                 self.session._lock.wait(0.001)
+        raise AssertionError("the server has not come to rest within 20 s")
+
+    def told(self, name: str, since: int = 0, **fields: Any) -> Entry:
+        """What the guest was told by the time the server rests: who rests tells nothing later."""
+        self.rest()
+        found = self.guest.host.trace.find(name, since, **fields)
+        assert found is not None, f"the server rests without {name} {fields}"
+        return found
+
+    def shown(self, kind: str, activation: str) -> None:
+        """A handler was entered, or left, by the time the server rests."""
+        self.rest()
+        seen = [(e.kind, e.activation) for e in self.events if e.kind in ("enter", "exit")]
+        assert (kind, activation) in seen, f"the server rests without {kind} of {activation}"
 
     def await_message(self, name: str, since: int = 0) -> list[str]:
         self.guest.host.wait_for(name, since)

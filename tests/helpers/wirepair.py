@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -33,7 +34,7 @@ class WirePair:
         )
         self.server = WireLibrary(self.buses[0], parts)
         self.client = Library(self.buses[1])
-        self._of: dict[Any, Any] = {}
+        self._a_moment = threading.Event()
 
     def __getattr__(self, name: str) -> Any:
         if not name.startswith("Vmb") or not hasattr(self.server, name):
@@ -64,7 +65,7 @@ class WirePair:
 
     def WaitIdle(self, milliseconds: int) -> tuple[int, int] | None:
         before = None
-        while True:
+        for _ in range(20_000):
             inside = []
             for library, bus in zip((self.server, self.client), self.buses, strict=True):
                 library.Resume()
@@ -82,7 +83,10 @@ class WirePair:
             (sent, received), (their_sent, their_received) = traffic
             if (traffic, inside) == before and (sent, their_sent) == (their_received, received):
                 return inside[0][0] + inside[1][0], inside[0][1] + inside[1][1]
+            if (traffic, inside) == before:  # something is on its way
+                self._a_moment.wait(0.001)
             before = (traffic, inside)
+        raise AssertionError(f"the ends do not come to rest: sent and received {traffic}")
 
     def Reset(self) -> None:
         self.server.Reset()

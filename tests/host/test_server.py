@@ -36,14 +36,14 @@ def opens_and_completes(stage: Stage) -> None:
     stage.arm(PROCESS_PACKET, Act("VmbChannelPacketComplete", ("this", b"answered")), sticky=True)
     open_it(stage)
     stage.await_exit("PostStarted")
-    assert stage.library.monitor.wait_idle(20_000)  # nobody looks at the rings without a signal
+    stage.rest()  # nobody looks at the rings without a signal
     outgoing, incoming = guests_rings(stage)
     outgoing.put(encode(Kind.IN_BAND, 9, b"question", COMPLETION_REQUESTED))
     outgoing.publish()
     assert stage.bus.channel is not None
     since = stage.guest.host.trace.count
     stage.guest.signal(stage.bus.channel.connection_id)
-    stage.guest.host.wait_for("SIGNAL", since + 1)
+    stage.told("SIGNAL", since + 1)
     completion = incoming.peek()
     assert completion is not None
     assert (completion.kind, completion.transaction) == (Kind.COMPLETION, 9)
@@ -58,8 +58,9 @@ def gives_the_rings_back(stage: Stage) -> None:
     relid = stage.relid
     stage.guest.post("CLOSECHANNEL", child_relid=relid)
     stage.guest.post("GPADL_TEARDOWN", child_relid=relid, gpadl=900)
-    assert stage.await_message("GPADL_TORNDOWN") == ["GPADL_TORNDOWN"]
-    stage.await_exit("Closed")
+    stage.told("GPADL_TORNDOWN")
+    assert stage.guest.names() == ["GPADL_TORNDOWN"]
+    stage.shown("exit", "Closed")
     open_it(stage)
 
 
@@ -72,9 +73,9 @@ def opens_again_at_once(stage: Stage) -> None:
     with host.changed:
         stage.guest.post("CLOSECHANNEL", child_relid=stage.relid)
         stage.guest.open(stage.relid, 901, range(16, 24))
-    host.wait_for("OPENCHANNEL_RESULT", since, status=0)
+    stage.told("OPENCHANNEL_RESULT", since, status=0)
     assert stage.bus.channel is not None
-    assert host.in_use == [stage.bus.channel.opening]
+    assert host.in_use == [stage.bus.channel.opening], "the second opening has its rings"
     stage.guest.read_all()
     stage.guest.post("GPADL_TEARDOWN", child_relid=stage.relid, gpadl=900)
     assert stage.guest.names() == ["GPADL_TORNDOWN"]
@@ -87,8 +88,9 @@ def begins_anew(stage: Stage) -> None:
     host, since = stage.guest.host, stage.guest.host.trace.count
     with host.changed:
         stage.guest.begin()
-        assert host.trace.find("VERSION_RESPONSE", since) is None
-    host.wait_for("VERSION_RESPONSE", since)
+        early = host.trace.find("VERSION_RESPONSE", since)
+        assert early is None, "answered while the server is in the memory"
+    stage.told("VERSION_RESPONSE", since)
     assert host.in_use == []
     stage.guest.read_all()
     stage.guest.post("REQUESTOFFERS")
@@ -100,11 +102,12 @@ def refuses_and_opens_again(stage: Stage) -> None:
     """Opened fails: the guest hears of it, gets its memory back, and may try again."""
     stage.arm(OPENED, status=REFUSED)
     stage.guest.open(stage.relid)
-    entry = stage.guest.host.wait_for("OPENCHANNEL_RESULT")
-    assert entry.fields["status"] == REFUSED
+    status = stage.told("OPENCHANNEL_RESULT").fields["status"]
+    assert status == REFUSED, f"the open is answered with {status:#x}"
     stage.guest.read_all()
     stage.guest.post("GPADL_TEARDOWN", child_relid=stage.relid, gpadl=900)
-    assert stage.await_message("GPADL_TORNDOWN") == ["GPADL_TORNDOWN"]
+    stage.told("GPADL_TORNDOWN")
+    assert stage.guest.names() == ["GPADL_TORNDOWN"]
     open_it(stage)
 
 
@@ -113,9 +116,10 @@ def offers_again_when_released(stage: Stage) -> None:
     open_it(stage)
     old = stage.relid
     stage.call("VmbChannelDisable")
-    assert stage.await_message("RESCIND_CHANNELOFFER") == ["RESCIND_CHANNELOFFER"]
-    stage.await_exit("Closed")
-    stage.await_event(lambda e: e.kind == "return" and e.function == "VmbChannelDisable")
+    stage.told("RESCIND_CHANNELOFFER")
+    assert stage.guest.names() == ["RESCIND_CHANNELOFFER"]
+    stage.shown("exit", "Closed")
+    assert any(e.kind == "return" and e.function == "VmbChannelDisable" for e in stage.events)
     stage.call("VmbChannelEnable")
     assert stage.guest.names() == []
     stage.guest.post("RELID_RELEASED", child_relid=old)
@@ -135,9 +139,9 @@ def goes_with_its_machine(stage: Stage) -> None:
     stage.guest.signal(stage.bus.channel.connection_id)
     stage.await_exit("ProcessPacket")
     stage.guest.host.machine_reset()
-    stage.await_event(lambda e: e.kind == "enter" and e.activation == "Suspend")
+    stage.shown("enter", "Suspend")
     stage.call("VmbChannelPacketComplete", "c0", b"too late", None)
-    stage.await_exit("Closed")
+    stage.shown("exit", "Closed")
     stage.guest.host.await_release()
     stage.guest.power_on()
     (offer,) = stage.guest.connect()
@@ -145,16 +149,21 @@ def goes_with_its_machine(stage: Stage) -> None:
     open_it(stage)
 
 
-CONVERSATIONS: dict[str, Callable[[Stage], None]] = {
-    "deaf-to-signals": opens_and_completes,
-    "keeps-the-rings": gives_the_rings_back,
-    "lets-the-next-go": opens_again_at_once,
-    "lets-go-unheard": begins_anew,
-    "keeps-refused-rings": refuses_and_opens_again,
-    "opens-at-once": refuses_and_opens_again,
-    "forgets-to-rescind": offers_again_when_released,
-    "hears-the-connected": goes_with_its_machine,
+CONVERSATIONS: dict[str, tuple[Callable[[Stage], None], str]] = {
+    "deaf-to-signals": (opens_and_completes, "the server rests without SIGNAL"),
+    "keeps-the-rings": (gives_the_rings_back, "the server rests without GPADL_TORNDOWN"),
+    "lets-the-next-go": (opens_again_at_once, "the second opening has its rings"),
+    "lets-go-unheard": (begins_anew, "answered while the server is in the memory"),
+    "keeps-refused-rings": (refuses_and_opens_again, "the server rests without GPADL_TORNDOWN"),
+    "opens-at-once": (refuses_and_opens_again, "the open is answered with 0x0"),
+    "forgets-to-rescind": (
+        offers_again_when_released,
+        "the server rests without RESCIND_CHANNELOFFER",
+    ),
+    "hears-the-connected": (goes_with_its_machine, "the server rests without enter of Suspend"),
 }
+"""By mutant: the conversation that finds it, and what is missed there. Nothing is missed before the
+server rests, so that one that is slow is not taken for a defect."""
 
 
 @pytest.mark.parametrize(
@@ -174,18 +183,12 @@ def test_a_server_on_the_wire(stage: Stage, conversation: Callable[[Stage], None
 
 
 @pytest.mark.parametrize("mutant", BUS_MUTANTS)
-def test_a_defect_of_the_bus_is_found(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_of_the_bus_is_found(mutant: str) -> None:
+    conversation, words = CONVERSATIONS[mutant]
     stage = Stage(SERVERS["uio"], BUS_MUTANTS[mutant])
-    stage.patience = 2.0
-    original = stage.guest.host.wait_for
-    monkeypatch.setattr(
-        stage.guest.host,
-        "wait_for",
-        lambda name, since=0, **fields: original(name, since, 0.3, **fields),
-    )
     try:
-        with pytest.raises((AssertionError, TimeoutError)):
-            CONVERSATIONS[mutant](stage)
+        with pytest.raises(AssertionError, match=rf"^{words}\b"):
+            conversation(stage)
     finally:
         stage.close()
 
@@ -313,6 +316,7 @@ def test_an_end_that_is_given_up_takes_its_offer_back(stage: Stage) -> None:
 def test_what_nobody_has_signalled_is_no_rest_for_who_looks_by_itself(endpoint: Stage) -> None:
     open_it(endpoint)
     endpoint.await_exit("PostStarted")
+    endpoint.rest()
     assert endpoint.library.monitor.wait_idle(20_000) == endpoint.library.Inside() == (0, 0)
     outgoing, _ = guests_rings(endpoint)
     outgoing.put(encode(Kind.IN_BAND, 9, b"question", 0))
@@ -328,7 +332,7 @@ def test_what_nobody_has_signalled_is_no_rest_for_who_looks_by_itself(endpoint: 
 def test_an_end_whose_thread_runs_is_not_idle(stage: Stage) -> None:
     open_it(stage)
     stage.await_exit("PostStarted")
-    assert stage.library.monitor.wait_idle(20_000) is not None
+    stage.rest()
     assert stage.session.is_idle()
     stage.library.monitor.running += 1
 

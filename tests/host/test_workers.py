@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from functools import partial
+from queue import SimpleQueue
 from typing import Any, cast
 
 import pytest
@@ -56,23 +57,42 @@ def shop() -> Iterator[Shop]:
     made.workers.join()
 
 
-def test_who_returns_while_another_enters_waits_for_the_lock(shop: Shop) -> None:
+def test_who_returns_while_another_enters_waits_for_the_lock(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Either the first one finds the lock taken, and stands in the queue, or it is over."""
     enters = threading.Event()
-    was_over: list[bool] = []
+    seen: list[str] = []
+    queue, is_over = shop.monitor._queue, shop._is_over
+    moves: SimpleQueue[str] = SimpleQueue()
+    of_first: list[threading.Thread] = []
+
+    def queue_and_tell() -> None:
+        if threading.current_thread() in of_first:
+            moves.put("first waits")
+        queue()
+
+    def tell(name: str, status: int) -> None:
+        moves.put(f"{name} is over")
+        is_over(name, status)
+
+    monkeypatch.setattr(shop.monitor, "_queue", queue_and_tell)
+    monkeypatch.setattr(shop, "_is_over", tell)
 
     def first() -> None:
+        of_first.append(threading.current_thread())
         shop.workers.entered()
         assert enters.wait(20)
 
     def second() -> None:
         enters.set()
-        was_over.append(shop.over["first"].wait(0.05))
+        seen.append(moves.get(timeout=20))
         shop.workers.entered()
 
     shop.give(first=first, second=second)
     shop.await_over("first", "second")
 
-    assert was_over == [False]
+    assert seen == ["first waits"]
 
 
 def test_handlers_are_entered_in_the_order_of_their_calls(shop: Shop) -> None:

@@ -1,5 +1,5 @@
-"""The example of the host by itself: on scripted drivers, and on a real one where there are images
-of it."""
+"""The example of the host by itself: on scripted drivers, and on a real one where that is asked
+for."""
 
 import importlib.util
 from pathlib import Path
@@ -110,7 +110,6 @@ def test_the_example_is_short() -> None:
 
 
 @pytest.mark.lab
-@pytest.mark.xdist_group("lab")
 def test_linux_lets_go_and_comes_back(example: ModuleType, images: Images, tmp_path: Path) -> None:
     said = example.run(images, tmp_path)
 

@@ -1,5 +1,5 @@
 """Other kernels in the same machine, whose host goes on: kexec and reset of a real guest, with its
-channel open; skipped where there are no images of it."""
+channel open; skipped without --real-guests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ from kmcl_lab.machine import HostKind
 from kmcl_model.control import VERSIONS, version
 from kmcl_model.events import Message, Return
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 LEAP = """
 import ctypes

@@ -1,5 +1,5 @@
 """Kinds of channels and of machines, on a real guest: monitored channels, subchannels, full rings
-over a standstill, two processors; skipped where there are no images of it."""
+over a standstill, two processors; skipped without --real-guests."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ from kmcl_lab.lab import Lab
 from kmcl_lab.machine import HostKind
 from kmcl_model.events import Environment
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 DEATH = Environment("environment", "client", "crash")
 SIGNAL = ("guest", "SIGNAL")

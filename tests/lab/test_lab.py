@@ -98,6 +98,29 @@ def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Make:
     return lab
 
 
+def hangs_first(make: Make, told: list[str]) -> Lab:
+    """A lab whose first boot hangs, for half a second; the second one has all the time it needs."""
+    lab = make("hang boot", told, LIMITS._replace(outer_boot=0.5))
+
+    def tell(words: str) -> None:
+        told.append(words)
+        if words.startswith("starting again"):
+            lab._limits = LIMITS
+
+    lab._tell = tell
+    return lab
+
+
+def until_lost(lab: Lab) -> GuestLost:
+    """Whoever looks again and again sees that the guest is lost."""
+    a_moment = threading.Event()
+    for _ in range(2_000):
+        if (lost := lab.lost) is not None:
+            return lost
+        a_moment.wait(0.01)
+    raise AssertionError("the guest was not lost within 20 s")
+
+
 def test_a_lab_runs_commands_and_keeps_an_account(make: Make, tmp_path: Path) -> None:
     told: list[str] = []
     with make("boot", told) as lab:
@@ -137,7 +160,7 @@ def test_a_lab_holds_its_images_from_start_to_close(make: Make, tmp_path: Path) 
 
 
 def test_the_logs_of_all_starts_are_at_hand_for_a_report(make: Make) -> None:
-    with make("hang boot", None, LIMITS._replace(outer_boot=0.5)) as lab:
+    with hangs_first(make, []) as lab:
         logs = dict(lab.logs())
 
     assert {"boot-1/emulator-state.log", "boot-2/host.log"} <= {*logs}
@@ -148,9 +171,7 @@ def test_the_logs_of_all_starts_are_at_hand_for_a_report(make: Make) -> None:
 def test_a_host_that_is_gone_does_not_keep_the_account_from_being_given(make: Make) -> None:
     with make("boot") as lab:
         lab.guest.start(["sh", "-c", "kill -KILL $PPID"])
-        a_moment = threading.Event()
-        while lab.lost is None:
-            a_moment.wait(0.01)
+        until_lost(lab)
         account = lab.account()
 
     assert (account.starts, account.qemu) == (1, "unknown")
@@ -168,7 +189,7 @@ def test_a_lab_that_could_not_be_started_again_still_has_an_account(make: Make) 
 
 def test_a_boot_that_hangs_is_tried_again_and_counted(make: Make, tmp_path: Path) -> None:
     told: list[str] = []
-    with make("hang boot", told, LIMITS._replace(outer_boot=0.5)) as lab:
+    with hangs_first(make, told) as lab:
         account = lab.account()
 
     assert account.starts == 2
@@ -228,12 +249,10 @@ def test_a_kernel_fault_is_seen_by_whoever_looks(
     monkeypatch.setattr(boot, "_WATCH_SECONDS", 3600.0)
     monkeypatch.setattr(boot, "_LAST_WORDS_SECONDS", 0.2)
     said = f"[ 9.0] Oops: 0001\r\n{AGAIN}\r\n[ 1.0] a life\r\n[ 2.0] Oops: 0002 [#1]\r\n"
-    a_moment = threading.Event()
     with make("boot") as lab:
         before = (lab.lost, lab.last_words())
         lab.ask_host("print", text=said)
-        while (lost := lab.lost) is None:
-            a_moment.wait(0.01)
+        lost = until_lost(lab)
         words = lab.last_words()
     after = lab.last_words()
 
@@ -253,8 +272,7 @@ def test_after_the_last_line_of_a_panic_nobody_waits_for_more(
     with make("boot") as lab:
         lab.ask_host("print", text=said)
         listener = threading.Thread(target=lambda: words.append(lab.last_words()), daemon=True)
-        while lab.lost is None:
-            threading.Event().wait(0.01)
+        until_lost(lab)
         listener.start()
         listener.join(20.0)
 
@@ -296,7 +314,6 @@ def test_a_lab_that_is_not_running_says_so(make: Make) -> None:
 
 def test_an_adapter_in_the_guest_outlives_the_guest(make: Make) -> None:
     """A lost guest costs its session; the next one gets a fresh guest, and that is counted."""
-    a_moment = threading.Event()
     lab = make("boot")
     lab.start()
     serve = (sys.executable, "-m", "kmcl_lab.serve", "kmcl_adapters.reference:create")
@@ -306,8 +323,7 @@ def test_an_adapter_in_the_guest_outlives_the_guest(make: Make) -> None:
         for _ in range(2):
             session = adapter.open()
             lab.guest.start(["sh", "-c", "kill -KILL $PPID"])
-            while lab.lost is None:
-                a_moment.wait(0.01)
+            until_lost(lab)
             shown.append(session.take())
         session.apply(Settle("settle"))
         shown.append(session.take())

@@ -1,4 +1,4 @@
-"""The bus driver of a real guest, led by hand; skipped where there are no images of it."""
+"""The bus driver of a real guest, led by hand; skipped without --real-guests."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from kmcl_lab.linux import LinuxAdapter, options_for
 from kmcl_lab.machine import HostKind
 from kmcl_model.events import Call, Lost, Message, Return
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 TOURS = {tour.name: tour for tour in CONVERSATIONS}
 

@@ -237,7 +237,6 @@ def changed(module: bytes) -> bytes:
 
 
 @pytest.mark.lab
-@pytest.mark.xdist_group("lab")
 def test_the_guest_runs_the_module_of_ones_own(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""A real guest on our machine and our VMBus host; skipped where there are no images of it."""
+"""A real guest on our machine and our VMBus host; skipped without --real-guests."""
 
 import json
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from kmcl_lab.lab import Lab
 from kmcl_lab.machine import HostKind
 from kmcl_lab.problem import GuestLost, LabProblem
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 PATIENTLY: dict[str, float] = {"within": 50.0, "limit": 60.0}
 """A program has to start in the guest first: seconds, on a machine that has other work."""

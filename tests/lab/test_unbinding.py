@@ -1,5 +1,5 @@
 """What Linux does when ``uio_hv_generic`` is unbound under an open channel: the case of the finding
-``reports/findings/linux-unbind-while-open.md``; skipped where there are no images of it."""
+``reports/findings/linux-unbind-while-open.md``; skipped without --real-guests."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from kmcl_lab.lab import Lab
 from kmcl_lab.machine import HostKind
 from kmcl_lab.problem import GuestLost, LabProblem
 
-pytestmark = [pytest.mark.lab, pytest.mark.xdist_group("lab")]
+pytestmark = pytest.mark.lab
 
 DRIVER = "/sys/bus/vmbus/drivers/uio_hv_generic"
 

@@ -18,7 +18,7 @@ from kmcl_conformance.sequence import replay
 from kmcl_model.api import COMPLETION_ROUTINE, PROCESS_PACKET, STATE_CHANGE_CALLBACKS
 from kmcl_model.events import Enter, Event, Quiescence, Return
 from kmcl_model.spec import Specification
-from kmcl_model.status import STATUS_CANCELLED, STATUS_SUCCESS
+from kmcl_model.status import STATUS_CANCELLED
 from kmcl_model.stimuli import HOLD, Arm, Environ, Invoke, Reaction, Release, Settle
 
 SETTLE = Settle("settle")
@@ -124,14 +124,18 @@ def test_work_in_flight_is_cancelled_once_when_an_end_leaves(talk: Talk, leaver:
         talk.send("client", f"p{number}", b"12345678", WAIT)
     talk.settle()
     talk.invoke(leaver, "VmbChannelDisable")
-    for number in range(3):
-        talk.invoke("server", "VmbChannelPacketComplete", f"c{number}", None, None)
     events = talk.settle()
+    for number in range(3):  # too late
+        talk.invoke("server", "VmbChannelPacketComplete", f"c{number}", None, None, by="t1")
+    late = talk.settle()
 
     ended = [e for e in events if isinstance(e, Enter) and e.callback == COMPLETION_ROUTINE]
     assert sorted(str(e.arguments[0]) for e in ended) == ["p0", "p1", "p2"]
-    assert {e.arguments[1] for e in ended} <= {STATUS_CANCELLED, STATUS_SUCCESS}
+    assert [e.arguments[1:] for e in ended] == [(STATUS_CANCELLED, None)] * 3
     assert handlers(events, "client")[-1] == "Closed"
+    assert handlers(late) == ["Closed"]  # the server's
+    returned = [e.endpoint for e in events + late if e.kind == "return" and e.by == "t0"]
+    assert returned == [leaver]
 
 
 def test_broken_packets_stop_the_channel_and_it_can_be_opened_again(talk: Talk) -> None:

@@ -352,10 +352,11 @@ _HOST = (
     *(
         rule
         for name, then, moves in _ANSWERS
+        for id in (f"CH-{name.lower().replace('_', '-')}",)
         for rule in (
-            Rule(f"CH-{name.lower()}", _host(name), (), then, when=_is_answer, moves=moves),
+            Rule(id, _host(name), (), then, when=_is_answer, moves=moves),
             Rule(
-                f"CH-{name.lower()}-ignored",
+                f"{id}-ignored",
                 _host(name),
                 (),
                 lambda s, e: s,
