@@ -358,6 +358,16 @@ def test_a_used_ring_outside_the_memory_is_not_written(place: int) -> None:
     assert (bytes(driver.sent), driver.device.written) == (b"", 0)
 
 
+def test_a_buffer_without_bytes_behind_the_memory_has_written_no_page() -> None:
+    driver = Driver()
+    driver.offer(0, [(MIB, 0, 2 | 1, 1), (0x80000, 4, 2, 0)])
+    driver.device.feed(b"four")
+
+    assert list(driver.received(0)) == [b""]
+    assert bytes(driver.memory[0x80000:0x80004]) == b"four"
+    assert driver.device.written >> MIB // 4096 == 0
+
+
 def test_only_the_pages_that_were_written_are_copied_back() -> None:
     then, now = mmap.mmap(-1, 40 * 4096), mmap.mmap(-1, 40 * 4096)
     for page in range(40):
