@@ -358,6 +358,19 @@ def test_a_used_ring_outside_the_memory_is_not_written(place: int) -> None:
     assert (bytes(driver.sent), driver.device.written) == (b"", 0)
 
 
+@pytest.mark.parametrize("register", [0x80, 0x90])
+@pytest.mark.parametrize("place", [1 << 40, 1 << 63, (1 << 64) - 8])
+def test_a_queue_outside_the_memory_is_not_served(register: int, place: int) -> None:
+    driver = Driver()
+    driver.set(0x30, 1)
+    driver.set(register, place & 0xFFFFFFFF)
+    driver.set(register + 4, place >> 32)
+    driver.write(1, b"lost")
+
+    assert (bytes(driver.sent), driver.device.written) == (b"", 0)
+    assert driver.device.save().queues[1].broken
+
+
 def test_a_buffer_without_bytes_behind_the_memory_has_written_no_page() -> None:
     driver = Driver()
     driver.offer(0, [(MIB, 0, 2 | 1, 1), (0x80000, 4, 2, 0)])

@@ -292,7 +292,7 @@ class Console:
             place = queue.driver + 4 + 2 * (queue.taken % queue.size)
             (head,) = struct.unpack_from("<H", self._memory, place)
             pieces = list(self._pieces(queue, head))
-        except (struct.error, ValueError):
+        except (struct.error, ValueError, OverflowError):  # the last from 2**63 on
             self._queues[number] = queue._replace(broken=True)
             return None
         self._queues[number] = queue._replace(taken=queue.taken + 1)
