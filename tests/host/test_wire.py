@@ -57,6 +57,27 @@ def test_an_offer_lies_as_linux_reads_it() -> None:
     assert struct.unpack_from("<HHIBBHI", data, 180) == (4, 0, channel.relid, 9, 1, 1, 0x2001)
 
 
+@pytest.mark.parametrize(
+    ("offer", "words"),
+    [
+        (HostOffer(monitor=128), "^monitor 128: a monitor page has 128 bits$"),
+        (HostOffer(monitor=-1), "^monitor -1: "),
+        (HostOffer(flags=70000), "^OFFERCHANNEL: "),
+        (HostOffer(user_data=bytes(121)), "^121 bytes of user data; 120 fit$"),
+    ],
+    ids=["monitor", "below", "flags", "user data"],
+)
+def test_an_offer_that_cannot_be_told_is_none(offer: HostOffer, words: str) -> None:
+    guest = ScriptedGuest()
+    with pytest.raises(ValueError, match=words):
+        guest.host.offer(offer)
+    guest.connect()
+    with pytest.raises(ValueError, match=words):
+        guest.host.offer(offer)
+
+    assert guest.host.channels == {}
+
+
 def test_every_message_is_read_as_it_was_written() -> None:
     for name, layout in LAYOUTS.items():
         fields = {
