@@ -14,9 +14,9 @@ from kmcl_adapters.host.raw import RawEnd
 from kmcl_adapters.host.scripted import ScriptedGuest, ScriptedMachine
 from kmcl_adapters.host.trace import Trace
 from kmcl_adapters.uio.atomics import Atomics
-from kmcl_adapters.uio.descriptor import COMPLETION_REQUESTED, FROM_HOST, Kind
+from kmcl_adapters.uio.descriptor import COMPLETION_REQUESTED, FROM_HOST, Kind, RingError
 from kmcl_adapters.uio.descriptor import encode as packet
-from kmcl_adapters.uio.ring import Incoming, Outgoing
+from kmcl_adapters.uio.ring import READ_INDEX, WRITE_INDEX, Incoming, Outgoing
 
 SIZES = {
     "OFFERCHANNEL": 196,
@@ -234,6 +234,56 @@ def test_an_end_that_answers_completes_at_once() -> None:
         incoming.take()
 
     assert answered == [1, 3]
+
+
+@pytest.mark.parametrize("frame", [8, 12], ids=["its reading", "its writing"])
+def test_an_end_does_not_open_rings_that_make_no_sense(frame: int) -> None:
+    guest = ScriptedGuest()
+    end = RawEnd(guest.host)
+    channel = guest.host.offer(None, end)
+    guest.connect()
+    guest.machine.words[frame * PAGE // 4 + (READ_INDEX if frame == 8 else WRITE_INDEX)] = 12
+    *_, result = guest.open(channel.relid)
+
+    assert result.fields["status"] == 0xC000000D
+    assert (guest.host.in_use, channel.opening, channel.state) == ([], None, State.OFFERED)
+    assert (end.incoming, end.outgoing) == (None, None)
+    guest.machine.words[frame * PAGE // 4 : frame * PAGE // 4 + 2] = memoryview(bytes(8)).cast("I")
+    assert guest.open(channel.relid, handle=901)[-1].fields["status"] == 0
+
+
+@pytest.mark.parametrize(
+    ("frame", "place", "words"),
+    [
+        (8, WRITE_INDEX, "write index 12 in a ring of 12288 bytes"),
+        (12, READ_INDEX, "read index 12 in a ring of 12288 bytes"),
+    ],
+    ids=["what comes", "what goes"],
+)
+def test_an_end_that_answers_gives_up_where_a_ring_makes_no_sense(
+    frame: int, place: int, words: str
+) -> None:
+    guest = ScriptedGuest()
+    end = RawEnd(guest.host)
+    end.answers = True
+    channel = guest.host.offer(None, end)
+    guest.connect()
+    guest.open(channel.relid)
+    outgoing = Outgoing(*rings_of(guest.machine.memory, frames_of(*range(8, 16)), 4).from_guest)
+    outgoing.put(packet(Kind.IN_BAND, 1, b"12345678", COMPLETION_REQUESTED))
+    outgoing.publish()
+    guest.machine.words[frame * PAGE // 4 + place] = 12
+
+    assert guest.signal(channel.connection_id) == Status.SUCCESS
+    assert guest.host.trace.since(-1)[0][2:] == (
+        "guest",
+        "UNREADABLE",
+        {"child_relid": channel.relid},
+        words,
+    )
+    assert not end.answers
+    with pytest.raises(RingError, match=words):
+        end.receive(0) if frame == 8 else end.send(b"")
 
 
 def test_a_monitored_channel_is_signalled_by_its_bit() -> None:
