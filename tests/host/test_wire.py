@@ -4,7 +4,7 @@ import struct
 
 import pytest
 
-from kmcl_adapters.host.channel import HostOffer, State, Unfit, rings_of
+from kmcl_adapters.host.channel import HostChannel, HostOffer, State, Unfit, rings_of
 from kmcl_adapters.host.control import Status
 from kmcl_adapters.host.gpadl import Gpadl, Range
 from kmcl_adapters.host.machine import PAGE
@@ -213,6 +213,19 @@ def test_packets_pass_in_both_directions(frames: tuple[int, ...]) -> None:
     guest.close(channel.relid)
     with pytest.raises(ValueError, match="the guest has not opened the channel"):
         end.send(b"late")
+
+
+@pytest.mark.parametrize("relid", [-1, 2048, 1 << 20])
+def test_an_id_that_has_no_event_flag_is_not_signalled(relid: int) -> None:
+    guest = ScriptedGuest()
+    guest.connect()
+    before = bytes(guest.machine.memory)
+    with pytest.raises(ValueError, match=f"^channel {relid} has no event flag; 0 to 2047 have$"):
+        guest.host.signal(HostChannel(HostOffer(), relid))
+    assert bytes(guest.machine.memory) == before
+
+    guest.host.signal(HostChannel(HostOffer(), 2047))
+    assert guest.events() == [2047]
 
 
 def test_an_end_that_answers_completes_at_once() -> None:
