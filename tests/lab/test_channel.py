@@ -1,5 +1,6 @@
 """The channel into the guest, with the real agent at the other end as a process of this machine."""
 
+import contextlib
 import errno
 import os
 import socket
@@ -89,6 +90,80 @@ def test_every_byte_comes_back(agent: AgentHere, size: int) -> None:
 
 def test_input_that_nobody_reads_is_no_error(agent: AgentHere) -> None:
     assert agent.channel.run(["true"], b"x" * 200_000).code == 0
+
+
+class Slow(socket.socket):
+    """A connection whose other end takes long to read: long frames are sent when it is told."""
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        if len(data) > LONGEST // 2:
+            self.begun.set()
+            assert self.go_on.wait(20)
+        super().sendall(data, flags)
+
+    @classmethod
+    def pair(cls) -> tuple["Slow", socket.socket]:
+        ours, theirs = socket.socketpair()
+        slow = cls(fileno=ours.detach())
+        slow.begun, slow.go_on = threading.Event(), threading.Event()
+        return slow, theirs
+
+    begun: threading.Event
+    go_on: threading.Event
+
+
+def pinged(channel: Channel) -> bool:
+    """Whether it comes back from that."""
+    pinging = threading.Thread(target=channel.ping, daemon=True)
+    pinging.start()
+    pinging.join(5)
+    return not pinging.is_alive()
+
+
+def heard(theirs: socket.socket, count: int) -> list[Kind]:
+    """The kinds of the next frames."""
+    reader, found = FrameReader(seeking=False), list[Kind]()
+    while len(found) < count:
+        found += [one.kind for one in reader.feed(theirs.recv(1 << 16))]
+    return found
+
+
+def test_who_watches_does_not_wait_for_who_sends_and_who_sends_asks() -> None:
+    ours, theirs = Slow.pair()
+    channel = Channel(ours, lambda _: None, lambda: None)
+    writing = threading.Thread(target=channel.resume(1).write, args=(bytes(LONGEST),), daemon=True)
+    writing.start()
+    assert ours.begun.wait(20)
+    came_back = pinged(channel)
+    ours.go_on.set()
+
+    assert came_back
+    assert heard(theirs, 2) == [Kind.INPUT, Kind.PING]
+    writing.join(20)
+    channel.ping()
+    assert heard(theirs, 1) == [Kind.PING]
+    channel.close("closed")
+    for end in (ours, theirs):
+        end.close()
+
+
+def test_a_guest_that_does_not_read_is_not_asked() -> None:
+    ours, theirs = socket.socketpair()
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            ours.send(HELLO, socket.MSG_DONTWAIT)
+    channel = Channel(ours, lambda _: None, lambda: None)
+
+    assert pinged(channel)
+    channel.close("closed")
+    said = b""
+    while data := theirs.recv(1 << 16):
+        said += data
+    assert said == HELLO * (len(said) // len(HELLO))
+    ours.close()
+    with pytest.raises(GuestLost, match="closed"):
+        channel.ping()
+    theirs.close()
 
 
 def test_commands_run_at_the_same_time(agent: AgentHere) -> None:
