@@ -278,6 +278,27 @@ def test_the_host_resets_the_guest_and_the_lab_waits_for_it(make: Make) -> None:
     assert events == ["RESET"]
 
 
+@pytest.mark.parametrize("command", ["stop", "cont"])
+def test_a_host_that_does_not_stop_its_guest_leaves_the_watch_awake(
+    command: str, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(asked: str, **_: object) -> None:
+        if asked == command:
+            raise LabProblem(f"{asked}: no answer")
+
+    with make("boot") as lab:
+        monkeypatch.setattr(lab, "ask_host", refuse)
+        if command == "cont":
+            lab.stop()
+        with pytest.raises(LabProblem, match=f"{command}: no answer"):
+            {"stop": lab.stop, "cont": lab.go_on}[command]()
+        watch = lab._running._watch
+        lost = watch.verdict(watch._since + 2 * LIMITS.silence)
+
+    assert lost is not None
+    assert lost.what == "the inner guest has not answered for 20 s"
+
+
 def test_a_stopped_guest_is_not_a_silent_one(make: Make) -> None:
     with make("boot", None, LIMITS._replace(silence=0.3)) as lab:
         lab.stop()
