@@ -4,6 +4,7 @@ import struct
 
 import pytest
 
+from kmcl_adapters.host import gpadl
 from kmcl_adapters.host.channel import HostChannel, HostOffer, State, Unfit, rings_of
 from kmcl_adapters.host.control import Status
 from kmcl_adapters.host.gpadl import Gpadl, Range
@@ -173,7 +174,7 @@ def test_scattered_pages_are_one_piece() -> None:
 
 
 @pytest.mark.parametrize(
-    "gpadl",
+    "shared",
     [
         frames_of(8, 9, 10),
         frames_of(8, 9, 10, 11, length=4096 * 4 - 8),
@@ -182,9 +183,31 @@ def test_scattered_pages_are_one_piece() -> None:
     ],
     ids=["too small", "no whole pages", "not at a page", "refused"],
 )
-def test_memory_that_is_no_pair_of_rings(gpadl: Gpadl) -> None:
+def test_memory_that_is_no_pair_of_rings(shared: Gpadl) -> None:
     with pytest.raises(Unfit):
-        rings_of(ScriptedMachine().memory, gpadl, 2)
+        rings_of(ScriptedMachine().memory, shared, 2)
+
+
+def test_a_guest_shares_no_more_than_a_host_can_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpadl, "MOST_GPADLS", 3)
+    guest = ScriptedGuest()
+    guest.host.offer()
+    guest.connect()
+
+    def shared(handle: int, count: int = 2) -> int:
+        (created,) = guest.share(1, handle, [8] * count)
+        assert (created.name, created.fields["gpadl"]) == ("GPADL_CREATED", handle)
+        return int(created.fields["creation_status"])
+
+    assert [shared(1), shared(2)] == [0, 0]
+    guest.post("GPADL_HEADER", child_relid=1, gpadl=3, range_buflen=600, rangecount=1)
+    assert guest.read_all() == []
+    assert [shared(4), shared(5, 90)] == [0xC000000D] * 2
+    assert [*guest.host.gpadls.complete] == [1, 2]
+
+    guest.post("GPADL_TEARDOWN", child_relid=1, gpadl=1)
+    assert guest.names() == ["GPADL_TORNDOWN"]
+    assert [shared(4, 90), shared(5)] == [0, 0xC000000D]
 
 
 @pytest.mark.parametrize("frames", [range(8, 16), (30, 9, 12, 11, 40, 8, 20, 21)])
