@@ -6,12 +6,14 @@ import struct
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from kmcl_lab.probe import Facts
-from kmcl_lab.problem import LabProblem
-from kmcl_lab.vmm import acpi, cpuid, kvm, linux
+from kmcl_lab.problem import OURS, LabProblem
+from kmcl_lab.vmm import acpi, cpuid, kvm, linux, vcpu
 from kmcl_lab.vmm.serial import Serial
 from kmcl_lab.vmm.state import copy_differences, copy_pages
 from kmcl_lab.vmm.virtio import Console
@@ -401,3 +403,45 @@ def test_a_page_that_differs_is_found_in_blocks_of_every_size(page: int) -> None
     copy_differences(base, saved, len(now))
 
     assert now[:] == then[:]
+
+
+# A processor
+
+SHUTDOWN, SYSTEM_EVENT, NOBODY_KNOWS = 8, 24, 99
+SHUT_DOWN, RESET, CRASH, SEV_TERM = 1, 2, 3, 4
+
+
+@pytest.mark.parametrize(
+    ("exits", "told"),
+    [
+        ([(SHUTDOWN, 0)], ["the guest has reset itself"]),
+        ([(SYSTEM_EVENT, RESET)], ["the guest has reset itself"]),
+        ([(SYSTEM_EVENT, SHUT_DOWN)], ["the guest has shut itself down"]),
+        ([(SYSTEM_EVENT, CRASH), (SHUTDOWN, 0)], ["crashed", "the guest has reset itself"]),
+        ([(SYSTEM_EVENT, SEV_TERM)], [f"{OURS}: KVM stopped for system event 4"]),
+        ([(NOBODY_KNOWS, 0)], [f"{OURS}: KVM stopped for reason 99"]),
+    ],
+    ids=["triple fault", "reset", "shut down", "crash", "another event", "another reason"],
+)
+def test_how_a_guest_ends_is_told_and_what_else_stops_it_is_no_doing_of_its(
+    exits: list[tuple[int, int]], told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    processor: Any = vcpu.Vcpu.__new__(vcpu.Vcpu)
+    processor.exits, processor._descriptor = {}, -1
+    processor._page = bytearray(4096)
+    processor._owner = SimpleNamespace(crashed=lambda: said.append("crashed"), stopped=said.append)
+    left = iter(exits)
+
+    def run(_: int, request: int) -> int:
+        assert request == kvm.RUN
+        reason, event = next(left)
+        struct.pack_into("<I", processor._page, 8, reason)
+        struct.pack_into("<I", processor._page, 32, event)
+        return 0
+
+    monkeypatch.setattr(kvm, "call", run)
+    processor._main()
+
+    assert said == told
+    assert sum(processor.exits.values()) == len(exits)
