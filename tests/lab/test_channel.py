@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -401,3 +402,55 @@ def test_the_agent_waits_until_the_port_has_another_end(
     wait_for_host(reader, deadline=0.0)
     assert len(naps) == 3
     os.close(reader)
+
+
+RESIZED_MEANWHILE = """
+import os, signal, socket, sys
+from kmcl_lab import bridge
+from kmcl_lab.frames import Kind, frame
+
+class Slow(socket.socket):
+    def sendall(self, data):
+        super().sendall(data[:6])
+        if data == frame(Kind.INPUT, 0, b"typed"):
+            os.kill(os.getpid(), signal.SIGWINCH)
+        super().sendall(data[6:])
+
+bridge.socket.socket = Slow
+sys.exit(bridge.bridge(sys.argv[1], ["sh"], terminal=True))
+"""
+
+
+def test_a_terminal_that_is_resized_while_a_frame_is_sent_says_so_after_it(tmp_path: Path) -> None:
+    keyboard, terminal = os.openpty()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "door"))
+        listening.listen()
+        process = subprocess.Popen(
+            [sys.executable, "-c", RESIZED_MEANWHILE, str(tmp_path / "door")],
+            stdin=terminal,
+            stdout=subprocess.DEVNULL,
+            env=PATH | {"LINES": "24", "COLUMNS": "80"},
+        )
+        door, _ = listening.accept()
+    reader, found = FrameReader(seeking=False), list[Frame]()
+    with door:
+        door.settimeout(20)
+        while len(found) < 2:  # the terminal is raw then, and forgets no key any more
+            found += reader.feed(door.recv(1 << 16))
+        assert [one.kind for one in found] == [Kind.EXEC, Kind.SIZE]
+        os.write(keyboard, b"typed")
+        while len(found) < 4:
+            found += reader.feed(door.recv(1 << 16))
+        door.sendall(frame(Kind.EXIT, 0, (7).to_bytes(4, "little")))
+        code = process.wait(20)
+    os.close(keyboard)
+    os.close(terminal)
+
+    size = struct.pack("<HH", 24, 80)
+    assert found[1:] == [
+        (Kind.SIZE, 0, size),
+        (Kind.INPUT, 0, b"typed"),
+        (Kind.SIZE, 0, size),
+    ]
+    assert code == 7
