@@ -155,6 +155,7 @@ class Running:
         self._defects = iter(defects)
         self._ends = ends
         self.lost = None
+        self.starts = 1
         self.restarts: list[str] = []
         monkeypatch.setattr(lab_requests, "LabAdapter", self.adapter)
         monkeypatch.setattr(lab_requests, "LOOK_SECONDS", 0)
@@ -177,6 +178,9 @@ class Running:
         self.restarts.append(why)
         if self._ends:
             raise LabProblem("no machine")
+
+    def ask_host(self, command: str, **_: Any) -> Any:
+        raise LabProblem(f"{command}: the VMBus host's monitor has closed")
 
     def start(self) -> None:
         pass
@@ -241,3 +245,22 @@ def test_the_exit_code_follows_the_certificate(
     assert json.loads(told)["verdict"] == verdict.value
     assert parse_certificate((tmp_path / "certificate.json").read_bytes()).verdict is verdict
     assert [one["failure"] != [] for one in running.figures["host_requests"]] == [code != 0]
+
+
+def test_a_host_that_does_not_answer_at_the_end_changes_no_verdict(
+    conforming: Certificate,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    running = Running(monkeypatch, BAD, BAD)
+    end: Any = HostedAdapter(parts_of(""))
+    monkeypatch.setattr(cli_lab, "_lab", lambda *_, **__: running)
+    monkeypatch.setattr(cli_lab, "BothAdapter", lambda *_, **__: end)
+    monkeypatch.setattr(cli_lab, "run_for", lambda *_: conforming)
+    found = main(["lab", "certify", "--host", "programmable", "--json", "--out", str(tmp_path)])
+
+    assert found == 1
+    assert json.loads(capsys.readouterr().out)["verdict"] == Verdict.VIOLATIONS.value
+    assert (running.figures["host_growth"], running.figures["leaks"]) == ([], None)
+    assert len(running.figures["host_requests"]) == 1

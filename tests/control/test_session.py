@@ -200,3 +200,16 @@ def test_an_offer_carries_everything_that_a_test_gives() -> None:
             "monitorid": 0,
         }
     ]
+
+
+@pytest.mark.parametrize("action", ["spurious x", "spurious -1", "spurious 2048", "spurious 1 2"])
+def test_a_signal_of_no_relid_is_an_error_of_the_test_not_of_the_guest(action: str) -> None:
+    port = GuestPort()
+    with pytest.raises(ValueError, match=f"^'{action}': a relid is a number from 0 to 2047$"):
+        port.act("guest", action)
+
+    assert port.take() == []
+    port.act("guest", "spurious 2047")
+    port.act("guest", "spurious")
+    assert port.take() == []
+    port.close()

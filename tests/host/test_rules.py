@@ -121,9 +121,51 @@ def test_a_rule_is_for_the_messages_it_names() -> None:
         (Rule("UNLOAD_RESPONSE", "fail", 5), "UNLOAD_RESPONSE tells no status"),
         (Rule("OPENCHANNEL", "delay"), "delay needs a value: it comes later"),
         (Rule("OPENCHANNEL", "drop", times=-1), "-1 messages are none"),
+        (
+            Rule("VERSION_RESPONSE", "fail", 0xC000000D),
+            "fail: 0xc000000d does not fit connection_state of VERSION_RESPONSE",
+        ),
+        (
+            Rule("GPADL_CREATED", "fail", 1 << 32),
+            "fail: 0x100000000 does not fit creation_status of GPADL_CREATED",
+        ),
+        (Rule("GPADL_CREATED", "fail", 0.5), "fail: 0.5 is no whole number"),
+        (Rule("OPENCHANNEL", "repeat", float("inf")), "repeat: inf is no whole number"),
+        (
+            Rule("UNLOAD", "refuse", 0x10000),
+            "refuse: 0x10000 does not fit the status of a hypercall",
+        ),
+        (Rule("UNLOAD", "delay", float("inf")), "delay: inf seconds are too many"),
     ],
-    ids=["message", "action", "refuse", "status", "value", "times"],
+    ids=[
+        "message",
+        "action",
+        "refuse",
+        "status",
+        "value",
+        "times",
+        "a byte",
+        "four bytes",
+        "half",
+        "for ever",
+        "two bytes",
+        "never",
+    ],
 )
 def test_a_rule_that_makes_no_sense_is_told(rule: Rule, words: str) -> None:
     with pytest.raises(RuleError, match=f"^{words}"):
         connected().host.rules.add(rule)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule("VERSION_RESPONSE", "fail", 0xFF),
+        Rule("OPENCHANNEL_RESULT", "fail", 0xFFFFFFFF),
+        Rule("UNLOAD", "refuse", 0xFFFF),
+        Rule("UNLOAD", "delay", 0.5),
+    ],
+    ids=["a byte", "four bytes", "two bytes", "half a second"],
+)
+def test_the_largest_number_that_can_be_told_is_taken(rule: Rule) -> None:
+    assert rule.check() is rule

@@ -1,5 +1,7 @@
 """A server's end on a channel of the VMBus host, whoever plays it; the test plays the guest."""
 
+import os
+import select
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -211,6 +213,32 @@ def attended() -> tuple[ScriptedGuest, HostBus, HostLink]:
     bus.answer(link, 0)
     guest.read_all()
     return guest, bus, link
+
+
+@pytest.mark.parametrize("moment", ["before the ring is read", "after it was read"])
+def test_whoever_rings_while_another_attends_is_heard(
+    moment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest, bus, link = attended()
+    read, rings = os.eventfd_read, [True]
+
+    def read_and_be_rung(bell: int) -> int:
+        ring = rings and rings.pop()
+        if ring and moment == "before the ring is read":
+            guest.signal(link.channel.connection_id)
+        found = read(bell)
+        if ring and moment == "after it was read":
+            guest.signal(link.channel.connection_id)
+        return found
+
+    monkeypatch.setattr(os, "eventfd_read", read_and_be_rung)
+    guest.signal(link.channel.connection_id)
+    assert bus.unheard
+    while select.select([bus._bell], [], [], 0)[0]:
+        bus.attend()
+
+    assert (rings, bus.unheard, link.channel.signals) == ([], False, 2)
+    bus.close()
 
 
 def test_a_guest_that_unloads_is_not_let_go_before_its_memory() -> None:

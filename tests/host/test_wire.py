@@ -4,7 +4,8 @@ import struct
 
 import pytest
 
-from kmcl_adapters.host.channel import HostOffer, State, Unfit, rings_of
+from kmcl_adapters.host import gpadl
+from kmcl_adapters.host.channel import HostChannel, HostOffer, State, Unfit, rings_of
 from kmcl_adapters.host.control import Status
 from kmcl_adapters.host.gpadl import Gpadl, Range
 from kmcl_adapters.host.machine import PAGE
@@ -14,9 +15,9 @@ from kmcl_adapters.host.raw import RawEnd
 from kmcl_adapters.host.scripted import ScriptedGuest, ScriptedMachine
 from kmcl_adapters.host.trace import Trace
 from kmcl_adapters.uio.atomics import Atomics
-from kmcl_adapters.uio.descriptor import COMPLETION_REQUESTED, FROM_HOST, Kind
+from kmcl_adapters.uio.descriptor import COMPLETION_REQUESTED, FROM_HOST, Kind, RingError
 from kmcl_adapters.uio.descriptor import encode as packet
-from kmcl_adapters.uio.ring import Incoming, Outgoing
+from kmcl_adapters.uio.ring import READ_INDEX, WRITE_INDEX, Incoming, Outgoing
 
 SIZES = {
     "OFFERCHANNEL": 196,
@@ -55,6 +56,27 @@ def test_an_offer_lies_as_linux_reads_it() -> None:
     assert struct.unpack_from("<HH", data, 56) == (0x2011, 3)
     assert data[60:62] == b"u\0"
     assert struct.unpack_from("<HHIBBHI", data, 180) == (4, 0, channel.relid, 9, 1, 1, 0x2001)
+
+
+@pytest.mark.parametrize(
+    ("offer", "words"),
+    [
+        (HostOffer(monitor=128), "^monitor 128: a monitor page has 128 bits$"),
+        (HostOffer(monitor=-1), "^monitor -1: "),
+        (HostOffer(flags=70000), "^OFFERCHANNEL: "),
+        (HostOffer(user_data=bytes(121)), "^121 bytes of user data; 120 fit$"),
+    ],
+    ids=["monitor", "below", "flags", "user data"],
+)
+def test_an_offer_that_cannot_be_told_is_none(offer: HostOffer, words: str) -> None:
+    guest = ScriptedGuest()
+    with pytest.raises(ValueError, match=words):
+        guest.host.offer(offer)
+    guest.connect()
+    with pytest.raises(ValueError, match=words):
+        guest.host.offer(offer)
+
+    assert guest.host.channels == {}
 
 
 def test_every_message_is_read_as_it_was_written() -> None:
@@ -152,7 +174,7 @@ def test_scattered_pages_are_one_piece() -> None:
 
 
 @pytest.mark.parametrize(
-    "gpadl",
+    "shared",
     [
         frames_of(8, 9, 10),
         frames_of(8, 9, 10, 11, length=4096 * 4 - 8),
@@ -161,9 +183,31 @@ def test_scattered_pages_are_one_piece() -> None:
     ],
     ids=["too small", "no whole pages", "not at a page", "refused"],
 )
-def test_memory_that_is_no_pair_of_rings(gpadl: Gpadl) -> None:
+def test_memory_that_is_no_pair_of_rings(shared: Gpadl) -> None:
     with pytest.raises(Unfit):
-        rings_of(ScriptedMachine().memory, gpadl, 2)
+        rings_of(ScriptedMachine().memory, shared, 2)
+
+
+def test_a_guest_shares_no_more_than_a_host_can_keep(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gpadl, "MOST_GPADLS", 3)
+    guest = ScriptedGuest()
+    guest.host.offer()
+    guest.connect()
+
+    def shared(handle: int, count: int = 2) -> int:
+        (created,) = guest.share(1, handle, [8] * count)
+        assert (created.name, created.fields["gpadl"]) == ("GPADL_CREATED", handle)
+        return int(created.fields["creation_status"])
+
+    assert [shared(1), shared(2)] == [0, 0]
+    guest.post("GPADL_HEADER", child_relid=1, gpadl=3, range_buflen=600, rangecount=1)
+    assert guest.read_all() == []
+    assert [shared(4), shared(5, 90)] == [0xC000000D] * 2
+    assert [*guest.host.gpadls.complete] == [1, 2]
+
+    guest.post("GPADL_TEARDOWN", child_relid=1, gpadl=1)
+    assert guest.names() == ["GPADL_TORNDOWN"]
+    assert [shared(4, 90), shared(5)] == [0, 0xC000000D]
 
 
 @pytest.mark.parametrize("frames", [range(8, 16), (30, 9, 12, 11, 40, 8, 20, 21)])
@@ -194,6 +238,19 @@ def test_packets_pass_in_both_directions(frames: tuple[int, ...]) -> None:
         end.send(b"late")
 
 
+@pytest.mark.parametrize("relid", [-1, 2048, 1 << 20])
+def test_an_id_that_has_no_event_flag_is_not_signalled(relid: int) -> None:
+    guest = ScriptedGuest()
+    guest.connect()
+    before = bytes(guest.machine.memory)
+    with pytest.raises(ValueError, match=f"^channel {relid} has no event flag; 0 to 2047 have$"):
+        guest.host.signal(HostChannel(HostOffer(), relid))
+    assert bytes(guest.machine.memory) == before
+
+    guest.host.signal(HostChannel(HostOffer(), 2047))
+    assert guest.events() == [2047]
+
+
 def test_an_end_that_answers_completes_at_once() -> None:
     guest = ScriptedGuest()
     end = RawEnd(guest.host)
@@ -213,6 +270,56 @@ def test_an_end_that_answers_completes_at_once() -> None:
         incoming.take()
 
     assert answered == [1, 3]
+
+
+@pytest.mark.parametrize("frame", [8, 12], ids=["its reading", "its writing"])
+def test_an_end_does_not_open_rings_that_make_no_sense(frame: int) -> None:
+    guest = ScriptedGuest()
+    end = RawEnd(guest.host)
+    channel = guest.host.offer(None, end)
+    guest.connect()
+    guest.machine.words[frame * PAGE // 4 + (READ_INDEX if frame == 8 else WRITE_INDEX)] = 12
+    *_, result = guest.open(channel.relid)
+
+    assert result.fields["status"] == 0xC000000D
+    assert (guest.host.in_use, channel.opening, channel.state) == ([], None, State.OFFERED)
+    assert (end.incoming, end.outgoing) == (None, None)
+    guest.machine.words[frame * PAGE // 4 : frame * PAGE // 4 + 2] = memoryview(bytes(8)).cast("I")
+    assert guest.open(channel.relid, handle=901)[-1].fields["status"] == 0
+
+
+@pytest.mark.parametrize(
+    ("frame", "place", "words"),
+    [
+        (8, WRITE_INDEX, "write index 12 in a ring of 12288 bytes"),
+        (12, READ_INDEX, "read index 12 in a ring of 12288 bytes"),
+    ],
+    ids=["what comes", "what goes"],
+)
+def test_an_end_that_answers_gives_up_where_a_ring_makes_no_sense(
+    frame: int, place: int, words: str
+) -> None:
+    guest = ScriptedGuest()
+    end = RawEnd(guest.host)
+    end.answers = True
+    channel = guest.host.offer(None, end)
+    guest.connect()
+    guest.open(channel.relid)
+    outgoing = Outgoing(*rings_of(guest.machine.memory, frames_of(*range(8, 16)), 4).from_guest)
+    outgoing.put(packet(Kind.IN_BAND, 1, b"12345678", COMPLETION_REQUESTED))
+    outgoing.publish()
+    guest.machine.words[frame * PAGE // 4 + place] = 12
+
+    assert guest.signal(channel.connection_id) == Status.SUCCESS
+    assert guest.host.trace.since(-1)[0][2:] == (
+        "guest",
+        "UNREADABLE",
+        {"child_relid": channel.relid},
+        words,
+    )
+    assert not end.answers
+    with pytest.raises(RingError, match=words):
+        end.receive(0) if frame == 8 else end.send(b"")
 
 
 def test_a_monitored_channel_is_signalled_by_its_bit() -> None:

@@ -339,7 +339,9 @@ def test_a_name_of_the_adapter_says_all_of_it(
     monitored: bool, resets: bool, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("kmcl_lab.both.build", lambda *_, **__: None)
-    monkeypatch.setattr("kmcl_lab.both.Lab", lambda *_, **__: SimpleNamespace(start=lambda: None))
+    monkeypatch.setattr(
+        "kmcl_lab.both.PassingLab", lambda *_, **__: SimpleNamespace(start=lambda: None)
+    )
     assert name_of(monitored=monitored, resets=resets) == name
     made = create(name.removeprefix("host:"))
 

@@ -1,8 +1,10 @@
 """The channel into the guest, with the real agent at the other end as a process of this machine."""
 
+import contextlib
 import errno
 import os
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -89,6 +91,80 @@ def test_every_byte_comes_back(agent: AgentHere, size: int) -> None:
 
 def test_input_that_nobody_reads_is_no_error(agent: AgentHere) -> None:
     assert agent.channel.run(["true"], b"x" * 200_000).code == 0
+
+
+class Slow(socket.socket):
+    """A connection whose other end takes long to read: long frames are sent when it is told."""
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        if len(data) > LONGEST // 2:
+            self.begun.set()
+            assert self.go_on.wait(20)
+        super().sendall(data, flags)
+
+    @classmethod
+    def pair(cls) -> tuple["Slow", socket.socket]:
+        ours, theirs = socket.socketpair()
+        slow = cls(fileno=ours.detach())
+        slow.begun, slow.go_on = threading.Event(), threading.Event()
+        return slow, theirs
+
+    begun: threading.Event
+    go_on: threading.Event
+
+
+def pinged(channel: Channel) -> bool:
+    """Whether it comes back from that."""
+    pinging = threading.Thread(target=channel.ping, daemon=True)
+    pinging.start()
+    pinging.join(5)
+    return not pinging.is_alive()
+
+
+def heard(theirs: socket.socket, count: int) -> list[Kind]:
+    """The kinds of the next frames."""
+    reader, found = FrameReader(seeking=False), list[Kind]()
+    while len(found) < count:
+        found += [one.kind for one in reader.feed(theirs.recv(1 << 16))]
+    return found
+
+
+def test_who_watches_does_not_wait_for_who_sends_and_who_sends_asks() -> None:
+    ours, theirs = Slow.pair()
+    channel = Channel(ours, lambda _: None, lambda: None)
+    writing = threading.Thread(target=channel.resume(1).write, args=(bytes(LONGEST),), daemon=True)
+    writing.start()
+    assert ours.begun.wait(20)
+    came_back = pinged(channel)
+    ours.go_on.set()
+
+    assert came_back
+    assert heard(theirs, 2) == [Kind.INPUT, Kind.PING]
+    writing.join(20)
+    channel.ping()
+    assert heard(theirs, 1) == [Kind.PING]
+    channel.close("closed")
+    for end in (ours, theirs):
+        end.close()
+
+
+def test_a_guest_that_does_not_read_is_not_asked() -> None:
+    ours, theirs = socket.socketpair()
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            ours.send(HELLO, socket.MSG_DONTWAIT)
+    channel = Channel(ours, lambda _: None, lambda: None)
+
+    assert pinged(channel)
+    channel.close("closed")
+    said = b""
+    while data := theirs.recv(1 << 16):
+        said += data
+    assert said == HELLO * (len(said) // len(HELLO))
+    ours.close()
+    with pytest.raises(GuestLost, match="closed"):
+        channel.ping()
+    theirs.close()
 
 
 def test_commands_run_at_the_same_time(agent: AgentHere) -> None:
@@ -326,3 +402,55 @@ def test_the_agent_waits_until_the_port_has_another_end(
     wait_for_host(reader, deadline=0.0)
     assert len(naps) == 3
     os.close(reader)
+
+
+RESIZED_MEANWHILE = """
+import os, signal, socket, sys
+from kmcl_lab import bridge
+from kmcl_lab.frames import Kind, frame
+
+class Slow(socket.socket):
+    def sendall(self, data):
+        super().sendall(data[:6])
+        if data == frame(Kind.INPUT, 0, b"typed"):
+            os.kill(os.getpid(), signal.SIGWINCH)
+        super().sendall(data[6:])
+
+bridge.socket.socket = Slow
+sys.exit(bridge.bridge(sys.argv[1], ["sh"], terminal=True))
+"""
+
+
+def test_a_terminal_that_is_resized_while_a_frame_is_sent_says_so_after_it(tmp_path: Path) -> None:
+    keyboard, terminal = os.openpty()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "door"))
+        listening.listen()
+        process = subprocess.Popen(
+            [sys.executable, "-c", RESIZED_MEANWHILE, str(tmp_path / "door")],
+            stdin=terminal,
+            stdout=subprocess.DEVNULL,
+            env=PATH | {"LINES": "24", "COLUMNS": "80"},
+        )
+        door, _ = listening.accept()
+    reader, found = FrameReader(seeking=False), list[Frame]()
+    with door:
+        door.settimeout(20)
+        while len(found) < 2:  # the terminal is raw then, and forgets no key any more
+            found += reader.feed(door.recv(1 << 16))
+        assert [one.kind for one in found] == [Kind.EXEC, Kind.SIZE]
+        os.write(keyboard, b"typed")
+        while len(found) < 4:
+            found += reader.feed(door.recv(1 << 16))
+        door.sendall(frame(Kind.EXIT, 0, (7).to_bytes(4, "little")))
+        code = process.wait(20)
+    os.close(keyboard)
+    os.close(terminal)
+
+    size = struct.pack("<HH", 24, 80)
+    assert found[1:] == [
+        (Kind.SIZE, 0, size),
+        (Kind.INPUT, 0, b"typed"),
+        (Kind.SIZE, 0, size),
+    ]
+    assert code == 7

@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,6 +34,8 @@ class Guest:
             pause=lambda: self.note("stands still"),
             unwatch=lambda: self.note("is not watched"),
             changed_pages=lambda: 0,
+            ended=threading.Event(),
+            why="the guest has reset itself",
         )
         host = SimpleNamespace(
             save=lambda: None,
@@ -166,13 +169,93 @@ def test_a_guest_that_resets_itself_boots_again_and_the_trace_tells(
 ) -> None:
     guest = Guest(monkeypatch)
     guest.hosting.go_on()
-    guest.hosting.machine.why = "the guest has reset itself"
+    guest.hosting.machine.ended.set()
     guest.hosting._ended()
     guest.close()
 
     assert guest.said == [({}, "the guest has reset itself")]
     seen = ["is left", "is let go", "goes back", "is not watched"]
     assert [what for what, _ in guest.seen] == ["runs", "stands still", *seen, "runs"]
+
+
+def test_a_guest_that_has_ended_and_was_taken_back_does_not_boot_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    guest = Guest(monkeypatch)
+    guest.hosting.save("here")
+    guest.hosting.machine.ended.set()
+    guest.hosting.rewind("here")
+    guest.hosting._ended()
+    guest.close()
+
+    assert guest.said == [({}, "the guest has reset itself")]
+    assert (guest.hosting.resets, guest.hosting.running) == (0, True)
+
+
+@pytest.mark.parametrize("other", ["rewind", "reset", "stop", "save", "tsc_offset"])
+def test_what_becomes_of_a_guest_does_not_meet_another_s_switching(
+    other: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is being reset; whoever else wants to switch it has to wait until it runs."""
+    waits = threading.Event()
+
+    class Lock:
+        """One that tells who comes to it."""
+
+        def __init__(self) -> None:
+            self._lock = threading.RLock()
+
+        def __enter__(self) -> None:
+            if threading.current_thread().name == other:
+                waits.set()
+            self._lock.acquire()
+
+        def __exit__(self, *_: object) -> None:
+            self._lock.release()
+
+    monkeypatch.setattr(program, "threading", SimpleNamespace(**vars(threading) | {"RLock": Lock}))
+    guest = Guest(monkeypatch)
+    hosting = guest.hosting
+    hosting.save("here")
+    monkeypatch.setattr(hosting.machine, "tsc_offset", lambda: None, raising=False)
+    acts: dict[str, Callable[[], object]] = {
+        "rewind": lambda: hosting.rewind("here"),
+        "save": lambda: hosting.save("there"),
+        "reset": hosting.reset,
+        "stop": hosting.stop,
+        "tsc_offset": hosting.tsc_offset,
+    }
+    acting = threading.Thread(target=acts[other], name=other, daemon=True)
+
+    def come_between() -> None:
+        if acting.ident is None:
+            acting.start()
+            assert waits.wait(20)
+        guest.note("goes back")
+
+    def pause() -> None:
+        guest.note("stands still")
+        if threading.current_thread() is acting:
+            waits.set()
+
+    monkeypatch.setattr(program, "go_back", lambda *_: come_between())
+    monkeypatch.setattr(hosting.machine, "pause", pause)
+    guest.seen.clear()
+    hosting.machine.ended.set()
+    hosting._ended()
+    acting.join(20)
+    guest.close()
+
+    what = [what for what, _ in guest.seen]
+    assert what[:6] == [
+        "stands still",
+        "is left",
+        "is let go",
+        "goes back",
+        "is not watched",
+        "runs",
+    ]
+    assert what[6] == "stands still"
 
 
 @pytest.mark.parametrize("how", ["reset", "rewind", "ended"])
@@ -184,7 +267,7 @@ def test_a_guest_whose_memory_is_not_let_go_stands_still_and_the_host_goes_on(
     hosting.save("here")
     guest.is_kept = True
     if how == "ended":
-        hosting.machine.why = "the guest has reset itself"
+        hosting.machine.ended.set()
         hosting._ended()
     else:
         act = hosting.reset if how == "reset" else lambda: hosting.rewind("here")

@@ -6,6 +6,7 @@ import lzma
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -227,6 +228,33 @@ def test_older_images_are_kept_while_a_lab_holds_them(
     assert told.count(f"older images are kept, a lab runs them: {first.folder}") == 2
     with pytest.raises(LabProblem, match=r"No such file or directory: run kmcl lab build again$"):
         images.hold(first.folder)
+
+
+@pytest.mark.parametrize("when", ["before", "meanwhile"])
+def test_images_that_a_lab_holds_are_not_replaced(
+    when: str, tmp_path: Path, apt: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = images.build(tmp_path)
+    held = [images.hold(first.folder)] if when == "before" else []
+    manifest = (first.folder / "manifest.json").stat().st_ino
+    make = images._make
+
+    def make_slowly(*arguments: Any) -> Path:
+        if when == "meanwhile":
+            held.append(images.hold(first.folder))
+        return make(*arguments)
+
+    monkeypatch.setattr(images, "_make", make_slowly)
+    with pytest.raises(LabProblem, match=r"^\S+: a lab runs these images: end it first$"):
+        images.build(tmp_path, fresh=True)
+
+    assert (first.folder / "manifest.json").stat().st_ino == manifest
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([first.folder.name, "packages"])
+    assert len(apt) == (1 if when == "before" else 2)
+    os.close(held.pop())
+    monkeypatch.setattr(images, "_make", make)
+    assert images.build(tmp_path, fresh=True) == first
+    assert (first.folder / "manifest.json").stat().st_ino != manifest
 
 
 def test_images_that_go_while_they_are_asked_for_are_not_held(

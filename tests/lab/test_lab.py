@@ -18,6 +18,7 @@ from kmcl_lab.adapter import RESETS, Hang, LabAdapter, LabSession
 from kmcl_lab.images import Images
 from kmcl_lab.lab import Lab
 from kmcl_lab.machine import inner_command, outer_command, with_options
+from kmcl_lab.passing import PassingLab
 from kmcl_lab.probe import Choice
 from kmcl_lab.problem import GuestLost, LabProblem
 from kmcl_lab.watch import AGAIN, Limits
@@ -296,6 +297,27 @@ def test_the_host_resets_the_guest_and_the_lab_waits_for_it(make: Make) -> None:
     assert events == ["RESET"]
 
 
+@pytest.mark.parametrize("command", ["stop", "cont"])
+def test_a_host_that_does_not_stop_its_guest_leaves_the_watch_awake(
+    command: str, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(asked: str, **_: object) -> None:
+        if asked == command:
+            raise LabProblem(f"{asked}: no answer")
+
+    with make("boot") as lab:
+        monkeypatch.setattr(lab, "ask_host", refuse)
+        if command == "cont":
+            lab.stop()
+        with pytest.raises(LabProblem, match=f"{command}: no answer"):
+            {"stop": lab.stop, "cont": lab.go_on}[command]()
+        watch = lab._running._watch
+        lost = watch.verdict(watch._since + 2 * LIMITS.silence)
+
+    assert lost is not None
+    assert lost.what == "the inner guest has not answered for 20 s"
+
+
 def test_a_stopped_guest_is_not_a_silent_one(make: Make) -> None:
     with make("boot", None, LIMITS._replace(silence=0.3)) as lab:
         lab.stop()
@@ -305,6 +327,76 @@ def test_a_stopped_guest_is_not_a_silent_one(make: Make) -> None:
 
         assert lab.lost is None
     assert [body for _, body in said] == [b"on\n"]
+
+
+Passing = Callable[[str], PassingLab]
+
+
+@pytest.fixture
+def passing(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Passing:
+    """The same for a lab that nobody has given a folder."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+
+    def lab(words: str) -> PassingLab:
+        images = make(words)._images
+        return PassingLab(images, choice=NESTED, limits=LIMITS)
+
+    return lab
+
+
+def test_logs_that_nobody_has_asked_for_go_with_the_lab(
+    passing: Passing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with passing("boot") as lab:
+        (folder,) = (tmp_path / "tmp").iterdir()
+        assert (folder / "boot-1/host.log").exists()
+    lab.close()
+
+    assert list((tmp_path / "tmp").iterdir()) == []
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("when", ["before", "at the end"])
+def test_logs_of_a_guest_that_was_lost_stay_and_it_is_told_once_where(
+    when: str, passing: Passing, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with passing("boot") as lab:
+        if when == "before":
+            lab.restart("the inner guest has not answered for 30 s")
+        else:
+            lab.ask_host("print", text="Oops: 0002\n")
+            while lab.lost is None:
+                threading.Event().wait(0.01)
+    lab.close()
+    (folder,) = (tmp_path / "tmp").iterdir()
+
+    assert capsys.readouterr().err == f"lab: a guest was lost; its logs are in {folder}\n"
+    assert (folder / "boot-1").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("words", "stays"),
+    [("panic", True), ("nobody", False)],
+)
+def test_a_start_that_fails_tells_of_the_logs_or_leaves_none(
+    words: str,
+    stays: bool,
+    passing: Passing,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    if not stays:
+        monkeypatch.setattr(boot, "outer_command", lambda *_: ["/no/such/emulator"])
+        monkeypatch.setattr(boot, "_orphans_die", list)
+    with pytest.raises(LabProblem) as error:
+        passing(words).start()
+    left = list((tmp_path / "tmp").iterdir())
+
+    assert len(left) == stays
+    assert all(str(folder) in str(error.value) for folder in left)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_lab_that_is_not_running_says_so(make: Make) -> None:

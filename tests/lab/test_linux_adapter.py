@@ -1,7 +1,6 @@
 """What becomes of a guest that is lost, with a lab that boots nothing."""
 
 import re
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -117,9 +116,9 @@ class Started:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.of: list[tuple[str | None, tuple[str, ...]]] = []
         monkeypatch.setattr(linux, "build_for_linux", lambda cache, kernel, tell: kernel)
-        monkeypatch.setattr(linux, "Lab", self)
+        monkeypatch.setattr(linux, "PassingLab", self)
 
-    def __call__(self, kernel: str | None, folder: Path, **how: Any) -> Any:
+    def __call__(self, kernel: str | None, **how: Any) -> Any:
         self.of.append((kernel, how["options"]))
         lab = FakeLab()
         return SimpleNamespace(

@@ -6,12 +6,14 @@ import struct
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from kmcl_lab.probe import Facts
-from kmcl_lab.problem import LabProblem
-from kmcl_lab.vmm import acpi, cpuid, kvm, linux
+from kmcl_lab.problem import OURS, LabProblem
+from kmcl_lab.vmm import acpi, cpuid, kvm, linux, vcpu
 from kmcl_lab.vmm.serial import Serial
 from kmcl_lab.vmm.state import copy_differences, copy_pages
 from kmcl_lab.vmm.virtio import Console
@@ -358,6 +360,29 @@ def test_a_used_ring_outside_the_memory_is_not_written(place: int) -> None:
     assert (bytes(driver.sent), driver.device.written) == (b"", 0)
 
 
+@pytest.mark.parametrize("register", [0x80, 0x90])
+@pytest.mark.parametrize("place", [1 << 40, 1 << 63, (1 << 64) - 8])
+def test_a_queue_outside_the_memory_is_not_served(register: int, place: int) -> None:
+    driver = Driver()
+    driver.set(0x30, 1)
+    driver.set(register, place & 0xFFFFFFFF)
+    driver.set(register + 4, place >> 32)
+    driver.write(1, b"lost")
+
+    assert (bytes(driver.sent), driver.device.written) == (b"", 0)
+    assert driver.device.save().queues[1].broken
+
+
+def test_a_buffer_without_bytes_behind_the_memory_has_written_no_page() -> None:
+    driver = Driver()
+    driver.offer(0, [(MIB, 0, 2 | 1, 1), (0x80000, 4, 2, 0)])
+    driver.device.feed(b"four")
+
+    assert list(driver.received(0)) == [b""]
+    assert bytes(driver.memory[0x80000:0x80004]) == b"four"
+    assert driver.device.written >> MIB // 4096 == 0
+
+
 def test_only_the_pages_that_were_written_are_copied_back() -> None:
     then, now = mmap.mmap(-1, 40 * 4096), mmap.mmap(-1, 40 * 4096)
     for page in range(40):
@@ -378,3 +403,45 @@ def test_a_page_that_differs_is_found_in_blocks_of_every_size(page: int) -> None
     copy_differences(base, saved, len(now))
 
     assert now[:] == then[:]
+
+
+# A processor
+
+SHUTDOWN, SYSTEM_EVENT, NOBODY_KNOWS = 8, 24, 99
+SHUT_DOWN, RESET, CRASH, SEV_TERM = 1, 2, 3, 4
+
+
+@pytest.mark.parametrize(
+    ("exits", "told"),
+    [
+        ([(SHUTDOWN, 0)], ["the guest has reset itself"]),
+        ([(SYSTEM_EVENT, RESET)], ["the guest has reset itself"]),
+        ([(SYSTEM_EVENT, SHUT_DOWN)], ["the guest has shut itself down"]),
+        ([(SYSTEM_EVENT, CRASH), (SHUTDOWN, 0)], ["crashed", "the guest has reset itself"]),
+        ([(SYSTEM_EVENT, SEV_TERM)], [f"{OURS}: KVM stopped for system event 4"]),
+        ([(NOBODY_KNOWS, 0)], [f"{OURS}: KVM stopped for reason 99"]),
+    ],
+    ids=["triple fault", "reset", "shut down", "crash", "another event", "another reason"],
+)
+def test_how_a_guest_ends_is_told_and_what_else_stops_it_is_no_doing_of_its(
+    exits: list[tuple[int, int]], told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    processor: Any = vcpu.Vcpu.__new__(vcpu.Vcpu)
+    processor.exits, processor._descriptor = {}, -1
+    processor._page = bytearray(4096)
+    processor._owner = SimpleNamespace(crashed=lambda: said.append("crashed"), stopped=said.append)
+    left = iter(exits)
+
+    def run(_: int, request: int) -> int:
+        assert request == kvm.RUN
+        reason, event = next(left)
+        struct.pack_into("<I", processor._page, 8, reason)
+        struct.pack_into("<I", processor._page, 32, event)
+        return 0
+
+    monkeypatch.setattr(kvm, "call", run)
+    processor._main()
+
+    assert said == told
+    assert sum(processor.exits.values()) == len(exits)

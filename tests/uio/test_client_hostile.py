@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from kmcl_adapters.uio.descriptor import Kind
+from kmcl_adapters.uio import receiving
+from kmcl_adapters.uio.descriptor import COMPLETION_REQUESTED, Kind, encode
 from kmcl_adapters.uio.descriptor import Packet as Frame
 from kmcl_adapters.uio.devicemutants import DEVICE_MUTANTS
 from kmcl_adapters.uio.parts import SOUND
@@ -142,6 +143,36 @@ def test_an_endpoint_that_keeps_it_out_is_seen(
     talk.session.close()
 
     assert not in_time
+
+
+def test_a_host_that_asks_and_never_reads_is_answered_when_it_does(
+    talk: Talk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits for room is bounded: the packets after that stay in the ring, which is full."""
+    monkeypatch.setattr(receiving, "MOST_ANSWERS", 8)
+    host, sent = talk.host, 0
+    talk.invoke("VmbChannelAllocate", False)
+    talk.invoke("VmbChannelEnable")
+    talk.invoke("VmbChannelStart")
+    talk.rest()
+
+    def ask() -> bool:
+        done = host.outgoing.put(encode(Kind.IN_BAND, sent, b"answer!!", COMPLETION_REQUESTED))
+        if host.outgoing.publish():
+            host.interrupt()
+        return done
+
+    while sent < 1000 and (ask() or (talk.rest() and ask())):
+        sent += 1
+    assert talk.library.channel is not None
+    waiting = len(talk.library.channel.sender.answers)
+    answered = []
+    while found := host.receive():
+        answered += [transaction for _, transaction, _ in found]
+        talk.rest()
+
+    assert (waiting, talk.library.channel.error) == (8, "")
+    assert answered == list(range(sent))
 
 
 class Watched:

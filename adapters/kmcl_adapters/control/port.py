@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
+from kmcl_model.control import MOST_RELIDS
+
 __all__ = ["Field", "Gone", "HostPort", "Returned", "Seen", "Sent", "Signalled", "relid_of"]
 
 _IDLE: Final = 77
@@ -87,6 +89,8 @@ class HostPort(Protocol):
 
 def relid_of(action: str) -> int:
     """The relid that ``spurious RELID`` signals. ``spurious`` alone, as older cases have it, is a
-    signal of one that no channel has."""
+    signal of one that no channel has. Raises ValueError for what has no event flag."""
     _, _, relid = action.partition(" ")
+    if relid and not (relid.isdecimal() and relid.isascii() and int(relid) < MOST_RELIDS):
+        raise ValueError(f"{action!r}: a relid is a number from 0 to {MOST_RELIDS - 1}")
     return int(relid or _IDLE)

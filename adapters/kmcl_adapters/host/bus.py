@@ -124,10 +124,11 @@ class HostBus(Watch):
     # Waiting
 
     def attend(self) -> None:
-        """Read the notes."""
-        self.unheard = False
+        """Read the notes. Of the bell, first the ring and then the mark: whoever rings between is
+        heard now, and at worst once more; the other way round a mark without a ring would stay."""
         with contextlib.suppress(BlockingIOError):
             os.eventfd_read(self._bell)
+        self.unheard = False
         while self._notes:
             what, opening = self._notes.popleft()
             if what == "left":

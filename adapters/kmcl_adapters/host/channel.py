@@ -13,6 +13,7 @@ from kmcl_adapters.uio.ring import HEADER_BYTES
 from .gpadl import Gpadl
 from .machine import PAGE
 from .memory import piece
+from .messages import encode
 
 __all__ = [
     "TEST_CLASS",
@@ -31,6 +32,8 @@ TEST_CLASS: Final = "6b6d636c-0001-4d42-9000-746573746564"
 _USER_BYTES: Final = 120
 _FIRST_CONNECTION: Final = 0x2000
 _LEAST_PAGES: Final = 2
+_MONITORS: Final = 128
+"""Bits of a monitor page."""
 
 
 class State(StrEnum):
@@ -67,7 +70,11 @@ class HostOffer(NamedTuple):
         instance = uuid.UUID(self.instance) if self.instance else uuid.uuid4()
         if len(self.user_data) > _USER_BYTES:
             raise ValueError(f"{len(self.user_data)} bytes of user data; {_USER_BYTES} fit")
-        return self._replace(class_id=str(uuid.UUID(self.class_id)), instance=str(instance))
+        if self.monitor is not None and not 0 <= self.monitor < _MONITORS:
+            raise ValueError(f"monitor {self.monitor}: a monitor page has {_MONITORS} bits")
+        found = self._replace(class_id=str(uuid.UUID(self.class_id)), instance=str(instance))
+        encode("OFFERCHANNEL", HostChannel(found, 0).fields())  # it must fit before it is offered
+        return found
 
 
 class Unfit(Exception):

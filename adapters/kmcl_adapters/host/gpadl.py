@@ -12,8 +12,10 @@ from typing import Any, Final, NamedTuple
 from .machine import PAGE
 from .messages import Message
 
-__all__ = ["Gpadl", "GpadlTable", "Range", "Rejected"]
+__all__ = ["MOST_GPADLS", "Gpadl", "GpadlTable", "Range", "Rejected"]
 
+MOST_GPADLS: Final = 4096
+"""Of a connection; a guest needs one for each channel, and its drivers a few of their own."""
 _RANGE: Final = struct.Struct("<II")
 _FRAME_BYTES: Final = 8
 
@@ -63,10 +65,13 @@ class GpadlTable:
         self.complete: dict[int, Gpadl] = {}
 
     def header(self, message: Message) -> Gpadl | None:
-        """A header; the GPADL if nothing more is to come. Raises Rejected."""
+        """A header; the GPADL if nothing more is to come, or if it is one too many, which is not
+        kept. Raises Rejected."""
         handle = message.fields["gpadl"]
         if handle in self._growing or handle in self.complete:
             raise Rejected(f"GPADL {handle} exists")
+        if len(self._growing) + len(self.complete) >= MOST_GPADLS:
+            return Gpadl(handle, message.fields["child_relid"], (), f"there are {MOST_GPADLS}")
         self._growing[handle] = _Growing(message.fields)
         return self._grow(handle, message.rest)
 

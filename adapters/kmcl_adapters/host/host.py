@@ -197,8 +197,7 @@ class VmbusHost:
             if why := self.control.handle(message, connection):
                 self.note(HOST, "IGNORED", {"name": message.name}, why)
 
-        said = "" if rule is None else rule.action
-        self.note(GUEST, message.name, self.control.told(message), said)
+        self.note(GUEST, message.name, self.control.told(message), rule.action if rule else "")
         self._by_rule(rule, GUEST, message.name, message.fields, handle)
         return Status.SUCCESS
 
@@ -242,7 +241,9 @@ class VmbusHost:
             self.slot.put(payload, lambda: self.note(HOST, "BYTES", fields))
 
     def signal(self, channel: HostChannel) -> None:
-        """Raise the channel's event flag and the interrupt of the processor it goes to."""
+        """Raise the channel's event flag and interrupt its processor. Raises ValueError."""
+        if not 0 <= channel.relid <= _RELIDS:
+            raise ValueError(f"channel {channel.relid} has no event flag; 0 to {_RELIDS} have")
         with self.changed:
             self.note(HOST, "SIGNAL", {"child_relid": channel.relid})
             page = self._event_pages.get(channel.target_vp)
@@ -259,18 +260,17 @@ class VmbusHost:
         fields: Mapping[str, Any],
         go_on: Callable[[], object],
     ) -> None:
-        match rule.action if rule else "":
+        action, value = (rule.action, rule.value) if rule else ("", 0.0)
+        match action:
             case "drop":
                 self.note(HOST, "DROPPED", {"name": name})
             case "hold":
                 self.underway.hold(Held(sender, name, fields, go_on))
                 self.note(HOST, "HELD", {"name": name})
             case "delay":
-                assert rule is not None
-                self.underway.delay(rule.value, go_on)
+                self.underway.delay(value, go_on)
             case "repeat":
-                assert rule is not None
-                for _ in range(1 + int(rule.value)):
+                for _ in range(1 + int(value)):
                     go_on()
             case _:
                 go_on()

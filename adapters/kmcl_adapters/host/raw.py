@@ -4,20 +4,29 @@ from __future__ import annotations
 
 from typing import Final
 
-from kmcl_adapters.uio.descriptor import COMPLETION_REQUESTED, FROM_GUEST, Kind, Packet, encode
+from kmcl_adapters.uio.descriptor import (
+    COMPLETION_REQUESTED,
+    FROM_GUEST,
+    Kind,
+    Packet,
+    RingError,
+    encode,
+)
 from kmcl_adapters.uio.ring import Incoming, Outgoing
 
 from .channel import HostChannel, HostOpening
 from .host import VmbusHost
+from .trace import GUEST
 
 __all__ = ["RawEnd"]
 
+_INVALID: Final = 0xC000000D
 _LIMIT: Final = 20.0
 
 
 class RawEnd:
-    """Opens the channel whenever the guest wants it. A ring that makes no sense raises RingError
-    where it is used."""
+    """Opens the channel whenever the guest wants it, and its rings make sense. A ring that makes no
+    sense later raises RingError where a test uses it."""
 
     def __init__(self, host: VmbusHost) -> None:
         self._host = host
@@ -25,7 +34,8 @@ class RawEnd:
         self.outgoing: Outgoing | None = None
         self.channel: HostChannel | None = None
         self.answers = False
-        """Every packet that wants a completion gets one at once, with its own payload."""
+        """Every packet that wants a completion gets one at once, with its own payload; until a ring
+        makes no sense, which is in the trace."""
 
     # What the host tells
 
@@ -33,16 +43,24 @@ class RawEnd:
         """See ``channel.Listener``."""
         assert opening.rings is not None
         self.channel = opening.channel
-        self.incoming = Incoming(*opening.rings.from_guest, FROM_GUEST)
-        self.outgoing = Outgoing(*opening.rings.to_guest)
+        try:
+            self.incoming = Incoming(*opening.rings.from_guest, FROM_GUEST)
+            self.outgoing = Outgoing(*opening.rings.to_guest)
+        except RingError:
+            self._host.answer_open(opening, _INVALID)
+            return
         self._host.answer_open(opening, 0)
 
     def signalled(self, channel: HostChannel) -> None:
         """See ``channel.Listener``; whoever waits hears of it from the trace."""
-        while self.answers and self.incoming is not None and self.incoming.peek() is not None:
-            packet = self.receive(0)
-            if packet.flags & COMPLETION_REQUESTED:
-                self.complete(packet, packet.payload)
+        try:
+            while self.answers and self.incoming is not None and self.incoming.peek() is not None:
+                packet = self.receive(0)
+                if packet.flags & COMPLETION_REQUESTED:
+                    self.complete(packet, packet.payload)
+        except RingError as error:  # the guest's processor is what calls: nobody there minds
+            self.answers = False
+            self._host.note(GUEST, "UNREADABLE", {"child_relid": channel.relid}, str(error))
 
     def left(self, opening: HostOpening) -> None:
         """See ``channel.Listener``."""

@@ -8,11 +8,12 @@ so messages are reordered.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
-from .messages import LAYOUTS
+from .messages import LAYOUTS, encode
 
 __all__ = ["ACTIONS", "Rule", "RuleError", "Rules", "Ruling"]
 
@@ -27,6 +28,8 @@ ACTIONS: Final[Mapping[str, str]] = {
 """The actions; the value of a rule is what is said of a number here."""
 _ANY: Final[Mapping[str, Any]] = MappingProxyType({})
 _NUMBERED: Final = frozenset({"delay", "repeat", "fail", "refuse"})
+_LARGEST_STATUS: Final = 0xFFFF
+"""Of a hypercall."""
 
 
 class RuleError(ValueError):
@@ -55,9 +58,31 @@ class Rule(NamedTuple):
             raise RuleError(f"{self.name} tells no status")
         if self.action in _NUMBERED and not self.value > 0:
             raise RuleError(f"{self.action} needs a value: {ACTIONS[self.action]}")
+        if self.action in _NUMBERED:
+            self._check_width()
         if self.times < 0:
             raise RuleError(f"{self.times} messages are none")
         return self
+
+    def _check_width(self) -> None:
+        """A number that cannot be told would fail at the message, in the guest's processor."""
+        if self.action == "delay":
+            if self.value > threading.TIMEOUT_MAX:
+                raise RuleError(f"delay: {self.value:g} seconds are too many")
+            return
+        if self.value % 1:  # nor is infinity a whole number
+            raise RuleError(f"{self.action}: {self.value:g} is no whole number")
+        number = int(self.value)
+        if self.action == "refuse" and number > _LARGEST_STATUS:
+            raise RuleError(f"refuse: {number:#x} does not fit the status of a hypercall")
+        if self.action == "fail":
+            layout = LAYOUTS[self.name]
+            try:
+                encode(self.name, dict.fromkeys(layout.fields, 0) | {layout.status: number})
+            except ValueError:
+                raise RuleError(
+                    f"fail: {number:#x} does not fit {layout.status} of {self.name}"
+                ) from None
 
     def fits(self, name: str, fields: Mapping[str, Any]) -> bool:
         """Whether the rule is for this message."""

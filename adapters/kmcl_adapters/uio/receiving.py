@@ -13,7 +13,10 @@ from .packets import Received
 if TYPE_CHECKING:
     from .channel import Channel
 
-__all__ = ["STEPS", "Receiver"]
+__all__ = ["MOST_ANSWERS", "STEPS", "Receiver"]
+
+MOST_ANSWERS: Final = 1024
+"""Completion packets that may wait for room: a host that asks and never reads is given no more."""
 
 STEPS: Final = 64
 """Packets after which others have their turn: a host may send without end what calls no handler."""
@@ -56,9 +59,12 @@ class Receiver:
 
     def may_deliver(self) -> bool:
         """Whether ProcessPacket may be called for a packet that is there."""
+        channel = self.channel
         return (
-            self.channel.running() and not self.channel.halting and not self.failed
-        ) and not self.quota_reached
+            (channel.running() and not channel.halting and not self.failed)
+            and not self.quota_reached
+            and len(channel.sender.answers) < MOST_ANSWERS
+        )
 
     def quota_is_used(self) -> bool:
         """Whether as many packets are outstanding as may be."""

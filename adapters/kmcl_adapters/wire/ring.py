@@ -34,6 +34,13 @@ class LookingAhead(Incoming):
 
     kept = 0
 
+    def _load_write(self) -> int:
+        """As ``Incoming``; nor may the writer run over what was taken and not given back yet."""
+        write, given_back = super()._load_write(), self._released
+        if (write - given_back) % self.capacity < (self._read - given_back) % self.capacity:
+            raise RingError(f"write index {write} runs over bytes that were not given back")
+        return write
+
     def take_all_of_it(self) -> int:
         """Go past the packet that ``peek`` has shown; the bytes of it."""
         before = self._read

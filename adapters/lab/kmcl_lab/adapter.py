@@ -10,9 +10,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
-import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Final
 
 from kmcl_adapters import AdapterError, Description, Doubted, Session
@@ -23,6 +21,7 @@ from kmcl_model.stimuli import Environ, Settle, Stimulus
 from .door import Door
 from .images import build, default_cache
 from .lab import Lab
+from .passing import PassingLab
 from .problem import GuestLost, LabProblem
 
 __all__ = ["RESETS", "UIO_COMMAND", "Hang", "LabAdapter", "LabSession", "create", "with_loss"]
@@ -197,7 +196,7 @@ def create(argument: str) -> LabAdapter:
     try:
         command = tuple(shlex.split(argument)) or UIO_COMMAND
         images = build(default_cache())
-        lab = Lab(images, Path(tempfile.mkdtemp(prefix="kmcl-lab-logs-")))
+        lab = PassingLab(images)
         lab.start()
     except ValueError as error:
         raise AdapterError(f"lab:{argument}: {error}") from None

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import tempfile
 from collections.abc import Mapping
 from itertools import pairwise
-from pathlib import Path
 from typing import Any, Final
 
 from kmcl_adapters import AdapterError, Description, Session
@@ -29,6 +27,7 @@ from .hosting.commands import REFERENCE, UIO
 from .images import build, default_cache
 from .lab import Lab
 from .machine import HostKind
+from .passing import PassingLab
 from .problem import LabProblem
 
 __all__ = [
@@ -280,8 +279,7 @@ def create(argument: str) -> BothAdapter:
         raise AdapterError(f"host:{argument}: only {known} can stand behind the colon")
     try:
         images = build(default_cache(), tell=lambda text: print(f"lab: {text}", file=sys.stderr))
-        folder = Path(tempfile.mkdtemp(prefix="kmcl-lab-logs-"))
-        lab = Lab(images, folder, host=HostKind.PROGRAMMABLE)
+        lab = PassingLab(images, host=HostKind.PROGRAMMABLE)
         lab.start()
     except LabProblem as problem:
         raise AdapterError(f"host: {problem}") from None

@@ -32,13 +32,17 @@ def bridge(door: str, argv: Sequence[str], *, terminal: bool = False) -> int:
         connection.connect(door)
         order = {"argv": list(argv), "tty": terminal}
         _send(connection, frame(Kind.EXEC, 0, json.dumps(order).encode()))
-        with _raw_terminal(connection) if terminal else contextlib.nullcontext():
-            code = _exchange(connection)
+        with _raw_terminal() if terminal else contextlib.nullcontext() as resized:
+            code = _exchange(connection, resized)
     return code if code >= 0 else 128 - code
 
 
-def _exchange(connection: socket.socket) -> int:
+def _exchange(connection: socket.socket, resized: int | None) -> int:
+    """``resized`` can be read when our terminal has another size, where we have one."""
     poll = select.poll()
+    if resized is not None:
+        _tell_size(connection)
+        poll.register(resized, select.POLLIN)
     poll.register(connection, select.POLLIN)
     poll.register(0, select.POLLIN)
     reader = FrameReader(seeking=False)
@@ -48,6 +52,10 @@ def _exchange(connection: socket.socket) -> int:
                 data = os.read(0, LONGEST)
                 if not _send(connection, frame(Kind.INPUT, 0, data)) or not data:
                     poll.unregister(0)
+                continue
+            if descriptor == resized:
+                os.eventfd_read(descriptor)
+                _tell_size(connection)
                 continue
             data = connection.recv(1 << 16)
             if not data:
@@ -74,26 +82,28 @@ def _write(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
+def _tell_size(connection: socket.socket) -> None:
+    columns, rows = shutil.get_terminal_size()
+    _send(connection, frame(Kind.SIZE, 0, struct.pack("<HH", rows, columns)))
+
+
 @contextlib.contextmanager
-def _raw_terminal(connection: socket.socket) -> Iterator[None]:
-    """Our terminal passes everything on, and tells the other one its size."""
-
-    def tell_size(*_: object) -> None:
-        columns, rows = shutil.get_terminal_size()
-        connection.sendall(frame(Kind.SIZE, 0, struct.pack("<HH", rows, columns)))
-
+def _raw_terminal() -> Iterator[int | None]:
+    """Our terminal passes everything on, and what is yielded can be read when it has another size:
+    a signal may come in the middle of a frame, where nothing can be said."""
     if not os.isatty(0):
-        yield
+        yield None
         return
     before = termios.tcgetattr(0)
-    tell_size()
-    signal.signal(signal.SIGWINCH, tell_size)
+    resized = os.eventfd(0, os.EFD_CLOEXEC)
+    signal.signal(signal.SIGWINCH, lambda *_: os.eventfd_write(resized, 1))
     try:
         tty.setraw(0)
-        yield
+        yield resized
     finally:
         signal.signal(signal.SIGWINCH, signal.SIG_DFL)
         termios.tcsetattr(0, termios.TCSADRAIN, before)
+        os.close(resized)
 
 
 def main() -> int:

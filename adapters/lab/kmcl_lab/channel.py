@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import queue
+import select
 import socket
 import struct
 import threading
@@ -99,6 +100,7 @@ class Channel:
         self._last = 0
         self._lock = threading.Lock()
         self._sending = threading.Lock()
+        self._is_ping_due = False
         self.why = ""
         self._thread = threading.Thread(target=self._read, name="lab-channel", daemon=True)
         self._thread.start()
@@ -138,16 +140,42 @@ class Channel:
         return Outcome(job.code, said[Kind.OUTPUT], said[Kind.ERRORS])
 
     def ping(self) -> None:
-        """Ask for a sign of life; it comes as ``on_life``."""
-        self.send(Kind.PING, 0)
+        """Ask for a sign of life; it comes as ``on_life``. Whoever calls this watches, so it never
+        waits: a sender that is at it asks as soon as its frame is written, and a guest that does
+        not read is not asked. Raises GuestLost."""
+        self._is_ping_due = True
+        if not self._sending.acquire(blocking=False):
+            return
+        try:
+            if self._takes_a_frame():
+                self._send_ping()
+        except (OSError, ValueError):  # the latter: it is closed
+            raise self._gone() from None
+        finally:
+            self._sending.release()
+
+    def _takes_a_frame(self) -> bool:
+        """Whether a short one can be sent without waiting; nobody else sends now."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLOUT)
+        return bool(poll.poll(0))
+
+    def _send_ping(self) -> None:
+        self._is_ping_due = False
+        self._socket.sendall(frame(Kind.PING))
 
     def send(self, kind: Kind, number: int, body: bytes = b"") -> None:
         """For jobs: one frame to the guest. Raises GuestLost."""
         try:
             with self._sending:
                 self._socket.sendall(frame(kind, number, body))
+                if self._is_ping_due:
+                    self._send_ping()
         except OSError:
-            raise GuestLost(self.why or "the guest is gone", is_hang=False) from None
+            raise self._gone() from None
+
+    def _gone(self) -> GuestLost:
+        return GuestLost(self.why or "the guest is gone", is_hang=False)
 
     def forget(self, why: str) -> None:
         """The guest was reset: its jobs are lost, and the next thing it says is a hello."""

@@ -17,7 +17,16 @@ from typing import Any, Final, NamedTuple
 from .lab import Lab
 from .problem import LabProblem
 
-__all__ = ["KIB_EACH", "LEAST_WORK", "SETTLING_KIB", "Growth", "Sample", "growth_of", "leaks_of"]
+__all__ = [
+    "KIB_EACH",
+    "LEAST_WORK",
+    "SETTLING_KIB",
+    "Growth",
+    "Sample",
+    "counted_in",
+    "growth_of",
+    "leaks_of",
+]
 
 SETTLING_KIB: Final = 2048
 """What an interpreter's memory may grow by once, however much work follows."""
@@ -140,6 +149,16 @@ class Growth:
 def growth_of(lab: Lab) -> Growth:
     """Of a lab that runs with the programmable host."""
     return Growth(lambda: lab.ask_host("resources"), lambda: lab.starts)
+
+
+def counted_in(lab: Lab, growth: Growth) -> dict[str, Any]:
+    """How the programmable host has grown, up to now, and under ``host`` what it has counted; less
+    of that from a host that does not answer any more."""
+    told: dict[str, Any] = {}
+    with contextlib.suppress(LabProblem):
+        told["host"] = lab.ask_host("figures")
+        growth.look()
+    return told | growth.figures()
 
 
 def _course(samples: list[Sample]) -> list[tuple[int, int]]:

@@ -14,7 +14,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -95,8 +95,9 @@ def build(
 ) -> Images:
     """Images of that kernel (the newest that apt offers by default; a path as ``own`` has it), from
     the cache if they are there and whole; the guest that provides KVM has
-    ``packages.kernel_for_kvm``. ``fresh`` builds them anyway. Raises LabProblem, WrongUsage for a
-    kernel that is older than ``oldest`` or that nobody offers, and for a cache that cannot be."""
+    ``packages.kernel_for_kvm``. ``fresh`` builds them anyway. Raises LabProblem, also where a lab
+    runs what is to be replaced; WrongUsage for a kernel that is older than ``oldest`` or that
+    nobody offers, and for a cache that cannot be."""
     own = own_kernel(kernel) if kernel else None
     version = own.version if own else kernel or newest_kernel()
     _check_kernel(version, oldest)
@@ -117,11 +118,14 @@ def build(
             tell(f"images are up to date: {folder}")
             return images
     tell(f"building images of Linux {version} in {folder}")
+    with _unheld(folder):
+        pass  # or the work were for nothing
     with tempfile.TemporaryDirectory(prefix="making-", dir=cache) as scratch:
         made = _make(Path(scratch), debs, outers, own.modules if own else ())
         (made / "manifest.json").write_text(_manifest(inputs, made))
-        shutil.rmtree(folder, ignore_errors=True)
-        made.replace(folder)
+        with _unheld(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            made.replace(folder)
     _remove_superseded(cache, folder, inputs, tell)
     return load(folder)
 
@@ -164,6 +168,20 @@ def hold(folder: Path) -> int:
         os.close(descriptor)
         raise LabProblem(f"{folder}: removed: run kmcl lab build again")
     return descriptor
+
+
+@contextlib.contextmanager
+def _unheld(folder: Path) -> Iterator[None]:
+    """While nobody can hold the images in a folder, if there are any. Raises LabProblem where a lab
+    does."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            file = stack.enter_context((folder / "manifest.json").open())
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LabProblem(f"{folder}: a lab runs these images: end it first") from None
+        yield
 
 
 def _remove_superseded(

@@ -226,13 +226,21 @@ class Lab:
     def stop(self, *, whole: bool = False) -> None:
         """The host stops the guest's processors; ``whole``: host and guest stand still together,
         where both run in an emulated machine. Raises LabProblem where they do not."""
-        self._running.pause(True)
-        self._ask(whole, "stop")
+        boot = self._running
+        boot.pause(True)
+        try:
+            self._ask(whole, "stop")
+        except BaseException:  # nobody would notice a hang of the guest any more
+            boot.pause(False)
+            raise
 
     def go_on(self, *, whole: bool = False) -> None:
         """The opposite."""
-        self._ask(whole, "cont")
-        self._running.pause(False)
+        boot = self._running
+        try:
+            self._ask(whole, "cont")
+        finally:
+            boot.pause(False)
 
     def _ask(self, whole: bool, command: str) -> None:
         """Of the host's monitor, or the outer machine's."""

@@ -19,7 +19,7 @@ from kmcl_conformance.profiles import PROFILES
 from kmcl_lab.adapter import UIO_COMMAND, Hang, LabAdapter
 from kmcl_lab.both import BothAdapter
 from kmcl_lab.both import name_of as name_of_both
-from kmcl_lab.growth import Growth, growth_of
+from kmcl_lab.growth import Growth, counted_in, growth_of
 from kmcl_lab.images import Images, build, default_cache
 from kmcl_lab.install import carry_out, find_out, plan
 from kmcl_lab.lab import Lab
@@ -259,9 +259,7 @@ def _certify(
             code = conclude(screen, found, options, {}, None)  # what follows can fail
             figures: dict[str, Any] = {**pace.figures()}
             if growth is not None:
-                figures["host"] = running.ask_host("figures")
-                growth.look()
-                figures |= growth.figures()
+                figures |= counted_in(running, growth)
             for name, played in (("host_requests", requested), ("provocations", provoked)):
                 figures |= {name: [one.told for one in played]} if played else {}
             path = running.write_account(figures)

@@ -119,6 +119,9 @@ class Hosting:
         self.feeding = threading.Lock()
         """Nothing reaches the guest's queues while it is held: a moment whose memory is of before
         a frame, and whose device of after it, would tear the agent's stream when it comes back."""
+        self._switching = threading.RLock()
+        """Held, before ``feeding``, by who stops the processors, until they may go on: the guest
+        resets itself when it likes, and that is seen to by a thread of its own."""
         self._power_on = power_on_state(self.machine)
         self._job = 0
         self._said = FrameReader()
@@ -129,9 +132,10 @@ class Hosting:
         """Another kernel will take over without a reset; the hello of its agent is an entry of the
         trace."""
         self._greeting = FrameReader()
-        self.stop()
-        self.machine.unwatch()
-        self.go_on()
+        with self._switching:
+            self.stop()
+            self.machine.unwatch()
+            self.go_on()
 
     def _greet(self, data: bytes) -> None:
         with contextlib.suppress(FrameError, ValueError):
@@ -204,37 +208,42 @@ class Hosting:
 
     def stop(self) -> None:
         """Stop the processors."""
-        self.running = False
-        self.machine.pause()
+        with self._switching:
+            self.running = False
+            self.machine.pause()
 
     def go_on(self) -> None:
         """Let them go on."""
-        self.running = True
-        self.machine.start()
+        with self._switching:
+            self.running = True
+            self.machine.start()
 
     def tsc_offset(self) -> int:
         """What the guest's time-stamp counter is ahead of ours, modulo 2**64. The processors stop
         for it: KVM would let us wait until one leaves the guest by itself."""
-        running = self.running
-        self.stop()
-        try:
-            return self.machine.tsc_offset()
-        finally:
-            if running:
-                self.go_on()
+        with self._switching:
+            running = self.running
+            self.stop()
+            try:
+                return self.machine.tsc_offset()
+            finally:
+                if running:
+                    self.go_on()
 
     def reset(self) -> None:
         """As if the power had been off. Raises CommandError where the guest cannot begin again."""
-        self.stop()
-        self._job = 0
-        self.resets += 1
-        self.host.machine_reset()
-        self._await_release()
-        with self.feeding:
-            go_back(self.machine, self._power_on)
-        self._console.mark()
-        self.machine.unwatch()
-        self.go_on()
+        with self._switching:
+            self.stop()
+            self._tell_end()
+            self._job = 0
+            self.resets += 1
+            self.host.machine_reset()
+            self._await_release()
+            with self.feeding:
+                go_back(self.machine, self._power_on)
+            self._console.mark()
+            self.machine.unwatch()
+            self.go_on()
 
     def _await_release(self) -> None:
         """Until nobody here uses memory of the guest's: it is about to be another's. Where somebody
@@ -250,16 +259,17 @@ class Hosting:
         """Keep this moment, as soon as it is a quiet one. Raises CommandError."""
         deadline = time.monotonic() + _QUIET_SECONDS
         while True:
-            self.stop()
-            try:
-                with self.feeding:
-                    self._keep(name)
-                return
-            except ValueError as why:
-                if time.monotonic() > deadline:
-                    raise CommandError(str(why)) from None
-            finally:
-                self.go_on()
+            with self._switching:
+                self.stop()
+                try:
+                    with self.feeding:
+                        self._keep(name)
+                    return
+                except ValueError as why:
+                    if time.monotonic() > deadline:
+                        raise CommandError(str(why)) from None
+                finally:
+                    self.go_on()
             time.sleep(_POLL_SECONDS)
 
     def _keep(self, name: str) -> None:
@@ -278,20 +288,22 @@ class Hosting:
         moment = self.moments.get(name)
         if moment is None:
             raise CommandError(f"no moment is called {name!r}; there are: {list(self.moments)}")
-        self.stop()
-        with self.feeding:
-            self._note_changes()
-            changed = moment.changed
-            for other in self.moments.values():
-                other.changed = _both(other.changed, changed) if other is not moment else 0
-            self._job = 0
-            self.host.restore(moment.host)
-            self._await_release()
-            go_back(self.machine, moment.machine, changed)
-        self._console.mark()
-        hello = {"moment": name}
-        _write(self._descriptors.guest, frame(Kind.HELLO, 0, json.dumps(hello).encode()))
-        self.go_on()
+        with self._switching:
+            self.stop()
+            self._tell_end()
+            with self.feeding:
+                self._note_changes()
+                changed = moment.changed
+                for other in self.moments.values():
+                    other.changed = _both(other.changed, changed) if other is not moment else 0
+                self._job = 0
+                self.host.restore(moment.host)
+                self._await_release()
+                go_back(self.machine, moment.machine, changed)
+            self._console.mark()
+            hello = {"moment": name}
+            _write(self._descriptors.guest, frame(Kind.HELLO, 0, json.dumps(hello).encode()))
+            self.go_on()
 
     def _note_changes(self) -> None:
         """What guest and host have written since the last time differs from every moment."""
@@ -325,14 +337,22 @@ class Hosting:
         """A guest that resets itself boots again."""
         while True:
             self.machine.ended.wait()
-            self.machine.ended.clear()
             self._ended()
 
     def _ended(self) -> None:
-        """Whoever follows the trace learns that nobody has asked for it."""
+        """Unless somebody has taken the guest back meanwhile."""
+        with self._switching:
+            if self._tell_end() and self.running:
+                with contextlib.suppress(CommandError):  # the console has told
+                    self.reset()
+
+    def _tell_end(self) -> bool:
+        """Whether the guest has ended by itself. Whoever follows the trace learns that nobody has
+        asked for it."""
+        if not self.machine.ended.is_set():
+            return False
+        self.machine.ended.clear()
         print(f"kmcl-lab: {self.machine.why}", flush=True)
         with self.host.changed:
             self.host.note("guest", "ENDED", {}, self.machine.why)
-        if self.running:
-            with contextlib.suppress(CommandError):  # the console has told
-                self.reset()
+        return True

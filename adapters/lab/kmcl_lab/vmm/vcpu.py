@@ -21,6 +21,9 @@ __all__ = ["Owner", "Vcpu", "VcpuState", "let_signals_interrupt"]
 _HYPERV_SYNIC2: Final = 148
 _IO, _MMIO, _SHUTDOWN, _SYSTEM_EVENT, _HYPERV = 2, 6, 8, 24, 27
 _CRASH: Final = 3
+_RESET_ITSELF: Final = "the guest has reset itself"
+_ENDS: Final = {1: "the guest has shut itself down", 2: _RESET_ITSELF}
+"""Events by which a guest ends, the second by Hyper-V's MSR for that."""
 _MTRR_DEFAULT: Final = 0x2FF
 _WRITE_BACK: Final = 0x806
 _TIME_STAMP: Final = 0x10
@@ -57,7 +60,7 @@ class Owner(Protocol):
         """The guest has told that it panics."""
 
     def stopped(self, why: str) -> None:
-        """The processor does not run any more: the guest has reset itself, or something failed."""
+        """The processor does not run any more: the guest has ended, or something failed."""
 
 
 class VcpuState(NamedTuple):
@@ -192,10 +195,13 @@ class Vcpu:
                 self._memory_access()
             elif reason == _HYPERV:
                 self._hyper_v()
-            elif reason == _SYSTEM_EVENT and struct.unpack_from("<I", page, 32)[0] == _CRASH:
+            elif reason == _SYSTEM_EVENT:
+                (event,) = struct.unpack_from("<I", page, 32)
+                if event != _CRASH:
+                    return _ENDS.get(event) or f"{OURS}: KVM stopped for system event {event}"
                 owner.crashed()
             elif reason == _SHUTDOWN:
-                return "the guest has reset itself"
+                return _RESET_ITSELF
             else:
                 return f"{OURS}: KVM stopped for reason {reason}"
 

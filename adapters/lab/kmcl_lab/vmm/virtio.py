@@ -274,8 +274,9 @@ class Console:
         return done
 
     def _note(self, at: int, length: int) -> None:
-        for page in range(at // _PAGE, (at + max(length, 1) - 1) // _PAGE + 1):
-            self.written |= 1 << page
+        if length:  # a buffer of no bytes may begin where the memory ends
+            for page in range(at // _PAGE, (at + length - 1) // _PAGE + 1):
+                self.written |= 1 << page
 
     def _next_chain(self, number: int) -> tuple[int, list[tuple[int, int, bool]]] | None:
         """The next available chain: its head, and its pieces (address, length, writable)."""
@@ -291,7 +292,7 @@ class Console:
             place = queue.driver + 4 + 2 * (queue.taken % queue.size)
             (head,) = struct.unpack_from("<H", self._memory, place)
             pieces = list(self._pieces(queue, head))
-        except (struct.error, ValueError):
+        except (struct.error, ValueError, OverflowError):  # the last from 2**63 on
             self._queues[number] = queue._replace(broken=True)
             return None
         self._queues[number] = queue._replace(taken=queue.taken + 1)
