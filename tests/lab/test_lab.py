@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import shutil
 import socket
 import subprocess
@@ -327,6 +328,19 @@ def test_a_stopped_guest_is_not_a_silent_one(make: Make) -> None:
 
         assert lab.lost is None
     assert [body for _, body in said] == [b"on\n"]
+
+
+def test_a_start_without_an_emulator_leaves_nothing_open(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boot, "outer_command", lambda *_: ["/no/such/emulator"])
+    monkeypatch.setattr(boot, "_orphans_die", list)
+    lab = make("nobody")
+    before = os.listdir("/proc/self/fd")
+    with pytest.raises(LabProblem, match=r"^/no/such/emulator: No such file or directory; run"):
+        lab.start()
+
+    assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
 Passing = Callable[[str], PassingLab]

@@ -195,6 +195,8 @@ class Boot:
                     start_new_session=True,
                 )
         except OSError as error:
+            for ours, _ in pairs.values():
+                ours.close()
             raise LabProblem(
                 f"{error.filename}: {error.strerror}; run 'kmcl lab build --install' as root, "
                 "or choose a folder that can be written with --out"
