@@ -251,13 +251,19 @@ def test_an_id_that_has_no_event_flag_is_not_signalled(relid: int) -> None:
     assert guest.events() == [2047]
 
 
-def test_an_end_that_answers_completes_at_once() -> None:
+def answering() -> tuple[ScriptedGuest, RawEnd, HostChannel]:
+    """A guest, and the end that answers it on an open channel."""
     guest = ScriptedGuest()
     end = RawEnd(guest.host)
     end.answers = True
     channel = guest.host.offer(None, end)
     guest.connect()
     guest.open(channel.relid)
+    return guest, end, channel
+
+
+def test_an_end_that_answers_completes_at_once() -> None:
+    guest, _, channel = answering()
     ours = rings_of(guest.machine.memory, frames_of(*range(8, 16)), 4)
     outgoing, incoming = Outgoing(*ours.from_guest), Incoming(*ours.to_guest, FROM_HOST)
     for transaction, flags in ((1, COMPLETION_REQUESTED), (2, 0), (3, COMPLETION_REQUESTED)):
@@ -299,12 +305,7 @@ def test_an_end_does_not_open_rings_that_make_no_sense(frame: int) -> None:
 def test_an_end_that_answers_gives_up_where_a_ring_makes_no_sense(
     frame: int, place: int, words: str
 ) -> None:
-    guest = ScriptedGuest()
-    end = RawEnd(guest.host)
-    end.answers = True
-    channel = guest.host.offer(None, end)
-    guest.connect()
-    guest.open(channel.relid)
+    guest, end, channel = answering()
     outgoing = Outgoing(*rings_of(guest.machine.memory, frames_of(*range(8, 16)), 4).from_guest)
     outgoing.put(packet(Kind.IN_BAND, 1, b"12345678", COMPLETION_REQUESTED))
     outgoing.publish()
