@@ -506,7 +506,8 @@ def test_the_outer_guest_keeps_a_periodic_tick() -> None:
     assert more[:-1] == command[:-1]
     assert more[-1] == f'{command[-1]} kmcl_hosting="--by-hand --memory=256"'
 
-    assert {"nohz=off", "highres=off"} <= {*command[command.index("-append") + 1].split()}
+    asked = {"nohz=off", "highres=off", "transparent_hugepage=madvise"}
+    assert asked <= {*command[command.index("-append") + 1].split()}
 
 
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="setpriv is not installed")

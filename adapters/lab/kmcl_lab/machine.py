@@ -56,8 +56,11 @@ _BARE: Final = ("-machine", "q35", "-nodefaults", "-no-user-config", "-display",
 _INNER_KERNEL: Final = "console=ttyS0 quiet panic=0 oops=panic"
 # QEMU's emulated SVM can lose a timer interrupt at a nested exit; with a periodic tick the next
 # one wakes the guest, with a one-shot timer it would sleep for ever. Nobody but us runs there, and
-# what is done against attackers is dear where every return of a function is emulated.
-_OUTER_KERNEL: Final = "console=ttyS0 quiet panic=-1 nohz=off highres=off mitigations=off"
+# what is done against attackers is dear where every return of a function is emulated. Large pages
+# are for the inner guest's memory, which asks for them: given unasked, they look like a leak.
+_OUTER_KERNEL: Final = (
+    "console=ttyS0 quiet panic=-1 nohz=off highres=off mitigations=off transparent_hugepage=madvise"
+)
 
 
 def inner_command(

@@ -41,6 +41,7 @@ def power_on_state(machine: Machine) -> MachineState:
 def save(machine: Machine) -> MachineState:
     """Of a machine that is paused."""
     memory = mmap.mmap(-1, len(machine.memory), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    memory.madvise(mmap.MADV_NOHUGEPAGE)  # most of it is zero, and need not become memory later
     copy_differences(_address(memory), machine.base, len(memory))
     return _state(machine, memory)
 
