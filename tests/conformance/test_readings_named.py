@@ -138,6 +138,15 @@ def test_the_reading_a_variant_takes_is_named_and_no_end_is_blamed(name: str) ->
     assert found.blamed == ()
 
 
+TOGETHER = ("pause-waits-for-outgoing+start-during-pause-returns",)
+"""Variants that meet: a pause that a Start has ended goes on until outgoing work is done."""
+
+
+@pytest.mark.parametrize("names", TOGETHER)
+def test_variants_that_meet_are_not_blamed(names: str) -> None:
+    assert shown(create(names)).blamed == ()
+
+
 OTHER_WAYS = {
     "process-packet-before-post-started",
     "start-during-pause-returns",

@@ -61,7 +61,7 @@ def _note_overlap(s: EndpointState) -> EndpointState:
 def _suspending(s: EndpointState, _e: Event) -> EndpointState:
     asked = pausing(s) or s.cut_short
     after = s._replace(run=SUSPENDING, post_due=False, close_suspended=not asked, cut_short=False)
-    return _note_overlap(after)
+    return _note_overlap(after._replace(lingers=True) if s.cut_short else after)
 
 
 _RUNNING = (
@@ -109,7 +109,7 @@ _RUNNING = (
             need("Started runs at PASSIVE_LEVEL", "F107", lambda s, e: not e.irql),
             need("a Started handler was registered", "F097 F229", registered),
         ),
-        lambda s, e: s._replace(run=STARTING, ran=True, retired=False),
+        lambda s, e: s._replace(run=STARTING, ran=True, retired=False, lingers=False),
         when=lambda s, e: s.want == ACTIVE or not literal_started(s),
         shows=("F097", "F229", "F467"),
         moves=(Move("activity", "paused", "starting"),),
@@ -246,9 +246,11 @@ def _closes_unsuspended(s: EndpointState) -> bool:
 def _after_pause(s: EndpointState, e: Event) -> list[EndpointState]:
     """A Pause that a Start has overtaken may leave the stop it began to be carried out (A148)."""
     after = end(s, e)._replace(retired=False)
-    if s.want == ACTIVE and s.run in (STARTING, STARTED) and not pausing(after):
+    if s.want != ACTIVE or pausing(after):
+        return [after]
+    if s.run in (STARTING, STARTED):
         return [after, after._replace(cut_short=True)]
-    return [after]
+    return [after._replace(lingers=True)]
 
 
 _PAUSING = (

@@ -89,6 +89,7 @@ def _after_closed(s: EndpointState, _e: Event) -> list[EndpointState]:
         extra_suspended=False,
         close_suspended=False,
         cut_short=False,
+        lingers=False,
         early_started=0,
         again=True,
         torn_down=disabling(s),

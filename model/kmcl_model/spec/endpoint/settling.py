@@ -8,6 +8,7 @@ from kmcl_model.spec.observer import Quiet
 from .activity import literal_started
 from .places import must_close, stuck
 from .state import (
+    ACTIVE,
     DISABLED,
     ENABLED,
     OPEN,
@@ -29,7 +30,11 @@ __all__ = ["settle"]
 
 def settle(s: EndpointState, q: Quiet) -> EndpointState:
     """Nothing is on its way any more, so an occasion that has passed is gone."""
-    s = s._replace(lately=False, cut_short=s.cut_short and busy(s))
+    s = s._replace(
+        lately=False,
+        cut_short=s.cut_short and busy(s),
+        lingers=s.lingers and "waiting" in q.facts,
+    )
     if s.peer == "away" and s.connection in (ENABLED, DISABLED, REJECTED):
         s = s._replace(invited=0)
     return _note_activity(_note_connection(s), q)
@@ -55,6 +60,8 @@ def _note_activity(s: EndpointState, q: Quiet) -> EndpointState:
     if pauses and pending(s, "VmbChannelStart"):
         s = assume(s, "A148/start-during-pause:R3")
     if pauses and "waiting" in q.facts and not stuck(s) and s.run == PAUSED:
+        s = assume(s, "A64:R2")
+    if s.lingers and s.run == PAUSED and s.want == ACTIVE:
         s = assume(s, "A64:R2")
     alone = bool(s.post_running) and not (s.indicated or s.others)
     if alone and s.run == STARTED and (pausing(s) or must_close(s)):

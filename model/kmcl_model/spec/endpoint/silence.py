@@ -114,7 +114,7 @@ def _due(
     return Due(id, what, tuple(requirements.split()), when, on)
 
 
-def _both_ready(s: EndpointState) -> bool:
+def _both_ready(s: EndpointState, _q: Quiet) -> bool:
     return (
         s.connection == ENABLED
         and not disabling(s)
@@ -124,20 +124,21 @@ def _both_ready(s: EndpointState) -> bool:
     )
 
 
-def _start_due(s: EndpointState) -> bool:
+def _start_due(s: EndpointState, q: Quiet) -> bool:
     return (
         s.connection == OPEN
         and s.run == PAUSED
         and s.want == ACTIVE
         and not may_close(s)
         and not pending(s, "VmbChannelPause")
+        and not (s.lingers and "waiting" in q.facts)
         and s.peer in ("open", UNOBSERVED, STEADY)
         and (s.endpoint == "server" or s.accepted)
         and not busy(s)
     )
 
 
-def _suspend_due(s: EndpointState) -> bool:
+def _suspend_due(s: EndpointState, _q: Quiet) -> bool:
     return (
         s.connection == OPEN
         and s.run == STARTED
@@ -147,7 +148,7 @@ def _suspend_due(s: EndpointState) -> bool:
     )
 
 
-def _close_due(s: EndpointState) -> bool:
+def _close_due(s: EndpointState, _q: Quiet) -> bool:
     return (
         s.connection == OPEN
         and (s.run == PAUSED or (s.run == STARTED and s.endpoint == "client"))
@@ -186,7 +187,7 @@ def _cases(
             id if not number else f"{id}-{number + 1}",
             what,
             requirements,
-            lambda s, q, holds=holds: when(s) and holds(s),
+            lambda s, q, holds=holds: when(s, q) and holds(s),
             ("enter", callback),
         )
         for number, (requirements, holds) in enumerate(cases)

@@ -125,7 +125,8 @@ class EndpointState(NamedTuple):
       ``early_started``: the Started of A53 R1 is running (1) or has returned (2);
       ``extra_suspended``: the extra Suspend of A59 came; ``close_suspended``: a Suspend came
       because the session ends; ``cut_short``: a Start has let a Pause return early (A148), and the
-      Suspend that it asked for may still come.
+      Suspend that it asked for may still come; ``lingers``: that pause was carried out, and may go
+      on until outgoing work is done, too (A64).
     * What tells situations apart that look alike: ``again``: a session has ended before;
       ``waited``: the client was enabled before there was an offer, and has not opened since;
       ``offered``: the peer was enabled at some time; ``torn_down``: Closed has returned since
@@ -170,6 +171,7 @@ class EndpointState(NamedTuple):
     extra_suspended: bool = False
     close_suspended: bool = False
     cut_short: bool = False
+    lingers: bool = False
     again: bool = False
     waited: bool = False
     offered: bool = False
