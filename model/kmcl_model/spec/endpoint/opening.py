@@ -8,7 +8,7 @@ from kmcl_model.spec.cases import Case, because
 from kmcl_model.spec.observer import Move, Rule, need, witness
 from kmcl_model.status import is_success
 
-from .places import GONE, needs_place, post_start_due, starting_due, stopping_due
+from .places import GONE, needs_place, post_start_due, starting_due, stopping_due, well_called
 from .state import (
     ACTIVE,
     CLOSING,
@@ -147,13 +147,7 @@ RULES = (
                 Case("Opened comes when an offer and an opener have met", "F014 F038"),
             ),
             witness("F014 F038", lambda s, e: True),
-            need(
-                "Opened gets the handle of its channel",
-                "F015",
-                lambda s, e: e.arguments[0] == s.endpoint,
-            ),
-            need("Opened runs at PASSIVE_LEVEL", "F025", lambda s, e: not e.irql),
-            need("an Opened handler was registered", "F017 F229", registered),
+            *well_called("an Opened", "F015", "F025", "F017 F229"),
         ),
         _after_opened_enter,
         shows=("F017", "F229", "F464"),
@@ -201,13 +195,7 @@ RULES = (
                 "A75",
                 lambda s, e: not s.reporting,
             ),
-            need(
-                "Closed gets the handle of its channel",
-                "F005",
-                lambda s, e: e.arguments[0] == s.endpoint,
-            ),
-            need("Closed runs at PASSIVE_LEVEL", "F013", lambda s, e: not e.irql),
-            need("a Closed handler was registered", "F006 F229", registered),
+            *well_called("a Closed", "F005", "F013", "F006 F229"),
         ),
         _closing,
         when=lambda s, e: s.connection != REJECTED,

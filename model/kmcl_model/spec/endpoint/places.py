@@ -1,9 +1,10 @@
-"""Where a handler has no business: after Cleanup, after Disable, at the event of another one."""
+"""How a handler is called, and where it has no business: after Cleanup, after Disable, at the event
+of another one."""
 
 from __future__ import annotations
 
 from kmcl_model.spec.cases import Case, because
-from kmcl_model.spec.observer import Condition, Need
+from kmcl_model.spec.observer import Condition, Need, need
 
 from .state import (
     ACTIVE,
@@ -17,8 +18,10 @@ from .state import (
     busy,
     disabling,
     may_close,
+    own_handle,
     pausing,
     pending,
+    registered,
 )
 
 __all__ = [
@@ -31,6 +34,7 @@ __all__ = [
     "starting_due",
     "stopping_due",
     "stuck",
+    "well_called",
 ]
 
 
@@ -82,3 +86,14 @@ def must_close(s: EndpointState) -> bool:
 def stuck(s: EndpointState) -> bool:
     """Only the driver can go on: a handler is running or packets are outstanding."""
     return busy(s) or s.outstanding > 0
+
+
+def well_called(handler: str, handle: str, irql: str, registration: str) -> tuple[Need, ...]:
+    """A handler, with its article, gets the handle of its channel, runs at PASSIVE_LEVEL, and was
+    registered; with the requirements of each."""
+    name = handler.split()[-1]
+    return (
+        need(f"{name} gets the handle of its channel", handle, own_handle),
+        need(f"{name} runs at PASSIVE_LEVEL", irql, lambda s, e: not e.irql),
+        need(f"{handler} handler was registered", registration, registered),
+    )
