@@ -142,10 +142,15 @@ def read_state(out: Path, file: str = FILE, schema: str = SCHEMA) -> dict[str, A
 
 
 def begun_with(out: Path | None, kept: Mapping[str, Any], mine: Mapping[str, Any]) -> None:
-    """Raises CampaignError where something was begun with other options than it is to go on."""
+    """Raises CampaignError where something was begun with other options than it is to go on, or
+    does not tell them."""
     for name, value in mine.items():
-        if kept.get(name) != value:
+        if name not in kept:
             raise CampaignError(
-                f"{out}: was begun with {name} {kept.get(name)!r}, not {value!r}; "
+                f"{out}: what is kept there does not tell its {name}; start again without --resume"
+            )
+        if kept[name] != value:
+            raise CampaignError(
+                f"{out}: was begun with {name} {kept[name]!r}, not {value!r}; "
                 "resume it with the options it was begun with, or choose another folder"
             )

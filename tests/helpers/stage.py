@@ -112,10 +112,18 @@ class Stage:
         self.await_event(lambda e: e.kind == "exit" and e.activation == activation)
 
     def rest(self) -> None:
-        """Until the server has heard what there is to hear, and has nothing to do."""
+        """Until the server has heard what there is to hear, and has nothing to do.
+
+        Each of the three is looked at by itself. So what was heard is asked first: whoever hears
+        is busy from then on. And a handler that comes back, or is called, between the other two
+        shows in the session.
+        """
         for _ in range(20_000):  # of a millisecond or more
+            changes = self.session._changes
+            is_heard = not self.bus.unheard
             assert self.library.monitor.wait_idle(20_000) is not None
-            if not self.bus.unheard and self.session.is_idle():
+            is_idle = self.session.is_idle() and not self.library.monitor.running
+            if is_heard and is_idle and changes == self.session._changes:
                 return
             with self.session._lock:
                 self.session._lock.wait(0.001)
