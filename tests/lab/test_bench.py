@@ -112,12 +112,26 @@ def test_of_few_cycles_nothing_is_said(
     monkeypatch.setattr(lab_bench, "in_the_lab", lambda _: lambda _: None)
     monkeypatch.setattr(measure, "printed_by", lambda *_: ends | {"cycles": cycles})
     nothing: Any = SimpleNamespace(
-        host=host, rewind=lambda _: None, ask_host=lambda *_, **__: None, bind=lambda: ""
+        host=host,
+        rewind=lambda _: None,
+        ask_host=lambda *_, **__: {"settled": 1},
+        bind=lambda: "",
     )
     found = lab_bench.bench(nothing, cycles, lab_bench.Pace(0.0))
 
     assert found["leaks"] is leaks
     assert leak_line(found).startswith(f"leaks: {words}")
+
+
+@pytest.mark.parametrize(("cycles", "works"), [(9, 3), (10, 30), (1000, 30)])
+def test_nothing_counts_before_the_trace_is_full(cycles: int, works: int) -> None:
+    """Each piece of work fills it by a thirtieth; where nothing is said of leaks it need not be."""
+    done: list[None] = []
+    lab: Any = SimpleNamespace(ask_host=lambda _: {"settled": int(len(done) >= 30)})
+
+    hostcheck._warm_up(lab, lambda: done.append(None), cycles)
+
+    assert len(done) == works
 
 
 def test_the_table_says_which_targets_are_met() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 from kmcl_adapters.host.channel import TEST_CLASS, State
@@ -25,7 +25,9 @@ __all__ = ["Conversation", "check_host", "exchange_in_cycles", "offer_again"]
 _SECONDS: Final = 60.0
 _ROUND_TRIPS: Final = 200
 _MOMENT: Final = "bound"
-_WARM_UP: Final = 60
+_WARM_UP: Final = 3
+_FEW: Final = 50
+"""Cycles at a time on the way to a full trace."""
 _KIB_EACH: Final = 1
 """A cycle that costs the host more memory than this on average leaks: what it keeps of one channel,
 its page list above all, is some ten times as much."""
@@ -127,16 +129,19 @@ def offer_again(lab: Lab, count: int) -> dict[str, Any]:
     LabProblem."""
     device, channel = _present(lab)
     relid, instance = channel["relid"], channel["instance"]
-    before: dict[str, int] = {}
-    started = 0.0
-    for number in range(_WARM_UP + count):
-        if number == _WARM_UP:  # what is allocated once is not a leak, nor is a trace that grows
-            before, started = _kept(lab), time.monotonic()
+
+    def once() -> None:
+        nonlocal relid, device
         since = _entries(lab)
         lab.ask_host("rescind", relid=relid)
         lab.ask_host("wait-for", name="RELID_RELEASED", since=since, child_relid=relid)
         relid = lab.ask_host("offer", class_id=TEST_CLASS, instance=instance)["relid"]
         device = lab.bind(instance)
+
+    _warm_up(lab, once, count)
+    before, started = _kept(lab), time.monotonic()
+    for _ in range(count):
+        once()
     seconds = time.monotonic() - started
     after = _kept(lab)
     talk = Conversation(lab, device)
@@ -152,7 +157,7 @@ def exchange_in_cycles(lab: Lab, count: int) -> dict[str, Any]:
     device, channel = _present(lab)
     lab.ask_host("answer", relid=channel["relid"])
     command = ["python3", "-m", "kmcl_lab.cycles", device]
-    printed_by(lab, [*command, str(_WARM_UP * 10), "exchange"])  # until the trace is full
+    _warm_up(lab, lambda: printed_by(lab, [*command, str(_FEW), "exchange"]), count)
     before = _kept(lab)
     figures = printed_by(lab, [*command, str(count), "exchange"])
     after = _kept(lab)
@@ -161,6 +166,16 @@ def exchange_in_cycles(lab: Lab, count: int) -> dict[str, Any]:
     if has_leaked(own | {"cycles": count}):
         figures["leaks"] = [*figures["leaks"], "the endpoint in the guest"]
     return {"cycles": figures | {"endpoint": own}}
+
+
+def _warm_up(lab: Lab, work: Callable[[], object], count: int) -> None:
+    """Work before it counts: what is allocated once is no leak, nor is a trace that fills up. It is
+    filled only where so much follows that something is said of leaks. A cycle says little, an offer
+    much: after offers it is full."""
+    for _ in range(_WARM_UP):
+        work()
+    while count >= LEAST_WORK and not lab.ask_host("resources")["settled"]:
+        work()
 
 
 def _growth(before: dict[str, int], after: dict[str, int], count: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from .output import Problem
 
 __all__ = ["check_budget", "length_of", "sequences_of"]
 
-_OF_A_REAL_GUEST: Final = 40
+_OF_A_REAL_GUEST: Final = 32
 """Steps of a walk: every one begins with a fresh guest, which costs nothing, and each device that
 it binds costs a second."""
 

@@ -63,8 +63,8 @@ def bench(running: Lab, cycles: int, pace: Pace) -> dict[str, Any]:
     _judge_some(both, range(JUDGED), pace)
     figures = check_host(running)
     running.rewind("bound")
-    figures |= exchange_in_cycles(running, cycles)
     figures |= offer_again(running, cycles)
+    figures |= exchange_in_cycles(running, cycles)
     leaks = [figures[name]["leaks"] for name in ("cycles", "offers")]
     figures["leaks"] = None if None in leaks else any(leaks)
     return figures | pace.figures()

@@ -31,6 +31,9 @@ MOST_REFUSALS: Final = 5
 """Versions that a walk refuses at most before it accepts one."""
 
 ATTEMPTS: Final = 12
+ATTEMPTS_AT_REST: Final = 200
+"""Another rest would show nothing then, so it is worth while to look for the one thing that can be
+done: a guest without a bus driver can only load it."""
 
 
 class ControlCourse:
@@ -135,9 +138,10 @@ class HostChooser:
         roll = rng.random()
         if runnable and roll < 0.4:
             return RUNS[int(rng.random() * min(runnable, len(RUNS)))]
-        if roll < 0.6:
+        calm = self.situation.calm
+        if roll < 0.6 and not calm:
             return SETTLE
-        for _ in range(ATTEMPTS):
+        for _ in range(ATTEMPTS_AT_REST if calm else ATTEMPTS):
             roll = rng.random()
             made = self._answer() if roll < 0.45 else self._use() if roll < 0.85 else self._host()
             stimulus = self._enabled(made)
