@@ -252,6 +252,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.print(f"{name.replace('_', ' ')}: {value}", highlight=False)
     console.print(f"{_method(sizes)} {seconds} s in all.", highlight=False)
     console.print(table(found))
+    for figure in found:
+        for culprit in figure.culprits:
+            console.print(
+                f"{figure.name}: not reached for {culprit}", highlight=False, markup=False
+            )
     return 0
 
 

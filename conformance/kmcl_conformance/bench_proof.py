@@ -35,26 +35,38 @@ class Proof(NamedTuple):
 def proof_figures(proof: Proof) -> list[Figure]:
     """Hunt in mutants and variants, one after the other in this process."""
     names = list(MUTANTS)[:: proof.every]
-    kills = list(_hunts((f"mutant:{name}" for name in names), (1,), BUDGETS["default"]))
-    steps = tuple(float(found.steps) for found in kills if found.failure is not None)
+    hunted = list(_hunts((f"mutant:{name}" for name in names), (1,), BUDGETS["default"]))
+    steps = tuple(float(found.steps) for _, found in hunted if found.failure is not None)
+    alive = tuple(name for name, found in hunted if found.failure is None)
     chosen = list(VARIANTS)[:: proof.every]
     joined = combinations_of(VARIANTS, 1, proof.combinations)
     legal = [f"variant:{name}" for name in (*chosen, *joined)]
     seeds = range(1, proof.seeds + 1)
-    alarms = sum(found.failure is not None for found in _hunts(legal, seeds, BUDGETS[proof.budget]))
+    played = _hunts(legal, seeds, BUDGETS[proof.budget])
+    blamed = tuple(name for name, found in played if found.failure is not None)
     what = f"{len(chosen)} variants and {len(joined)} combinations, seeds: {proof.seeds}"
     return [
-        Figure(f"killed of {len(names)} mutants", "mutants", (float(len(steps)),), len(names)),
+        Figure(
+            f"killed of {len(names)} mutants",
+            "mutants",
+            (float(len(steps)),),
+            len(names),
+            culprits=alive,
+        ),
         *([Figure("steps to a kill", "steps", steps, MOST_STEPS, True)] if steps else []),
-        Figure(f"false alarms of {what}", "alarms", (float(alarms),), 0, True),
+        Figure(f"false alarms of {what}", "alarms", (float(len(blamed)),), 0, True, blamed),
     ]
 
 
-def _hunts(names: Iterable[str], seeds: Iterable[int], sequences: int) -> Iterator[Hunt]:
-    """A hunt in each for each seed; what one has computed the next looks up."""
+def _hunts(
+    names: Iterable[str], seeds: Iterable[int], sequences: int
+) -> Iterator[tuple[str, Hunt]]:
+    """A hunt in each for each seed, with what it was in; what one has computed the next looks
+    up."""
     specification = Specification()
     for name in names:
         adapter = find(name)
         for seed in seeds:
-            yield hunt(adapter, seed, sequences, specification=specification)
+            found = hunt(adapter, seed, sequences, specification=specification)
+            yield f"{name}, seed {seed}", found
         adapter.close()

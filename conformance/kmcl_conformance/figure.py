@@ -13,13 +13,15 @@ __all__ = ["Figure", "table"]
 
 class Figure(NamedTuple):
     """A measured figure: ``values`` of all repeats, in ``unit``; ``target`` None where there is
-    none, and ``at_most`` tells which side of it is good."""
+    none, and ``at_most`` tells which side of it is good. ``culprits``: what keeps it from its
+    target, by name, where that can be told."""
 
     name: str
     unit: str
     values: tuple[float, ...]
     target: float | None = None
     at_most: bool = False
+    culprits: tuple[str, ...] = ()
 
     @property
     def median(self) -> float:
@@ -42,6 +44,7 @@ class Figure(NamedTuple):
             "repeats": len(self.values),
             "target": self.target,
             "met": self.met(),
+            "culprits": list(self.culprits),
         }
 
 

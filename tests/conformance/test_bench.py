@@ -84,11 +84,24 @@ def test_mutants_that_live_and_variants_that_are_blamed_miss_the_target(
     variants = [(name, seed) for name, seed, _ in asked if name.startswith("variant")]
     assert (killed.target, killed.median) == (len(mutants), (len(mutants) + 1) // 2)
     assert killed.met() is False
+    assert killed.culprits == tuple(f"{name}, seed 1" for name in mutants[1::2])
     assert steps.values == tuple(range(1, len(mutants) + 1, 2))
     assert len(set(variants)) == len(variants) == alarms.median
     assert sum("+" in name for name, _ in variants) == 3 * 2
     assert alarms.met() is False
+    assert alarms.culprits == tuple(f"{name}, seed {seed}" for name, seed in variants)
     assert {sequences for name, _, sequences in asked if name in mutants} == {3500}
+
+
+def test_who_keeps_a_figure_from_its_target_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alarms = Figure("false alarms", "alarms", (1.0,), 0, True, ("variant:x+y+z, seed 3",))
+    monkeypatch.setattr(bench, "figures", lambda *_: [alarms])
+
+    assert main([]) == 0
+
+    assert "false alarms: not reached for variant:x+y+z, seed 3\n" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("as_json", [True, False])

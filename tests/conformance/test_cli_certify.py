@@ -384,9 +384,7 @@ def test_a_run_is_not_resumed_with_other_options(run: Run, other: list[str]) -> 
 
 
 NO_CAMPAIGN = "kmcl: out/campaign.json: not a campaign; start again without --resume\n"
-NOT_TOLD = (
-    "kmcl: out: what is kept there does not tell its adapter; start again without --resume\n"
-)
+NOT_TOLD = "kmcl: out: what is kept there does not tell its adapter; start again without --resume\n"
 
 
 @pytest.mark.parametrize(
