@@ -7,7 +7,7 @@ import pytest
 from kmcl_conformance.control import ControlJudge
 from kmcl_conformance.subjects import VMBUS, allowed_instead
 from kmcl_model.book import vmbus
-from kmcl_model.control import GUEST, HOST, MESSAGES, version
+from kmcl_model.control import CLASS_OF_HEARTBEAT, GUEST, HOST, MESSAGES, version
 from kmcl_model.events import Call, Environment, Event, Lost, Message, Quiescence, Return, Signal
 from kmcl_model.spec.control import ControlSpecification
 
@@ -523,6 +523,23 @@ def legal() -> Iterator[tuple[str, list[Event]]]:
         connected(call("unload"), done("unload"), accepted=version(2, 4)),
     )
 
+    yield (
+        "a load that waits until the driver it brings has its device",
+        [
+            *contacted(accepted=True),
+            sent("REQUESTOFFERS"),
+            sent("OFFERCHANNEL", 1, CLASS_OF_HEARTBEAT, DEVICE, 0, False),
+            sent("ALLOFFERS_DELIVERED"),
+            gpadl(),
+            QUIET,
+            sent("GPADL_CREATED", 1, 70, 0),
+            opening(),
+            QUIET,
+            sent("OPENCHANNEL_RESULT", 1, 1, 0),
+            done("load"),
+            QUIET,
+        ],
+    )
     yield "a new kernel with the same channels and ids", handed_over(QUIET, *opened())
     yield (
         "a handover while calls wait that nobody ends any more",

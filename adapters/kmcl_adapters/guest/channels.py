@@ -38,6 +38,8 @@ class Channel:
         self.descriptors = 0
         self.busy = False
         """A thread is at work on the channel; others wait."""
+        self.is_probed = False
+        """A driver of the kernel's own is taking the device."""
 
     def lock(self) -> Thread:
         """Wait until nobody else works on the channel."""
@@ -81,6 +83,7 @@ class Channels:
             primary.subchannels.append(channel)
             self.kernel.machine.start(self.kernel.driver.subchannel(channel))
         elif channel.has_stock_driver:
+            channel.is_probed = True
             self.kernel.machine.start(self.kernel.driver.stock(channel))
 
     def accepts(self, offer: dict[str, Field]) -> bool:

@@ -43,6 +43,9 @@ class Connection:
         if not accepted:
             return ENODEV
         yield from self.request_offers()
+        if self.kernel.habits.waits_for_drivers:
+            known = self.kernel.channels.known
+            yield lambda: not any(channel.is_probed for channel in known.values())
         return 0
 
     def negotiate(self) -> Thread:

@@ -100,6 +100,7 @@ class Driver:
         known = self.kernel.channels.known.get(channel.relid) is channel
         if known and not channel.rescinded and not self.kernel.connection.leaving:
             yield from self.kernel.links.open(channel)
+        channel.is_probed = False
         channel.unlock()
 
     def stock_removed(self, channel: Channel) -> Thread:

@@ -30,7 +30,8 @@ class Habits(NamedTuple):
     """What kernels may do one way or the other.
 
     ``versions``: those that are proposed, in this order. ``waits_for_offers``: loading ends when
-    all offers were delivered. ``buffers``: binding shares two buffers with the host. ``signals``:
+    all offers were delivered, ``waits_for_drivers``: and when those of the kernel's own have taken
+    their devices. ``buffers``: binding shares two buffers with the host. ``signals``:
     a write to the device signals the host. ``closes_rescinded``: a channel that was open when
     rescinded is closed before it is released. ``keeps_open_subchannels``: a rescinded subchannel
     that is open is released when its primary is closed. ``releases_after_unload``: channels are
@@ -43,6 +44,7 @@ class Habits(NamedTuple):
 
     versions: tuple[int, ...] = UP_TO_5_3
     waits_for_offers: bool = False
+    waits_for_drivers: bool = False
     buffers: bool = True
     signals: bool = True
     openid_is_relid: bool = True

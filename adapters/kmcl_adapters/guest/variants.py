@@ -32,6 +32,12 @@ GUEST_VARIANTS: Final[dict[str, Variant]] = {
             {"waits_for_offers": True, "buffers": False},
         ),
         _V(
+            "load-waits-for-drivers",
+            ("W05:R2",),
+            "the load waits for the offers, and until the drivers it brings have their devices",
+            {"waits_for_offers": True, "waits_for_drivers": True},
+        ),
+        _V(
             "confidential",
             ("W01:R2",),
             "version 6.0 is proposed first",

@@ -244,6 +244,8 @@ class Situation:
     def _is_used(self) -> bool:
         """Whether a device is open, or being opened: its driver cannot leave then. Those of the
         kernel's own close theirs."""
+        if any(state_of(track).descriptors for track in self.judge.devices.values()):
+            return True  # of a device that is gone as well, whose relid may be another's by now
         states = {relid: self.state(relid) for relid in self.relids()}
         return any(
             s.descriptors

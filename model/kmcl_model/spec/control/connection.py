@@ -22,6 +22,7 @@ from .bus import (
     begin,
     calling,
     end,
+    excused,
     initial,
     leaves,
     moves,
@@ -237,6 +238,11 @@ _RULES = (
 )
 
 
+def _load_is_over(s: ConnectionState, q: Quiet) -> bool:
+    """The load brings the drivers of devices as well, and may wait until they have theirs."""
+    return s.phase == "requested" and s.offered and calling(s, "load") and not excused(q)
+
+
 _DUES = (
     Due(
         "CN-due-contact",
@@ -262,7 +268,7 @@ _DUES = (
         "CN-due-loaded",
         "the return of the load",
         ("V010",),
-        lambda s, q: s.phase == "requested" and s.offered and calling(s, "load"),
+        _load_is_over,
         ("return", "load"),
     ),
     *farewell.DUES,
