@@ -519,6 +519,15 @@ def legal() -> Iterator[tuple[str, list[Event]]]:
         ),
     )
     yield (
+        "an unload that is refused, since a device is open, and one that is not",
+        opened(
+            *(call("unload"), done("unload", 11), QUIET),
+            *(RESCIND, RELEASED, call("unload"), done("unload", 11), QUIET),
+            *(call("close", DEVICE), done("close"), call("unload"), sent("UNLOAD")),
+            *(sent("UNLOAD_RESPONSE"), done("unload"), QUIET),
+        ),
+    )
+    yield (
         "no UNLOAD in an old version",
         connected(call("unload"), done("unload"), accepted=version(2, 4)),
     )

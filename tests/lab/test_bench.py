@@ -1,5 +1,6 @@
 """The bench of the lab: cycles in the guest, growth at the host, and the table of figures."""
 
+import threading
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ from kmcl_conformance.adapters import find
 from kmcl_conformance.cli import lab_bench
 from kmcl_conformance.cli.lab_bench import JUDGED, bench_driver, leak_line, rows_of, spread
 from kmcl_lab import cycles, hostcheck, measure
+from kmcl_lab.boot import Boot
 from kmcl_lab.machine import HostKind
 from kmcl_lab.problem import LabProblem
 from kmcl_lab.wire import COMPLETION, COMPLETION_REQUESTED, Packet
@@ -121,6 +123,37 @@ def test_of_few_cycles_nothing_is_said(
 
     assert found["leaks"] is leaks
     assert leak_line(found).startswith(f"leaks: {words}")
+
+
+@pytest.mark.parametrize(
+    ("measured", "words"),
+    [
+        ({"guest_bytes_lost_a_cycle": 512}, "leaks: none of ours"),
+        (
+            {"guest_bytes_lost_a_cycle": 20902},
+            "leaks: none of ours; the guest's kernel has lost 20,902 bytes a cycle",
+        ),
+        (
+            {
+                "offers": {"guest_bytes_lost_a_cycle": 70},
+                "cycles": {"guest_bytes_lost_a_cycle": 3736},
+            },
+            "leaks: none of ours; the guest's kernel has lost 3,736 bytes a cycle",
+        ),
+    ],
+    ids=["next to nothing", "under QEMU", "under our host"],
+)
+def test_what_the_kernel_of_the_guest_loses_is_told(measured: dict[str, Any], words: str) -> None:
+    assert leak_line({"leaks": False, **measured}) == words
+
+
+def test_a_guest_that_is_reset_does_not_make_the_start_longer() -> None:
+    boot = Boot.__new__(Boot)
+    boot._started, boot._ready, boot.ready_after = -1e9, threading.Event(), 24.8
+
+    boot._on_hello({"kernel": "6.12"})
+
+    assert (boot.hello, boot.ready_after) == ({"kernel": "6.12"}, 24.8)
 
 
 @pytest.mark.parametrize(("cycles", "works"), [(9, 3), (10, 30), (1000, 30)])

@@ -237,6 +237,27 @@ def test_a_device_that_has_gone_before_its_driver_is_unbound(kernel: Kernel) -> 
         bind(find(BALLOON, kernel.root), kernel.root, take=True, write=write)
 
 
+def test_a_device_that_ours_cannot_take_goes_back_to_its_driver(kernel: Kernel) -> None:
+    kernel.add(BALLOON, DYNMEM, "hv_balloon")
+
+    def write(path: Path, text: str) -> None:
+        if path.parent.name == DRIVER:
+            kernel.written.append((f"drivers/{DRIVER}/{path.name}", text))
+            raise refuse(524)
+        kernel.write(path, text)
+
+    with pytest.raises(DeviceError, match="this kernel's"):
+        bind(find(BALLOON, kernel.root), kernel.root, take=True, write=write)
+    assert kernel.written == [
+        (f"devices/{BALLOON}/driver_override", DRIVER),
+        ("drivers/hv_balloon/unbind", BALLOON),
+        (f"drivers/{DRIVER}/bind", BALLOON),
+        (f"devices/{BALLOON}/driver_override", "\n"),
+        ("drivers/hv_balloon/bind", BALLOON),
+    ]
+    assert find(BALLOON, kernel.root).driver == "hv_balloon"
+
+
 def test_a_driver_that_does_not_take_it(kernel: Kernel) -> None:
     kernel.add(BALLOON, DYNMEM)
 

@@ -6,6 +6,7 @@ plain files. Errors are DeviceError, one line that says what to do.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -152,14 +153,16 @@ def bind(
 
     ``take``: take it away from another driver. The override keeps that one from coming back; where
     there is none (a kernel without the attribute), the class is made known to our driver instead.
-    ``write`` writes a text into a file of sysfs. Raises DeviceError.
+    It gets the device back where ours does not take it. ``write`` writes a text into a file of
+    sysfs. Raises DeviceError.
     """
     if device.driver == DRIVER and device.uio:
         return device
     if device.driver not in (None, DRIVER) and not take:
         raise DeviceError(
             f"{device.instance}: driver {device.driver} has it; "
-            "unbind it, or say that it may be taken away (--bind)"
+            "unbind it, or let it be taken away: python3 -m kmcl_adapters.uio --device "
+            f"{device.instance} --bind, as an adapter: process:COMMAND"
         )
     bus = sysfs / "bus/vmbus"
     if not (bus / "drivers" / DRIVER).is_dir():
@@ -172,13 +175,32 @@ def bind(
         _write(write, new_id, device.class_id, device, good=(errno.EEXIST,))
     if device.driver not in (None, DRIVER):
         _write(write, bus / "drivers" / str(device.driver) / "unbind", device.instance, device)
+    try:
+        return _bound(device, sysfs, write)
+    except DeviceError:
+        if device.driver not in (None, DRIVER):
+            _give_back(device, override, bus / "drivers" / str(device.driver), write)
+        raise
+
+
+def _bound(device: Device, sysfs: Path, write: Callable[[Path, str], None]) -> Device:
     now = find(device.instance, sysfs)
     if now.driver != DRIVER:
-        _write(write, bus / "drivers" / DRIVER / "bind", device.instance, device)
+        _write(write, sysfs / "bus/vmbus/drivers" / DRIVER / "bind", device.instance, device)
         now = find(device.instance, sysfs)
     if now.driver != DRIVER or now.uio is None:
         raise DeviceError(f"{device.instance}: {DRIVER} did not take it; the kernel log says why")
     return now
+
+
+def _give_back(
+    device: Device, override: Path, driver: Path, write: Callable[[Path, str], None]
+) -> None:
+    """To the driver that had it, as far as that goes: why ours has not is what is told."""
+    with contextlib.suppress(DeviceError):
+        if override.exists():
+            _write(write, override, "\n", device)
+        _write(write, driver / "bind", device.instance, device)
 
 
 def unbind(

@@ -50,8 +50,8 @@ class Boot:
     cannot be started.
 
     ``guest`` is the channel to the agent, ``monitor`` the VMBus host's, ``hello`` what the agent
-    has said about itself, ``ready_after`` the seconds that took. ``can_go_back``: the host has kept
-    a moment, so that the loss of the inner guest alone is not the end.
+    has said about itself, ``ready_after`` the seconds until the first was there. ``can_go_back``:
+    the host has kept a moment, so that the loss of the inner guest alone is not the end.
     """
 
     def __init__(
@@ -224,7 +224,7 @@ class Boot:
     def _on_hello(self, hello: Mapping[str, Any]) -> None:
         if "moment" not in hello:  # else the machine says it, which was taken back
             self.hello = hello
-            self.ready_after = time.monotonic() - self._started
+            self.ready_after = self.ready_after or time.monotonic() - self._started
         self._ready.set()
 
     def _on_life(self) -> None:

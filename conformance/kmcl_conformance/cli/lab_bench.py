@@ -17,7 +17,7 @@ from kmcl_lab.hostcheck import check_host, exchange_in_cycles, offer_again
 from kmcl_lab.lab import Lab
 from kmcl_lab.linux import LinuxAdapter
 from kmcl_lab.machine import HostKind
-from kmcl_lab.measure import measure
+from kmcl_lab.measure import LEAK_BYTES, measure
 from kmcl_lab.problem import LabProblem
 
 from .budget import length_of
@@ -27,6 +27,7 @@ __all__ = ["JUDGED", "LINUX", "Pace", "bench", "bench_driver", "leak_line", "row
 
 JUDGED: Final = 20
 """Sequences whose speed is measured."""
+_LOST: Final = "guest_bytes_lost_a_cycle"
 LINUX: Final = "linux-vmbus"
 """The profile of the guest's own bus driver."""
 
@@ -106,7 +107,10 @@ def leak_line(measured: Mapping[str, Any]) -> str:
     """What is to be said of leaks."""
     if measured["leaks"] is None:
         return f"leaks: too few cycles to tell; it takes {LEAST_WORK} at least (--cycles)"
-    return "leaks: YES, see below" if measured["leaks"] else "leaks: none"
+    parts = [measured, *(part for part in measured.values() if isinstance(part, dict))]
+    lost = max(int(part.get(_LOST, 0)) for part in parts)
+    theirs = f"; the guest's kernel has lost {lost:,} bytes a cycle" if lost > LEAK_BYTES else ""
+    return ("leaks: YES, see below" if measured["leaks"] else "leaks: none of ours") + theirs
 
 
 def rows_of(measured: Mapping[str, Any]) -> list[Figure]:

@@ -22,8 +22,15 @@ def _succeeded(s: ConnectionState, e: Return) -> ConnectionState:
     return end(s, e) if e.status else ConnectionState(succeeded=True)
 
 
+def _was_refused(s: ConnectionState, e: Return) -> bool:
+    """Nothing was unloaded: a program has a device open, maybe one that is gone."""
+    return bool(e.status) and s.phase not in ("unloading", "gone")
+
+
 def _unloaded(s: ConnectionState, e: Return) -> ConnectionState:
     """``e.outputs`` tells whether channels are left that were not released."""
+    if _was_refused(s, e):
+        return end(s, e)
     after = end(s, e)._replace(phase="gone")
     return after._replace(assumed=("W06:R1",)) if e.outputs[0] else after
 
@@ -55,12 +62,18 @@ RULES: Final = (
             need(
                 "the host has been told",
                 "V011",
-                lambda s, e: s.phase in ("unloading", "gone") or s.version < KNOWS_UNLOAD,
+                lambda s, e: (
+                    s.phase in ("unloading", "gone")
+                    or s.version < KNOWS_UNLOAD
+                    or _was_refused(s, e)
+                ),
+                lambda _s, e: not e.status,
             ),
             need(
                 "the host has answered UNLOAD",
                 "V013",
-                lambda s, e: s.phase == "gone" or s.version < KNOWS_UNLOAD,
+                lambda s, e: s.phase == "gone" or s.version < KNOWS_UNLOAD or _was_refused(s, e),
+                lambda _s, e: not e.status,
             ),
         ),
         _unloaded,
