@@ -331,6 +331,10 @@ BROKEN: dict[str, tuple[list[Event], str]] = {
         connected(offer(2), QUIET, RESCIND, QUIET),
         "V020 V066",
     ),
+    "a signal of a channel that was given back": (
+        opened(RESCIND, RELEASED, Signal("signal", GUEST, 1)),
+        "V036",
+    ),
     "a subchannel alone": (
         connected(offer(3, DEVICE, 1), *created(71, 3), opening(3, 71)),
         "V057",
@@ -516,6 +520,17 @@ def legal() -> Iterator[tuple[str, list[Event]]]:
         "release after UNLOAD",
         connected(
             call("unload"), sent("UNLOAD"), sent("UNLOAD_RESPONSE"), RELEASED, done("unload"), QUIET
+        ),
+    )
+    sub_opened = (
+        *(offer(3, index=1), *created(71, 3), opening(3, 71)),
+        *(sent("OPENCHANNEL_RESULT", 3, 3, 0), QUIET),
+    )
+    yield (
+        "a signal of a subchannel that was rescinded, which the guest keeps open",
+        opened(
+            *(*sub_opened, sent("RESCIND_CHANNELOFFER", 3), QUIET, call("notify", DEVICE)),
+            *(Signal("signal", GUEST, 1), Signal("signal", GUEST, 3), done("notify"), QUIET),
         ),
     )
     yield (

@@ -252,14 +252,20 @@ _GUEST = (
         (
             need("the channel is open", "V036", lambda s, _e: s.link == "open"),
             need(
-                "a channel that is known to be rescinded is not signalled",
+                "a channel that is given back is not signalled",
                 "V036",
-                lambda s, _e: s.life in ("offered", "rescinding"),
+                lambda s, _e: s.life in ("offered", "rescinding") or _is_kept(s),
             ),
         ),
         lambda s, _e: s._replace(signalled=True),
     ),
 )
+
+
+def _is_kept(s: ChannelState) -> bool:
+    """A subchannel that was rescinded while it was open: a guest may go on with it until its
+    primary is closed, and signals both when a program writes to the device."""
+    return s.sub and s.life == "rescinded" and s.link == "open"
 
 
 def _offered(s: ChannelState, e: Message) -> ChannelState | list[ChannelState]:
