@@ -140,8 +140,15 @@ class Campaign:
         self.version = version("kmcl-conformance")
         self.earlier = Seen(Counter(), Counter(), Counter())
         """What was seen before a resume."""
+        self.seconds_earlier = 0.0
+        self._began = time.perf_counter()
         if kept:
             restore(self, kept)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run, before a resume as well."""
+        return self.seconds_earlier + time.perf_counter() - self._began
 
     @property
     def total(self) -> int:
@@ -383,13 +390,12 @@ def certify(
     Interrupted has its certificate. Raises CampaignError where the options cannot be met.
     """
     campaign = begin(adapter, options)
-    started = time.perf_counter()
     campaign.keep()
     with stopping() as asked:
         for progress in run(campaign):
             report(progress)
             if asked[0]:
                 campaign.keep()
-                raise Interrupted(certificate(campaign, time.perf_counter() - started))
+                raise Interrupted(certificate(campaign))
     campaign.keep()
-    return certificate(campaign, time.perf_counter() - started)
+    return certificate(campaign)

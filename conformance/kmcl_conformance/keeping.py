@@ -38,6 +38,7 @@ def dump(campaign: Campaign) -> dict[str, Any]:
         **_identity(campaign),
         "done": campaign.done,
         "counts": [campaign.steps, campaign.events, campaign.inconclusive],
+        "seconds": campaign.seconds,
         "requirements": campaign.witness_counts(),
         "readings": campaign.reading_counts(),
         "moves": sorted([chart, rule, *move, n] for (chart, rule, move), n in moves.items()),
@@ -81,6 +82,7 @@ def restore(campaign: Campaign, kept: dict[str, Any]) -> None:
     begun_with(campaign.options.out, kept, _identity(campaign))
     campaign.done = int(kept["done"])
     campaign.steps, campaign.events, campaign.inconclusive = kept["counts"]
+    campaign.seconds_earlier = float(kept["seconds"])
     campaign.earlier = Seen(
         Counter(kept["requirements"]),
         Counter(kept["readings"]),

@@ -10,7 +10,7 @@ from types import FrameType
 
 from kmcl_reports.results import Certificate
 
-__all__ = ["Interrupted", "stopping", "terminable"]
+__all__ = ["Interrupted", "interrupt_no_more", "stopping", "terminable"]
 
 
 class Interrupted(KeyboardInterrupt):
@@ -42,6 +42,13 @@ def stopping() -> Iterator[list[bool]]:
         yield asked
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def interrupt_no_more() -> None:
+    """From now on Ctrl-C does nothing: what was found is reported, which takes a moment, and then
+    the process ends. SIGTERM still ends it."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager

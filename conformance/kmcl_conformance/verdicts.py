@@ -181,8 +181,9 @@ def _missing_capability(requirement: Requirement, description: Description) -> s
     return None
 
 
-def certificate(campaign: Campaign, seconds: float) -> Certificate:
+def certificate(campaign: Campaign) -> Certificate:
     """The certificate of a campaign that has come to its end."""
+    seconds = campaign.seconds
     broken: dict[str, str] = {}
     of = campaign.subject.book()
     for id, file in campaign.broken.items():

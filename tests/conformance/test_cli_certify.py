@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -301,6 +301,17 @@ def test_an_interrupted_run_is_resumed_to_the_same_certificate(
     assert second.counts.steps == first.counts.steps
 
 
+def test_a_run_that_goes_on_has_lasted_as_long_as_both_parts(run: Run) -> None:
+    run("certify", "-b", "2", "--out", "out", "--quiet")
+    state = Path("out/campaign.json")
+    state.write_text(json.dumps(json.loads(state.read_text()) | {"seconds": 1000.0}))
+
+    counts = parse_certificate(run("certify", "--resume", "out", "--json").out).counts
+
+    assert 1000 < counts.wall_seconds < 1100
+    assert counts.steps_per_second < counts.steps / 1000 + 0.1
+
+
 def test_the_folder_alone_tells_how_a_run_goes_on(run: Run) -> None:
     begun = run("certify", "-a", MUTANT, "-s", "7", "-b", "2", "--out", "out", "--json")
 
@@ -338,6 +349,26 @@ def test_an_interrupted_run_that_had_found_a_failure_reports_it(
     assert found.counts.sequences < 1000
     assert Path("out/report.html").is_file()
     assert Path("out", found.failures[0].case).is_file()
+
+
+def test_ctrl_c_again_while_the_report_is_written_changes_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conclude = campaigns.conclude
+
+    def pressed_again(*arguments: Any) -> int:
+        signal.raise_signal(signal.SIGINT)
+        return conclude(*arguments)
+
+    monkeypatch.setattr(campaigns, "conclude", pressed_again)
+    monkeypatch.setattr(campaigns, "find", lambda _: Interrupting(400, find(MUTANT)))
+
+    stopped = run("certify", "-a", MUTANT, "-b", "1000", "--out", "out", "--json")
+
+    assert (stopped.code, stopped.is_one_line) == (1, True)
+    assert parse_certificate(stopped.out).verdict == "violations"
+    with pytest.raises(KeyboardInterrupt):  # whoever has called main can be interrupted again
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_ctrl_c_before_the_commands_are_there_is_one_line(

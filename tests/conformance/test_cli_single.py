@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 import pytest
 
-from kmcl_conformance.cli import main
+from kmcl_conformance.cli import main, single
+from kmcl_conformance.sequence import Outcome
 from kmcl_model.case import Case
-from kmcl_model.events import Call, Quiescence, Return
-from kmcl_model.stimuli import HOLD, Arm, Environ, Invoke, Reaction, Run, Settle
+from kmcl_model.events import Call, Enter, Event, Quiescence, Return
+from kmcl_model.stimuli import HOLD, Act, Arm, Environ, Invoke, Reaction, Run, Settle
 from kmcl_model.trace import Origin, dump_trace, load_origin
 
 MUTANT = "mutant:opened-status-ignored"
@@ -205,6 +206,22 @@ def test_a_case_of_which_a_call_was_not_made_is_not_fixed(kmcl: Kmcl) -> None:
 
     assert (result.code, result.out, result.is_one_line) == (3, "ERROR\n", True)
     assert "1 of 2 calls were not made: not offered (VmbChannelInitSetFlags)" in result.err
+
+
+def test_a_case_whose_handlers_called_nothing_is_not_fixed() -> None:
+    latency = Act("VmbChannelSetInterruptLatency", (71,))
+    arm = Arm("arm", "client", "EvtVmbChannelOpened", Reaction((HOLD, latency)))
+    entered = Enter("enter", "client", "Opened", "EvtVmbChannelOpened", (), 0)
+    called = Call("call", "client", "Opened", latency.function, (71,))
+
+    def unmade(*events: Event) -> str:
+        return single._unmade(Outcome((arm,), events, None, 1))
+
+    assert unmade() == ""  # nobody was there to call it
+    assert unmade(entered, called) == ""
+    assert unmade(entered) == (
+        "what handlers were to call is not offered (VmbChannelSetInterruptLatency)"
+    )
 
 
 def test_a_failure_counts_though_a_call_was_not_made(kmcl: Kmcl) -> None:

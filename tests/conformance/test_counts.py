@@ -24,7 +24,7 @@ def counted(options: Options, sequences: int) -> Counts:
         if progress.done == sequences:
             break
         assert progress.done < progress.total
-    found = certificate(campaign, 1.0)
+    found = certificate(campaign)
     assert counts_text(found.counts).partition(" in ")[0] in render_html(found)
     return found.counts
 
@@ -92,7 +92,7 @@ def test_what_an_implementation_lacks_stands_beside_the_verdict() -> None:
     campaign = Campaign(Lacking(LACKING), Options(sequences=20))
     for _ in campaign.run():
         pass
-    found = certificate(campaign, 1.0)
+    found = certificate(campaign)
     assert found.verdict is Verdict.CONFORMING
     assert found.not_offered == LACKING
     words = "Not offered, and so not judged: VmbChannelPause, VmbChannelSetTransactionQuota."
@@ -105,7 +105,7 @@ def test_a_run_in_which_no_channel_opens_shows_nothing(lacking: str) -> None:
     campaign = Campaign(Lacking((lacking,)), Options(sequences=5))
     for _ in campaign.run():
         pass
-    found = certificate(campaign, 1.0)
+    found = certificate(campaign)
     assert (found.verdict, found.failures) == (Verdict.INCONCLUSIVE, ())
     assert found.never == ("no channel was ever opened",)
     assert lacking in found.not_offered
@@ -140,7 +140,7 @@ def test_what_a_crash_came_before_is_not_lacking() -> None:
     campaign = Campaign(Crashing(["VmbPacketGetPointer"]), Options(sequences=20))
     for _ in campaign.run():
         pass
-    found = certificate(campaign, 1.0)
+    found = certificate(campaign)
     assert found.verdict is Verdict.VIOLATIONS
     assert found.not_offered == ()
 
@@ -149,4 +149,4 @@ def test_who_has_everything_lacks_nothing() -> None:
     campaign = Campaign(create(""), Options(sequences=1))
     for _ in campaign.run():
         pass
-    assert certificate(campaign, 1.0).not_offered == ()
+    assert certificate(campaign).not_offered == ()

@@ -30,7 +30,7 @@ def test_what_was_under_examination_is_no_pass() -> None:
     with pytest.raises(KeyboardInterrupt):
         for _ in campaign.run():
             pass
-    found = certificate(campaign, 1.0)
+    found = certificate(campaign)
 
     assert found.verdict == Verdict.INCONCLUSIVE
     assert campaign.unsure

@@ -143,7 +143,7 @@ def certified(adapter: Adapter) -> Certificate:
     campaign = Campaign(client, options)
     for _ in campaign.run():
         pass
-    return certificate(campaign, 1.0)
+    return certificate(campaign)
 
 
 def test_a_client_is_certified_without_its_server() -> None:

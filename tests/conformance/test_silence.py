@@ -177,7 +177,7 @@ def verdict(slow: Slow) -> tuple[Verdict, int]:
     for number, tour in enumerate(campaign.plan.tours):
         if tour.name == LATE.name:
             campaign._one(number)
-    return certificate(campaign, 1.0).verdict, campaign.inconclusive
+    return certificate(campaign).verdict, campaign.inconclusive
 
 
 def test_a_failure_that_rests_on_silence_and_does_not_come_back_is_no_verdict() -> None:

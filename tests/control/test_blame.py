@@ -96,7 +96,7 @@ def test_what_comes_with_a_fault_and_without_one_is_two_failures(
 ) -> None:
     """One event of the guest is refused by one rule, for two reasons."""
     found = played(two_defects("released-twice", of_a_fault))
-    results = {r.id: r.verdict for r in certificate(found, 1.0).requirements}
+    results = {r.id: r.verdict for r in certificate(found).requirements}
     faults = {key: f.outcome.failure.fault for key, f in found.found.items() if f.outcome.failure}
 
     assert set(found.broken) == broken
@@ -111,7 +111,7 @@ def test_what_there_is_no_time_to_tell_apart_does_not_pass(monkeypatch: pytest.M
 
     monkeypatch.setattr("kmcl_conformance.campaign.guilt", lambda *_, **__: late)
     found = played(two_defects("released-twice", "releases-high"))
-    results = {r.id: r.verdict for r in certificate(found, 1.0).requirements}
+    results = {r.id: r.verdict for r in certificate(found).requirements}
 
     assert "V052" in found.unsure
     assert results["V052"] is RequirementVerdict.INCONCLUSIVE

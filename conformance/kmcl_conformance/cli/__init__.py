@@ -7,7 +7,9 @@ is one line that says what to do.
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 
 __all__ = ["main"]
@@ -21,4 +23,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("kmcl: interrupted before it began", file=sys.stderr)
         return 3
-    return run(arguments)
+    if threading.current_thread() is not threading.main_thread():
+        return run(arguments)
+    before = signal.getsignal(signal.SIGINT)
+    code = run(arguments)
+    # All is said. The process ends, or whoever called goes on.
+    signal.signal(signal.SIGINT, signal.SIG_IGN if arguments is None else before)
+    return code

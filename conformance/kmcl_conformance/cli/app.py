@@ -13,6 +13,7 @@ import typer
 
 from kmcl_adapters import AdapterError
 from kmcl_conformance.garbage import collected_rarely
+from kmcl_conformance.stopping import interrupt_no_more
 from kmcl_model.case import CaseError
 from kmcl_model.catalogue import CatalogueError
 from kmcl_model.trace import TraceError
@@ -119,6 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _write_no_more()
         return Code.UNJUDGED
     except (KeyboardInterrupt, typer.Abort):
+        interrupt_no_more()
         code = _INTERRUPTED
     except Exception as error:
         if os.environ.get("KMCL_TRACEBACK"):

@@ -16,7 +16,7 @@ from kmcl_conformance.campaign import Campaign, CampaignError, Options, Progress
 from kmcl_conformance.campaign import certify as run_campaign
 from kmcl_conformance.keeping import read_state
 from kmcl_conformance.profiles import PROFILES, choose
-from kmcl_conformance.stopping import Interrupted
+from kmcl_conformance.stopping import Interrupted, interrupt_no_more
 from kmcl_conformance.verdicts import ENDLESS, certificate
 from kmcl_lab.adapter import Hang
 from kmcl_reports.certificate import certificate_json, seal
@@ -114,6 +114,7 @@ def certify(
     except CampaignError as error:
         raise Problem(str(error)) from error
     except KeyboardInterrupt as stopped:
+        interrupt_no_more()
         again = (
             f"go on with: {_again('certify', adapter, profile, seed, budget)}"
             f"{' --expected-calls' if expected_calls else ''} --resume {folder}"
@@ -240,10 +241,10 @@ def _run_until_stopped(
             if campaign.enough():
                 break
     except KeyboardInterrupt:
-        pass
+        interrupt_no_more()
     finally:
         campaign.keep()
-    return certificate(campaign, time.perf_counter() - started)
+    return certificate(campaign)
 
 
 def _with_patience(campaign: Campaign) -> Iterator[Progress]:

@@ -18,8 +18,8 @@ from kmcl_conformance.sequence import replay as run_again
 from kmcl_conformance.subjects import SUBJECTS
 from kmcl_model.case import Case
 from kmcl_model.control import GUEST, HOST
-from kmcl_model.events import Call, Event
-from kmcl_model.stimuli import Arm, Environ, Hold, Invoke, Post, Run, Settle, Stimulus
+from kmcl_model.events import Call, Enter, Event
+from kmcl_model.stimuli import Act, Arm, Environ, Hold, Invoke, Post, Run, Settle, Stimulus
 from kmcl_model.trace import (
     Origin,
     TraceError,
@@ -242,6 +242,8 @@ def _run(adapter: Adapter, case: Case, times: int | None, *, is_its_own: bool) -
 def _unmade(outcome: Outcome) -> str:
     """In words, the calls that were asked for and not made; empty where all were."""
     asked = [stimulus for stimulus in outcome.stimuli if isinstance(stimulus, Invoke)]
+    if unknown := _never_called(outcome):
+        return f"what handlers were to call is not offered ({', '.join(sorted(unknown))})"
     threads = {stimulus.by for stimulus in asked}
     made = [e for e in outcome.events if isinstance(e, Call) and e.by in threads]
     names = Counter(s.function for s in asked)
@@ -253,6 +255,19 @@ def _unmade(outcome: Outcome) -> str:
         f"{sum(missing.values())} of {len(asked)} calls were not made: not offered "
         f"({', '.join(sorted(missing))})"
     )
+
+
+def _never_called(outcome: Outcome) -> set[str]:
+    """What handlers that were entered were told to call, and nobody there ever called."""
+    entered = {(e.endpoint, e.callback) for e in outcome.events if isinstance(e, Enter)}
+    called = {(e.endpoint, e.function) for e in outcome.events if isinstance(e, Call)}
+    return {
+        step.function
+        for s in outcome.stimuli
+        if isinstance(s, Arm) and (s.endpoint, s.callback) in entered
+        for step in s.reaction.steps
+        if isinstance(step, Act) and (s.endpoint, step.function) not in called
+    }
 
 
 def _compare(screen: Screen, case: Case, outcome: Outcome, finding: Finding | None) -> None:
