@@ -196,7 +196,8 @@ typedef struct _KMCL_TABLE {
     VOID (*VmbChannelPause)(VMBCHANNEL Channel);
     KMCL_LATER VmbChannelSendSynchronousRequest;
     KMCL_LATER VmbChannelSetIncomingProcessingAtPassive;
-    KMCL_LATER VmbChannelSetInterruptLatency;
+    NTSTATUS (*VmbChannelSetInterruptLatency)(VMBCHANNEL Channel, UINT16 Latency,
+                                              UINT16 *OriginalLatency);
     VOID (*VmbChannelSetPointer)(VMBCHANNEL Channel, PVOID Pointer);
     VOID (*VmbChannelSetTransactionQuota)(VMBCHANNEL Channel, UINT32 Quota);
     UINT32 (*VmbChannelSizeofPacket)(VMBCHANNEL Channel);

@@ -389,8 +389,7 @@ def certify(
     ``report`` hears of every sequence. On Ctrl-C what was found is kept in ``options.out``, and
     Interrupted has its certificate. Raises CampaignError where the options cannot be met.
     """
-    campaign = begin(adapter, options)
-    campaign.keep()
+    (campaign := begin(adapter, options)).keep()
     with stopping() as asked:
         for progress in run(campaign):
             report(progress)

@@ -494,6 +494,18 @@ def test_memory_of_the_driver_works_as_a_packet(session: ProcessSession) -> None
     assert entered(events, "server")[-2:] == [PROCESS_PACKET, PROCESSING_COMPLETE]
 
 
+def test_the_latency_that_was_set_comes_back(session: ProcessSession) -> None:
+    events = seen(
+        session,
+        on("client", "VmbChannelAllocate", False),
+        on("client", "VmbChannelSetInterruptLatency", 2503),
+        on("client", "VmbChannelSetInterruptLatency", 71),
+    )
+
+    returns = [(e.status, e.outputs) for e in events if isinstance(e, Return)]
+    assert returns[-2:] == [(0, (0,)), (0, (2503,))]
+
+
 def test_a_signal_that_announces_nothing_does_nothing(session: ProcessSession) -> None:
     seen(session, OPEN)
     events = seen(session, Environ("environment", "server", "spurious"), SETTLE)

@@ -40,7 +40,7 @@ def resumed(campaign: Campaign) -> Campaign:
 
 
 def verdicts(campaign: Campaign, ids: set[str]) -> set[RequirementVerdict]:
-    return {r.verdict for r in certificate(campaign, 1.0).requirements if r.id in ids}
+    return {r.verdict for r in certificate(campaign).requirements if r.id in ids}
 
 
 def test_one_rule_that_breaks_now_these_now_others_fails_them_all(tmp_path: Path) -> None:
@@ -77,9 +77,9 @@ def test_a_walk_that_is_given_up_makes_the_campaign_inconclusive(
     for _ in given_up.run():
         pass
     assert given_up.inconclusive == 5
-    assert certificate(given_up, 1.0).verdict is Verdict.INCONCLUSIVE
+    assert certificate(given_up).verdict is Verdict.INCONCLUSIVE
     monkeypatch.undo()
     for _ in sound.run():
         pass
     assert sound.inconclusive == 0
-    assert certificate(sound, 1.0).verdict is Verdict.CONFORMING
+    assert certificate(sound).verdict is Verdict.CONFORMING

@@ -97,7 +97,7 @@ def run(
     campaign.done = number
     campaign.enough = lambda: adapter.sessions >= sessions
     next(campaign.run())
-    return certificate(campaign, 1.0), adapter
+    return certificate(campaign), adapter
 
 
 def campaign_of(
@@ -183,7 +183,7 @@ def test_what_is_not_confirmed_is_known_after_a_resume(tmp_path: Path) -> None:
     campaign.keep()
     resumed = begin(adapter, campaign.options._replace(resume=True))
 
-    assert certificate(resumed, 1.0).unconfirmed == certificate(campaign, 1.0).unconfirmed
+    assert certificate(resumed).unconfirmed == certificate(campaign).unconfirmed
     assert resumed.unconfirmed != {}
 
 
@@ -212,7 +212,7 @@ def test_what_always_does_the_same_is_repeated_once() -> None:
     name = "guest-mutant:no-unload"
     campaign = Campaign(find(name), OPTIONS._replace(adapter=name))
     next(campaign.run())
-    (failure,) = certificate(campaign, 1.0).failures
+    (failure,) = certificate(campaign).failures
 
     assert failure.confirmation is not None
     assert (failure.confirmation.confirmed, failure.confirmation.attempts) == (1, 1)
@@ -235,7 +235,7 @@ class Forgetful:
 def test_what_only_says_that_it_always_does_the_same_is_not_believed() -> None:
     campaign = Campaign(Forgetful(), OPTIONS)
     next(campaign.run())
-    found = certificate(campaign, 1.0)
+    found = certificate(campaign)
     (seen,) = found.unconfirmed
 
     assert (found.failures, found.verdict) == ((), Verdict.INCONCLUSIVE)
@@ -275,7 +275,7 @@ def test_the_log_is_kept_with_what_was_seen(tmp_path: Path) -> None:
         adapter.lab = Spoken()
         campaign = Campaign(adapter, OPTIONS._replace(out=out))
         next(campaign.run())
-        found = certificate(campaign, 1.0)
+        found = certificate(campaign)
         (seen,) = found.failures or found.unconfirmed
 
         assert seen.log is not None

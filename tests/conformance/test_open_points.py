@@ -13,7 +13,7 @@ def test_every_open_point_is_in_the_certificate() -> None:
     campaign = Campaign(find("reference"), options)
     for _ in campaign.run():
         pass
-    found = {(one.id, one.point): one for one in certificate(campaign, 1.0).interpretations}
+    found = {(one.id, one.point): one for one in certificate(campaign).interpretations}
 
     for id, item in interpretations().items():
         for point in item.points:

@@ -13,6 +13,7 @@ CODE_FOLDERS = ("model", "adapters", "adapters/lab", "reports", "conformance")
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 LONG_MODULES: dict[str, str] = {
+    "adapters/kmcl_adapters/native/binding.py": "each slot of the table, and what calling it takes",
     "conformance/kmcl_conformance/oracle.py": "where each kind of event goes is one subject",
     "model/kmcl_model/spec/observer.py": "rules and the automaton they make explain each other",
     "model/kmcl_model/catalogue.py": "the kinds of data of the catalogue, and how they are loaded",

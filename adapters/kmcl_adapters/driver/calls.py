@@ -139,6 +139,14 @@ def _nothing_to_save(*_: Any) -> int:
     return 0
 
 
+def _interrupt_latency(end: End, _f: str, arguments: Arguments, _t: str | None) -> Prepared:
+    def finish(result: Any) -> Returned:
+        status, original = result
+        return unsigned(status), (int(original),)
+
+    return Prepared(arguments, (end.channel, *arguments), finish)
+
+
 def _sizeof_packet(end: End, _f: str, arguments: Arguments, _t: str | None) -> Prepared:
     def finish(result: Any) -> Returned:
         end.sizeof = int(result)
@@ -297,6 +305,7 @@ _PREPARE: Final[dict[str, Callable[[End, str, Arguments, str | None], Prepared |
     "VmbChannelInitSetStateChangeCallbacks": _state_change_callbacks,
     "VmbChannelPacketComplete": _packet_complete,
     "VmbChannelPacketFail": _packet_fail,
+    "VmbChannelSetInterruptLatency": _interrupt_latency,
     "VmbChannelSetPointer": _set_pointer,
     "VmbChannelSizeofPacket": _sizeof_packet,
     "VmbClientChannelInitSetTargetPnp": _target_pnp,

@@ -105,7 +105,7 @@ _SLOTS: Final[tuple[tuple[str, Any], ...]] = (
     ("VmbChannelPause", _void(_HANDLE)),
     ("VmbChannelSendSynchronousRequest", _LATER),
     ("VmbChannelSetIncomingProcessingAtPassive", _LATER),
-    ("VmbChannelSetInterruptLatency", _LATER),
+    ("VmbChannelSetInterruptLatency", _status(_HANDLE, c.c_uint16, c.POINTER(c.c_uint16))),
     ("VmbChannelSetPointer", _void(_HANDLE, c.c_void_p)),
     ("VmbChannelSetTransactionQuota", _void(_HANDLE, _UINT32)),
     ("VmbChannelSizeofPacket", c.CFUNCTYPE(_UINT32, _HANDLE)),
@@ -287,6 +287,14 @@ def _allocate(_: NativeLibrary, function: Any) -> Callable[..., Any]:
     return call
 
 
+def _interrupt_latency(_: NativeLibrary, function: Any) -> Callable[..., Any]:
+    def call(channel: Any, latency: int) -> tuple[int, int]:
+        original = c.c_uint16()
+        return function(channel, latency, c.byref(original)), original.value
+
+    return call
+
+
 def _friendly_name(library: NativeLibrary, function: Any) -> Callable[..., Any]:
     def call(channel: Any, name: object) -> Any:
         text = str(name).encode("utf-16-le")[:0xFFFE]
@@ -387,6 +395,7 @@ _WRAPPERS: Final[dict[str, Callable[[NativeLibrary, Any], Callable[..., Any]]]] 
     "VmbChannelInitSetProcessPacketCallbacks": _packet_callbacks,
     "VmbChannelInitSetStateChangeCallbacks": _state_callbacks,
     "VmbChannelPacketComplete": _complete,
+    "VmbChannelSetInterruptLatency": _interrupt_latency,
     "VmbChannelSetPointer": _set_pointer,
     "VmbClientChannelInitSetTargetPnp": _target,
     "VmbPacketInitialize": _initialize,

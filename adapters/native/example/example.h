@@ -94,6 +94,7 @@ struct _VMBCHANNEL {
     bool quit;    /* the threads end */
     bool crashed; /* nobody is there any more: nothing is called, nothing is done */
     PVOID pointer;
+    UINT16 latency; /* of the monitor, in 100 ns: there is none, but it is remembered */
     struct configuration configuration;
     pthread_t threads[THREADS];
 

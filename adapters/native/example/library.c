@@ -192,6 +192,15 @@ static VOID set_pointer(VMBCHANNEL end, PVOID pointer)
     leave();
 }
 
+static NTSTATUS set_latency(VMBCHANNEL end, UINT16 latency, UINT16 *original)
+{
+    enter();
+    *original = end->latency;
+    end->latency = latency;
+    leave();
+    return STATUS_SUCCESS;
+}
+
 static PVOID get_pointer(VMBCHANNEL end)
 {
     enter();
@@ -263,6 +272,7 @@ static const KMCL_TABLE table = {
     .VmbChannelPacketComplete = packet_complete,
     .VmbChannelPacketFail = packet_fail,
     .VmbChannelPause = channel_pause,
+    .VmbChannelSetInterruptLatency = set_latency,
     .VmbChannelSetPointer = set_pointer,
     .VmbChannelSetTransactionQuota = channel_set_quota,
     .VmbChannelSizeofPacket = packet_size,
