@@ -132,6 +132,10 @@ def test_a_rule_is_for_the_messages_it_names() -> None:
         (Rule("GPADL_CREATED", "fail", 0.5), "fail: 0.5 is no whole number"),
         (Rule("OPENCHANNEL", "repeat", float("inf")), "repeat: inf is no whole number"),
         (
+            Rule("ALLOFFERS_DELIVERED", "repeat", 1e12),
+            "repeat: 1000000000000 times are too many; 1000 at most",
+        ),
+        (
             Rule("UNLOAD", "refuse", 0x10000),
             "refuse: 0x10000 does not fit the status of a hypercall",
         ),
@@ -148,6 +152,7 @@ def test_a_rule_is_for_the_messages_it_names() -> None:
         "four bytes",
         "half",
         "for ever",
+        "far too often",
         "two bytes",
         "never",
     ],

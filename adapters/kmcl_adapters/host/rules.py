@@ -30,6 +30,8 @@ _ANY: Final[Mapping[str, Any]] = MappingProxyType({})
 _NUMBERED: Final = frozenset({"delay", "repeat", "fail", "refuse"})
 _LARGEST_STATUS: Final = 0xFFFF
 """Of a hypercall."""
+_MOST_REPEATS: Final = 1000
+"""They are made at once, and until then nobody else can speak to the host."""
 
 
 class RuleError(ValueError):
@@ -73,6 +75,8 @@ class Rule(NamedTuple):
         if self.value % 1:  # nor is infinity a whole number
             raise RuleError(f"{self.action}: {self.value:g} is no whole number")
         number = int(self.value)
+        if self.action == "repeat" and number > _MOST_REPEATS:
+            raise RuleError(f"repeat: {number} times are too many; {_MOST_REPEATS} at most")
         if self.action == "refuse" and number > _LARGEST_STATUS:
             raise RuleError(f"refuse: {number:#x} does not fit the status of a hypercall")
         if self.action == "fail":
