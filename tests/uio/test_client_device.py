@@ -107,6 +107,21 @@ def test_the_adapter_says_which_kernel_and_which_host_it_has_met(
     assert adapter.describe().surroundings == ("Linux 6.12.117", "QEMU pc-q35-10.0")
 
 
+def test_a_session_finds_its_device_where_it_is_now(host: Host) -> None:
+    """It was taken back and offered again, and another device has got its node."""
+    adapter = adapter_of(host)
+    before = adapter.device
+    nodes = host.root / "sys/bus/vmbus/devices" / before.instance / "uio"
+    assert before.uio is not None
+    (nodes / before.uio).rename(nodes / "uio7")
+    shown = host.root / "sys/class/uio"
+    (shown / before.uio).rename(shown / "uio7")
+
+    adapter.open().close()
+
+    assert adapter.device == before._replace(uio="uio7")
+
+
 def test_the_adapter_tells_what_only_the_safety_net_has_noticed(
     host: Host, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -89,6 +89,8 @@ class UioAdapter:
     def open(self, record: Callable[[Event], None] | None = None) -> ThreadedSession:
         """A fresh endpoint; the channel itself is opened by VmbChannelEnable."""
         try:
+            # Meanwhile it may have gone and come back, and its node be another device's.
+            self.device = bind(find(self.device.instance, self._sysfs), self._sysfs)
             bus = self._bus()
         except DeviceError as error:
             raise AdapterError(f"uio:{error}") from None
