@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from kmcl_adapters import Adapter, Description, Housed
@@ -27,10 +26,11 @@ from .coverage import Hits, Seen, Witnesses, chart_coverage, reaction_of, seen
 from .examining import CONFIRMATIONS, Again, Examined, examine, is_steady
 from .found import Found
 from .generate.expected import culprits
+from .giving_up import Losses
 from .guilt import guilt
 from .keeping import CampaignError, dump, read_state, restore, write_state
-from .plan import LENGTH, Plan
-from .profiles import FULL, PROFILES
+from .options import BUDGETS, ELSEWHERE, Options
+from .profiles import PROFILES
 from .saving import case_of, file_name, remove, save
 from .sequence import Outcome, TimeIsUp, replay, signature
 from .stopping import Interrupted, stopping
@@ -48,47 +48,12 @@ __all__ = [
     "certify",
 ]
 
-BUDGETS: Final = {"small": 300, "default": 3500, "large": 30_000}
-"""Sequences, by the name of the budget, for an implementation inside this process."""
-
-ELSEWHERE: Final = 10
-"""An implementation in another process gets the budget divided by this."""
-
 KEPT_EVERY: Final = 5.0
 """Seconds after which a campaign writes down where it stands."""
 MOST_FAILURES: Final = 12
 """So many different ones are examined and kept, and so many that did not come back."""
 MOST_EXAMINED: Final = 3
 """A failure that does not come back is examined again when another sequence shows it, so often."""
-
-
-class Options(NamedTuple):
-    """What to run: ``sequences`` of ``length`` steps; ``out`` takes what is found, as it is found.
-
-    ``resume``: go on with what ``out`` holds. ``faults``: what walks may do wrong, None for all.
-    ``expected``: callbacks also make calls that are only expected to work in them (A147).
-    """
-
-    adapter: str = "reference"
-    profile: str = FULL
-    seed: int = 1
-    sequences: int = BUDGETS["default"]
-    length: int = LENGTH
-    out: Path | None = None
-    resume: bool = False
-    faults: tuple[str, ...] | None = None
-    expected: bool = False
-
-    def plan(self) -> Plan:
-        """The sequences these options ask for."""
-        profile = PROFILES[self.profile]
-        what = (profile.ends, profile.subject, profile.host)
-        return Plan(self.seed, self.length, self.chosen_faults, self.expected, *what)
-
-    @property
-    def chosen_faults(self) -> tuple[str, ...]:
-        """What walks may do wrong."""
-        return PROFILES[self.profile].subject.faults if self.faults is None else self.faults
 
 
 class Progress(NamedTuple):
@@ -130,6 +95,7 @@ class Campaign:
         """What a sequence broke that was not confirmed or not examined any more."""
         self.warnings: dict[str, str] = {}
         """Calls inside callbacks that were only expected to work and did not, with what failed."""
+        self.losses = Losses()
         self.inconclusive = 0
         self.steps = self.events = self.done = 0
         self.reactions: set[str] = set()
@@ -156,9 +122,9 @@ class Campaign:
         return self.plan.directed + self.options.sequences
 
     def run(self) -> Iterator[Progress]:
-        """Run what is left, one sequence at a time."""
+        """Run what is left, one sequence at a time, until there is no sense in going on."""
         kept_at = time.perf_counter()
-        while self.done < self.total:
+        while self.done < self.total and self.losses.why is None:
             self._one(self.done)
             self.done += 1
             if time.perf_counter() - kept_at > KEPT_EVERY:
@@ -184,6 +150,7 @@ class Campaign:
         self._note_calls(outcome)
         self.faults.update(dict(outcome.faults))
         self.inconclusive += not outcome.finished
+        self.losses.note(outcome, directed=number < self.plan.directed)
         if outcome.failure is None or self._warn(outcome):
             return
         key = signature(outcome)

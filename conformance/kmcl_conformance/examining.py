@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 from kmcl_adapters import Description
 from kmcl_model.stimuli import Stimulus
 
-from .sequence import Outcome, TimeIsUp, signature
+from .sequence import Outcome, TimeIsUp, lost_to, signature
 from .shrink import minimise
 
 __all__ = [
@@ -81,7 +81,7 @@ def examine(
     def is_same(other: Outcome) -> bool:
         return is_like(other) and is_more(other)
 
-    is_hang = _is_hang(outcome)  # every repetition costs the watchdog's whole time limit
+    is_hang = lost_to(outcome) == "hang"  # every repetition costs the watchdog's whole time limit
     confirmed, attempts = came_back(outcome, again, is_same, steady=steady, briefly=is_hang)
     if confirmed < NEEDED or is_hang:
         return Examined(outcome, confirmed, attempts)
@@ -134,8 +134,3 @@ def _cut(
 
     shorter, _ = minimise(stimuli, fails, attempts=1500 if steady else 60)
     return shorter
-
-
-def _is_hang(outcome: Outcome) -> bool:
-    last = outcome.events[-1] if outcome.events else None
-    return last is not None and last[0] == "lost" and last[1] == "hang"

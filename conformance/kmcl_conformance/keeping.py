@@ -38,6 +38,7 @@ def dump(campaign: Campaign) -> dict[str, Any]:
         **_identity(campaign),
         "done": campaign.done,
         "counts": [campaign.steps, campaign.events, campaign.inconclusive],
+        "losses": campaign.losses.dump(),
         "seconds": campaign.seconds,
         "requirements": campaign.witness_counts(),
         "readings": campaign.reading_counts(),
@@ -82,6 +83,7 @@ def restore(campaign: Campaign, kept: dict[str, Any]) -> None:
     begun_with(campaign.options.out, kept, _identity(campaign))
     campaign.done = int(kept["done"])
     campaign.steps, campaign.events, campaign.inconclusive = kept["counts"]
+    campaign.losses.load(kept["losses"])
     campaign.seconds_earlier = float(kept["seconds"])
     campaign.earlier = Seen(
         Counter(kept["requirements"]),

@@ -20,7 +20,16 @@ from .generate.setup import RUNS, SETTLE
 from .subjects import subject_of
 from .track import Follower, Pair
 
-__all__ = ["RESTS", "Outcome", "SequenceRun", "TimeIsUp", "replay", "signature", "walk"]
+__all__ = [
+    "RESTS",
+    "Outcome",
+    "SequenceRun",
+    "TimeIsUp",
+    "lost_to",
+    "replay",
+    "signature",
+    "walk",
+]
 
 RESTS: Final = 10
 """So many idle times in a row must be silent until silence that was only waited for breaks
@@ -67,6 +76,12 @@ def signature(outcome: Outcome) -> str:
     rules = sorted({broken.rule for broken in failure.broken})
     words = failure.broken[0].words if failure.broken[0].rule in ("-", "lost") else ""
     return " ".join([kind, *rules, words]).strip()
+
+
+def lost_to(outcome: Outcome) -> str:
+    """What the implementation was lost to, ``hang`` or ``crash`` for instance; else nothing."""
+    last = outcome.events[-1] if outcome.events else None
+    return last[1] if last is not None and last[0] == "lost" else ""
 
 
 class SequenceRun:

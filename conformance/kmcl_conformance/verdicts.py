@@ -61,6 +61,8 @@ _INSIDE: Final = "A147"
 UNSURE: Final = "a sequence broke it, but that did not come back, or was not examined any more"
 """Why a requirement has no verdict that something has broken, of which no more is known."""
 
+_GIVEN_UP: Final = "the campaign was given up before the situation arose in which it could show"
+
 _LOST: Final = "sequences did not come to an end, or their failures did not come back"
 
 
@@ -172,6 +174,13 @@ def _not_offered(results: tuple[RequirementResult, ...]) -> tuple[str, ...]:
     return tuple(sorted(lacking - {r.api for r in not_judged if r.reason != _lacks(r.api)}))
 
 
+def _given_up(result: RequirementResult) -> RequirementResult:
+    """No larger budget would help."""
+    if result.reason in (_NEVER_AROSE, _NOT_FROM_ONE_END):
+        return result.model_copy(update={"reason": _GIVEN_UP})
+    return result
+
+
 def _missing_capability(requirement: Requirement, description: Description) -> str | None:
     for name in (requirement.role, requirement.capability):
         if name in ("both", "core"):
@@ -202,6 +211,8 @@ def certificate(campaign: Campaign) -> Certificate:
         of,
         campaign.subject.ends,
     )
+    if campaign.losses.why is not None:
+        results = tuple(map(_given_up, results))
     never = _never(campaign, results)
     return Certificate(
         schema="kmcl-certificate/1",
@@ -217,6 +228,7 @@ def certificate(campaign: Campaign) -> Certificate:
         verdict=_overall(campaign, results, never),
         not_offered=_not_offered(results),
         never=never,
+        gave_up=campaign.losses.why,
         counts=Counts(
             sequences=campaign.done,
             planned=campaign.total if campaign.done < campaign.total < ENDLESS else None,

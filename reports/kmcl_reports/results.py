@@ -310,7 +310,8 @@ class Certificate(_Result):
 
     ``not_offered`` are the functions that the implementation was asked for and does not have,
     ``unconfirmed`` what was seen and did not come back often enough to be a failure, ``never`` in
-    words what never happened although nothing is shown without it.
+    words what never happened although nothing is shown without it, ``gave_up`` why the run was
+    ended before its time.
     """
 
     format: Literal["kmcl-certificate/1"] = Field(default="kmcl-certificate/1", alias="schema")
@@ -321,6 +322,7 @@ class Certificate(_Result):
     verdict: Verdict
     not_offered: tuple[str, ...] = ()
     never: tuple[Text, ...] = Field(default=(), exclude_if=lambda them: not them)
+    gave_up: Text | None = Field(default=None, exclude_if=lambda it: it is None)
     counts: Counts
     requirements: tuple[RequirementResult, ...]
     interpretations: tuple[InterpretationResult, ...] = ()
@@ -345,6 +347,8 @@ class Certificate(_Result):
             raise ValueError("conforming, yet something was seen that is not explained")
         if self.never and self.verdict is Verdict.CONFORMING:
             raise ValueError(f"conforming, yet {'; '.join(self.never)}")
+        if self.gave_up and self.verdict is Verdict.CONFORMING:
+            raise ValueError("conforming, yet the run was given up")
         if not all(failure.reason for failure in self.unconfirmed):
             raise ValueError("an unconfirmed failure needs a reason")
         if self.verdict is Verdict.VIOLATIONS and not broken:

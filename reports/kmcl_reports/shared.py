@@ -69,6 +69,8 @@ def verdict_text(certificate: Certificate) -> str:
     text = _SENTENCES[certificate.verdict]
     if certificate.failures and not any(f.requirements for f in certificate.failures):
         text = _NONE_NAMED
+    if certificate.gave_up:
+        text += f" Given up: {certificate.gave_up}."
     if certificate.never:
         text += f" Nothing counts as shown: {'; '.join(certificate.never)}."
     if number := len(certificate.unconfirmed):
