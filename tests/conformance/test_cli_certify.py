@@ -62,11 +62,15 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
 
 
 class Interrupting:
-    """The reference, or another one, at whose n-th opening the user presses Ctrl-C."""
+    """The reference, or another one, at whose n-th opening the user presses Ctrl-C, or somebody
+    sends another signal, as ``timeout`` does: twice."""
 
-    def __init__(self, at: int, adapter: Adapter | None = None) -> None:
+    def __init__(
+        self, at: int, adapter: Adapter | None = None, by: signal.Signals = signal.SIGINT
+    ) -> None:
         self._adapter: Adapter = adapter or ReferenceAdapter("reference")
         self._left = at
+        self._signals = [by] if by == signal.SIGINT else [by, by]
 
     def describe(self) -> Description:
         return self._adapter.describe()
@@ -74,7 +78,8 @@ class Interrupting:
     def open(self) -> Session:
         self._left -= 1
         if self._left == 0:
-            signal.raise_signal(signal.SIGINT)
+            for number in self._signals:
+                signal.raise_signal(number)
         return self._adapter.open()
 
     def close(self) -> None:
@@ -280,11 +285,12 @@ def test_a_folder_that_cannot_be_written_gets_one_line(run: Run, folder: str) ->
 # Interruption ---------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_resumed_to_the_same_certificate(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+    run: Run, monkeypatch: pytest.MonkeyPatch, by: signal.Signals
 ) -> None:
     whole = run("certify", "-b", "5", "--out", "whole", "--json")
-    monkeypatch.setattr(campaigns, "find", lambda _: Interrupting(len(SHORT) + 3))
+    monkeypatch.setattr(campaigns, "find", lambda _: Interrupting(len(SHORT) + 3, by=by))
 
     stopped = run("certify", "-b", "5", "--out", "out", "--quiet")
 
@@ -371,14 +377,54 @@ def test_ctrl_c_again_while_the_report_is_written_changes_nothing(
         signal.raise_signal(signal.SIGINT)
 
 
-def test_ctrl_c_before_the_commands_are_there_is_one_line(
-    run: Run, monkeypatch: pytest.MonkeyPatch
+def test_sigterm_ends_a_search_as_ctrl_c_does(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    stopping = Interrupting(9, by=signal.SIGTERM)
+    monkeypatch.setattr(campaigns, "find", lambda _: stopping)
+
+    stopped = run("fuzz", "--out", "out", "--json")
+
+    found = parse_certificate(stopped.out)
+    assert (stopped.code, stopped.err) == (0, "")
+    assert 0 < found.counts.sequences < 9
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+@pytest.mark.parametrize("command", ["certify", "fuzz"])
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_an_adapter_that_is_told_to_end_before_it_describes_itself_is_closed(
+    run: Run, monkeypatch: pytest.MonkeyPatch, by: signal.Signals, command: str
+) -> None:
+    closed = []
+
+    class Starting(Interrupting):
+        """Its machines are up, and no more."""
+
+        def describe(self) -> Description:
+            signal.raise_signal(by)
+            raise AssertionError("nobody was interrupted")
+
+        def close(self) -> None:
+            closed.append(self)
+
+    monkeypatch.setattr(campaigns, "find", lambda _: Starting(1))
+
+    stopped = run(command)
+
+    assert stopped == (3, "", "kmcl: interrupted before there was a verdict\n")
+    assert len(closed) == 1
+
+
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_commands_are_there_is_one_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, by: signal.Signals
 ) -> None:
     class Impatient:
         """Somebody presses Ctrl-C while the commands are imported."""
 
         def __getattr__(self, name: str) -> object:
-            raise KeyboardInterrupt
+            if name == "main":
+                signal.raise_signal(by)
+            raise AttributeError(name)
 
     monkeypatch.setitem(sys.modules, "kmcl_conformance.cli.app", Impatient())
 

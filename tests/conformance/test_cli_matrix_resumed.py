@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,6 +126,32 @@ def test_interrupted_without_a_survivor_there_is_no_verdict(
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "nothing is kept without --out" in captured.err
+
+
+@pytest.mark.parametrize(("command", "code"), [(MANY, 1), (VARIANTS, 3)])
+def test_ctrl_c_again_while_what_was_found_is_written_changes_nothing(
+    interrupt: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: Captured,
+    command: list[str],
+    code: int,
+) -> None:
+    give = matrix._give
+
+    def pressed_again(*arguments: Any, **more: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+        give(*arguments, **more)
+
+    monkeypatch.setattr(matrix, "_give", pressed_again)
+    interrupt(1)
+
+    assert main([*command, "--out", str(tmp_path / "out"), "--json"]) == code
+
+    errors = capsys.readouterr().err
+    assert errors.count("\n") == 1
+    assert "interrupted after 1 of" in errors
+    assert "--resume" in errors
 
 
 def test_interrupted_with_a_survivor_the_survivor_is_reported(

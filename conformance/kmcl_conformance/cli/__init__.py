@@ -12,11 +12,18 @@ import sys
 import threading
 from collections.abc import Sequence
 
+from kmcl_conformance.stopping import terminable
+
 __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run ``kmcl`` with these arguments (those of the process by default); the exit code."""
+    with terminable():
+        return _main(arguments)
+
+
+def _main(arguments: Sequence[str] | None) -> int:
     try:
         # Here, because it takes a second, in which Ctrl-C may come.
         from .app import main as run

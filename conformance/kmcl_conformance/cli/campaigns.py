@@ -274,9 +274,16 @@ def _usable(name: str) -> Adapter:
     """The adapter, known to describe itself."""
     try:
         adapter = find(name)
-        adapter.describe()
     except AdapterError as error:
         raise Problem(str(error)) from error
+    try:
+        adapter.describe()
+    except AdapterError as error:
+        adapter.close()
+        raise Problem(str(error)) from error
+    except BaseException:  # Ctrl-C, for one: the machines of a lab do not end by themselves
+        adapter.close()
+        raise
     return adapter
 
 

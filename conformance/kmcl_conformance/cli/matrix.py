@@ -22,7 +22,7 @@ from kmcl_adapters.variants import VARIANTS, Variant
 from kmcl_conformance.adapters import find
 from kmcl_conformance.mutation import JOINED, combinations_of
 from kmcl_conformance.profiles import FULL
-from kmcl_conformance.stopping import terminable
+from kmcl_conformance.stopping import interrupt_no_more
 from kmcl_reports.results import MutantResult
 from kmcl_reports.terminal import kill_matrix
 
@@ -215,15 +215,13 @@ def _run(screen: Screen, hunts: KeptHunts, jobs: int | None, *, resume: bool) ->
         hunts.resume()
     workers = min(jobs or os.cpu_count() or 1, max(1, len(hunts.missing)))
     try:
-        with (
-            terminable(),
-            Meter(len(hunts.targets), "runs", silent=not screen.is_for_people) as meter,
-        ):
+        with Meter(len(hunts.targets), "runs", silent=not screen.is_for_people) as meter:
             hunts.hunt(
                 lambda targets: hunt_all(targets, workers),
                 lambda done: meter.show(len(done), f"{sum(bool(h.why) for h in done)} failing"),
             )
     except KeyboardInterrupt:
+        interrupt_no_more()
         return True
     return False
 
