@@ -28,7 +28,7 @@ from .found import Found
 from .generate.expected import culprits
 from .giving_up import Losses
 from .guilt import guilt
-from .keeping import CampaignError, dump, read_state, restore, write_state
+from .keeping import CampaignError, Unwritten, dump, read_state, restore, write_state
 from .options import BUDGETS, ELSEWHERE, Options
 from .profiles import PROFILES
 from .saving import case_of, file_name, remove, save
@@ -44,8 +44,10 @@ __all__ = [
     "CampaignError",
     "Options",
     "Progress",
+    "Unwritten",
     "begin",
     "certify",
+    "written",
 ]
 
 KEPT_EVERY: Final = 5.0
@@ -103,6 +105,8 @@ class Campaign:
         """What was done wrong on purpose, by the names of the faults."""
         self.asked: set[str] = set()
         self.answered: set[str] = set()
+        self._unwritten: list[str] = []
+        self._unkept = ""
         self.version = version("kmcl-conformance")
         self.earlier = Seen(Counter(), Counter(), Counter())
         """What was seen before a resume."""
@@ -328,21 +332,41 @@ class Campaign:
         o = self.options
         if o.out is not None:
             case = case_of(found, o.adapter, o.profile, o.seed, self.version)
-            save(o.out, found, case, self.description)
+            try:
+                save(o.out, found, case, self.description)
+            except CampaignError as error:  # what was found is told all the same
+                self._unwritten.append(str(error))
 
     def keep(self) -> None:
-        """Write down where the campaign stands, so that ``--resume`` can go on from there."""
+        """Write down where the campaign stands, so that ``--resume`` can go on from there, if that
+        can be written."""
+        self._unkept = ""
         if self.options.out is not None:
-            write_state(self.options.out, dump(self))
+            try:
+                write_state(self.options.out, dump(self))
+            except CampaignError as error:
+                self._unkept = str(error)
+
+    @property
+    def unwritten(self) -> str:
+        """The first file that could not be written, why, and how many more; else nothing."""
+        every = [*self._unwritten, *([self._unkept] if self._unkept else [])]
+        more = f", and {len(every) - 1} more could not be written" if len(every) > 1 else ""
+        return f"{every[0]}{more}" if every else ""
 
 
 def begin(adapter: Adapter, options: Options) -> Campaign:
-    """A new campaign, or the one to be resumed. Raises CampaignError where there is none."""
+    """A new campaign, or the one to be resumed, written down. Raises CampaignError where there is
+    none, or where nothing can be written."""
     kept = read_state(options.out) if options.resume and options.out is not None else None
     try:
-        return Campaign(adapter, options, kept)
+        campaign = Campaign(adapter, options, kept)
     except (KeyError, ValueError, TypeError, OSError, CaseError, TraceError) as error:
         raise CampaignError(f"{options.out}: cannot be resumed: {error}; start again") from None
+    campaign.keep()
+    if campaign.unwritten:
+        raise CampaignError(campaign.unwritten)
+    return campaign
 
 
 def certify(
@@ -354,14 +378,23 @@ def certify(
     """Run a campaign to its end, as ``run`` does it, and give its certificate.
 
     ``report`` hears of every sequence. On Ctrl-C what was found is kept in ``options.out``, and
-    Interrupted has its certificate. Raises CampaignError where the options cannot be met.
+    Interrupted has its certificate. Raises CampaignError where the options cannot be met, Unwritten
+    at the end where not everything could be written.
     """
-    (campaign := begin(adapter, options)).keep()
+    campaign = begin(adapter, options)
     with stopping() as asked:
         for progress in run(campaign):
             report(progress)
             if asked[0]:
                 campaign.keep()
-                raise Interrupted(certificate(campaign))
+                raise Interrupted(certificate(campaign), campaign.unwritten)
     campaign.keep()
-    return certificate(campaign)
+    return written(campaign)
+
+
+def written(campaign: Campaign) -> Certificate:
+    """The certificate of a campaign. Raises Unwritten where not everything could be written."""
+    found = certificate(campaign)
+    if campaign.unwritten:
+        raise Unwritten(found, campaign.unwritten)
+    return found

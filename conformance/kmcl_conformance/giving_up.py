@@ -39,13 +39,16 @@ class Losses:
     def why(self) -> str | None:
         """Why there is no sense in going on, and what to do; None where there is."""
         if self.lost == self.played >= ENOUGH:
-            what = f"not one of the first {self.played} sequences came to its end"
+            what = (
+                f"not one of the first {self.played} sequences came to its end, "
+                f"the last one because of a {self._last}"
+            )
         elif self.hung >= ENOUGH:
             what = f"each of the last {self.hung} walks hung"
         else:
             return None
         return (
-            f"{what}, the last one with a {self._last}, and the others would hardly differ; "
+            f"{what}, and the others would hardly differ; "
             "replay a failure, repair it, and certify again"
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,19 @@ from .sequence import Outcome
 from .subjects import judge_trace
 
 if TYPE_CHECKING:
+    from kmcl_reports.results import Certificate
+
     from .campaign import Campaign
 
-__all__ = ["CampaignError", "begun_with", "dump", "read_state", "restore", "write_state"]
+__all__ = [
+    "CampaignError",
+    "Unwritten",
+    "begun_with",
+    "dump",
+    "read_state",
+    "restore",
+    "write_state",
+]
 
 SCHEMA = "kmcl-campaign/1"
 FILE = "campaign.json"
@@ -28,6 +39,14 @@ FILE = "campaign.json"
 
 class CampaignError(Exception):
     """The campaign cannot run: one line for the user that says what to do."""
+
+
+class Unwritten(CampaignError):
+    """Not everything could be written; ``found`` is the certificate all the same."""
+
+    def __init__(self, found: Certificate, what: str) -> None:
+        super().__init__(what)
+        self.found = found
 
 
 def dump(campaign: Campaign) -> dict[str, Any]:
@@ -128,7 +147,11 @@ def write_state(out: Path, state: dict[str, Any], file: str = FILE) -> None:
         part.write_text(json.dumps(state, indent=2), encoding="utf-8")
         part.replace(out / file)
     except OSError as error:
-        raise CampaignError(f"{out}: {error.strerror}; choose a folder you can write") from None
+        with suppress(OSError):
+            part.unlink()
+        raise CampaignError(
+            f"{out / file}: {error.strerror}; choose a folder you can write"
+        ) from None
 
 
 def read_state(out: Path, file: str = FILE, schema: str = SCHEMA) -> dict[str, Any]:

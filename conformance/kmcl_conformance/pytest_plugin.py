@@ -152,7 +152,7 @@ def _certificate(config: pytest.Config) -> Certificate:
 def _run(config: pytest.Config) -> Certificate:
     from kmcl_adapters import AdapterError
     from kmcl_conformance.adapters import find
-    from kmcl_conformance.campaign import CampaignError, Options, certify
+    from kmcl_conformance.campaign import CampaignError, Options, Unwritten, certify
     from kmcl_conformance.cli.budget import sequences_of
     from kmcl_conformance.cli.output import Problem
     from kmcl_conformance.profiles import profile_for
@@ -171,5 +171,9 @@ def _run(config: pytest.Config) -> Certificate:
             return certify(adapter, options)
         finally:
             adapter.close()
+    except Unwritten as trouble:
+        if (terminal := config.pluginmanager.get_plugin("terminalreporter")) is not None:
+            terminal.write_line(f"kmcl: {trouble}")
+        return trouble.found
     except (AdapterError, CampaignError, Problem) as error:
         pytest.exit(str(error), returncode=pytest.ExitCode.USAGE_ERROR)

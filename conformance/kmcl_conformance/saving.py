@@ -59,20 +59,25 @@ def case_of(found: Found, adapter: str, profile: str, seed: int, tool: str) -> C
 
 
 def save(out: Path, found: Found, case: Case, description: Description) -> None:
-    """Write them below ``out``. Raises CampaignError where that cannot be written."""
+    """Write them below ``out``. Raises CampaignError for the first that cannot be written; of that
+    one nothing stays."""
     texts = {
         "traces": dump_trace(found.outcome.events, origin_of(description)).encode(),
         "logs": found.log,
     }
+    path = out / "cases" / f"{found.file}.json"
     try:
-        (out / "cases").mkdir(parents=True, exist_ok=True)
-        case.save(out / "cases" / f"{found.file}.json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        case.save(path)
         for folder, text in texts.items():
             if text:
-                (out / folder).mkdir(exist_ok=True)
-                (out / folder / f"{found.file}.{FOLDERS[folder]}").write_bytes(text)
+                path = out / folder / f"{found.file}.{FOLDERS[folder]}"
+                path.parent.mkdir(exist_ok=True)
+                path.write_bytes(text)
     except OSError as error:
-        raise CampaignError(f"{out}: {error.strerror}; choose a folder you can write") from None
+        with suppress(OSError):
+            path.unlink()
+        raise CampaignError(f"{path}: {error.strerror}; choose a folder you can write") from None
 
 
 def remove(out: Path, file: str) -> None:

@@ -20,11 +20,13 @@ TOGETHER: Final = 1.0
 
 
 class Interrupted(KeyboardInterrupt):
-    """Ctrl-C came; ``found`` is the certificate of what had been run."""
+    """Ctrl-C came; ``found`` is the certificate of what had been run, ``unwritten`` says what of it
+    could not be written."""
 
-    def __init__(self, found: Certificate) -> None:
+    def __init__(self, found: Certificate, unwritten: str = "") -> None:
         super().__init__()
         self.found = found
+        self.unwritten = unwritten
 
 
 @contextmanager

@@ -12,12 +12,20 @@ import typer
 
 from kmcl_adapters import Adapter, AdapterError
 from kmcl_conformance.adapters import find
-from kmcl_conformance.campaign import Campaign, CampaignError, Options, Progress, begin
+from kmcl_conformance.campaign import (
+    Campaign,
+    CampaignError,
+    Options,
+    Progress,
+    Unwritten,
+    begin,
+    written,
+)
 from kmcl_conformance.campaign import certify as run_campaign
 from kmcl_conformance.keeping import read_state
 from kmcl_conformance.profiles import PROFILES, choose
 from kmcl_conformance.stopping import Interrupted, interrupt_no_more
-from kmcl_conformance.verdicts import ENDLESS, certificate
+from kmcl_conformance.verdicts import ENDLESS
 from kmcl_lab.adapter import Hang
 from kmcl_reports.certificate import certificate_json, seal
 from kmcl_reports.results import Certificate, Verdict
@@ -41,7 +49,7 @@ from .progress import Meter
 from .surroundings import with_surroundings
 from .waivers import read_waivers, unneeded, waive
 
-__all__ = ["certify", "conclude", "fuzz", "profile_of", "run_for"]
+__all__ = ["certify", "conclude", "fuzz", "profile_of", "rescued", "run_for"]
 
 DEFAULT_OUT: Final = Path("kmcl-out")
 CODES: Final[Mapping[Verdict, Code]] = {
@@ -107,28 +115,33 @@ def certify(
         )
         _make_room(options)
         with Meter(_total(options), "sequences", silent=not screen.is_for_people) as meter:
-            found = run_campaign(
-                implementation, options, lambda p: meter.show(p.done, _text(p)), _with_patience
+            found, unwritten = rescued(
+                lambda: run_campaign(
+                    implementation, options, lambda p: meter.show(p.done, _text(p)), _with_patience
+                )
             )
         found = with_surroundings(found, implementation)
     except CampaignError as error:
         raise Problem(str(error)) from error
     except KeyboardInterrupt as stopped:
         interrupt_no_more()
+        unwritten = stopped.unwritten if isinstance(stopped, Interrupted) else ""
         again = (
             f"go on with: {_again('certify', adapter, profile, seed, budget)}"
             f"{' --expected-calls' if expected_calls else ''} --resume {folder}"
         )
         if not isinstance(stopped, Interrupted) or stopped.found.verdict != Verdict.VIOLATIONS:
+            kept = unwritten or f"what was found is kept, {again}"
             raise Problem(
-                f"interrupted before there was a verdict; what was found is kept, {again}",
-                Code.UNJUDGED,
+                f"interrupted before there was a verdict; {kept}", Code.UNJUDGED
             ) from None
-        complain(f"interrupted, and reported is what had been found; {again}")
+        complain(
+            f"interrupted, and reported is what had been found{'' if unwritten else f'; {again}'}"
+        )
         found = with_surroundings(stopped.found, implementation)
     finally:
         implementation.close()
-    return conclude(screen, found, options, reasons, waivers)
+    return conclude(screen, found, options, reasons, waivers, unwritten)
 
 
 def fuzz(
@@ -176,13 +189,13 @@ def fuzz(
         _make_room(options)
         total = None if budget is None else _total(options)
         with Meter(total, "sequences", silent=not screen.is_for_people) as meter:
-            found = _run_until_stopped(implementation, options, meter)
+            found, unwritten = rescued(lambda: _run_until_stopped(implementation, options, meter))
         found = with_surroundings(found, implementation)
     except CampaignError as error:
         raise Problem(str(error)) from error
     finally:
         implementation.close()
-    return conclude(screen, found, options, {}, None)
+    return conclude(screen, found, options, {}, None, unwritten)
 
 
 def conclude(
@@ -191,14 +204,20 @@ def conclude(
     options: Options,
     reasons: Mapping[str, str],
     waivers: Path | None,
+    unwritten: str = "",
 ) -> int:
-    """Write and show the certificate; its exit code."""
+    """Write and show the certificate; its exit code. ``unwritten``: what could not be written
+    before. Raises Problem at the end where something was not, or a waiver is not needed."""
     assert options.out is not None
     stale = unneeded(found, reasons)
     found = seal(waive(found, reasons))
-    write_certificate(found, options.out)
+    missing = write_certificate(found, options.out)
     screen.result(certificate_json(found))
-    show_certificate(screen, found, options.out)
+    show_certificate(screen, found, options.out, missing)
+    if missing or unwritten:
+        first = next(iter(missing.values()), unwritten)
+        others = f" (and {', '.join([*missing][1:])})" if len(missing) > 1 else ""
+        raise Problem(f"not everything that was found could be written: {first}{others}")
     if stale:
         raise Problem(f"{waivers}: {', '.join(stale)} did not fail: remove the waiver")
     return CODES[found.verdict]
@@ -214,7 +233,7 @@ def run_for(
     """The certificate of what was run in this time, or in the whole budget where that is less: the
     time bounds also how long failures are confirmed and cut down. One sequence is run at least.
 
-    ``on_progress`` hears of every sequence. Raises CampaignError.
+    ``on_progress`` hears of every sequence. Raises CampaignError, also Unwritten.
     """
     _make_room(options)
     with Meter(_total(options), "sequences", silent=not screen.is_for_people) as meter:
@@ -230,7 +249,6 @@ def _run_until_stopped(
 ) -> Certificate:
     """The certificate of what was run when the budget or the time is used up or Ctrl-C comes."""
     campaign = begin(adapter, options)
-    campaign.keep()
     started = time.perf_counter()
     if seconds is not None:
         campaign.enough = lambda: time.perf_counter() - started > seconds
@@ -244,7 +262,15 @@ def _run_until_stopped(
         interrupt_no_more()
     finally:
         campaign.keep()
-    return certificate(campaign)
+    return written(campaign)
+
+
+def rescued(run: Callable[[], Certificate]) -> tuple[Certificate, str]:
+    """The certificate, and what could not be written before it; nothing where all was."""
+    try:
+        return run(), ""
+    except Unwritten as trouble:
+        return trouble.found, str(trouble)
 
 
 def _with_patience(campaign: Campaign) -> Iterator[Progress]:

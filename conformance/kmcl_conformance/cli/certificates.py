@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,7 @@ from kmcl_reports.results import Certificate
 from kmcl_reports.terminal import print_failure, print_summary
 
 from .drawings import drawable
-from .output import Screen, save
+from .output import Problem, Screen, save
 from .verdict import configuration_rows
 
 __all__ = ["FORMS", "remove_earlier", "show_certificate", "write_certificate"]
@@ -40,10 +40,16 @@ DRAWN: Final = 3
 """Failures that are shown with their sequence chart; the others have a line each."""
 
 
-def write_certificate(found: Certificate, folder: Path) -> None:
-    """Write every form into a folder. Raises Problem where that cannot be done."""
+def write_certificate(found: Certificate, folder: Path) -> dict[str, str]:
+    """Write every form into a folder, as far as that can be done: what is wrong with the others, by
+    their names."""
+    wrong = {}
     for name, render in FORMS.items():
-        save(folder, name, render(found))
+        try:
+            save(folder, name, render(found))
+        except Problem as problem:
+            wrong[name] = str(problem)
+    return wrong
 
 
 def remove_earlier(folder: Path) -> None:
@@ -57,8 +63,11 @@ def remove_earlier(folder: Path) -> None:
         pass  # nothing there, or not ours
 
 
-def show_certificate(screen: Screen, found: Certificate, folder: Path) -> None:
-    """Print the failures, the summary with the verdict, and where the files are."""
+def show_certificate(
+    screen: Screen, found: Certificate, folder: Path, missing: Container[str] = ()
+) -> None:
+    """Print the failures, the summary with the verdict, and where the files are but for those that
+    are ``missing``."""
     if not screen.is_for_people:
         return
     for failure in found.failures[:DRAWN]:
@@ -73,5 +82,7 @@ def show_certificate(screen: Screen, found: Certificate, folder: Path) -> None:
     if more > 0:
         screen.show(f"{more} more: kmcl replay draws each, see the table", "")
     print_summary(found, screen.console)
-    listed = [*FORMS, *(f"{kind}/" for kind in FOLDERS if (folder / kind).is_dir())]
-    screen.show(f"{folder}/: {', '.join(listed)}")
+    forms = (name for name in FORMS if name not in missing)
+    listed = [*forms, *(f"{kind}/" for kind in FOLDERS if (folder / kind).is_dir())]
+    if listed:
+        screen.show(f"{folder}/: {', '.join(listed)}")

@@ -29,7 +29,7 @@ from kmcl_reports.results import Certificate
 from kmcl_reports.terminal import kill_matrix
 
 from .budget import check_budget, length_of, sequences_of
-from .campaigns import conclude, profile_of, run_for
+from .campaigns import conclude, profile_of, rescued, run_for
 from .lab_bench import LINUX, Pace, bench, bench_driver, leak_line, rows_of
 from .lab_check import check_defects, in_the_lab
 from .lab_inside import as_problem as _as_problem
@@ -249,14 +249,16 @@ def _certify(
             must_be_alone(resets, host, PROFILES[chosen].ends)
             pace = Pace(started)
             growth = growth_of(running) if host == HostKind.PROGRAMMABLE else None
-            found = _judge(adapter, options, screen, minutes, _both(pace, growth))
+            found, unwritten = rescued(
+                lambda: _judge(adapter, options, screen, minutes, _both(pace, growth))
+            )
             requested = requests_in(running, argv, options.profile, minutes)
             provoked = provoke(running) if provocations else []
             found = with_surroundings(found, adapter)
             found = with_sessions(
                 found, options, told, (*requested, *provoked), given(kernel, command)
             )
-            code = conclude(screen, found, options, {}, None)  # what follows can fail
+            code = conclude(screen, found, options, {}, None, unwritten)  # what follows can fail
             figures: dict[str, Any] = {**pace.figures()}
             if growth is not None:
                 figures |= counted_in(running, growth)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from enum import IntEnum
 from pathlib import Path
 from typing import Any, Final
@@ -136,6 +137,8 @@ def save(folder: Path, name: str, text: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     except OSError as error:
+        with suppress(OSError):
+            path.unlink()  # half of it
         raise Problem(
             f"{path}: {error.strerror}; choose a folder that can be written with --out"
         ) from None
