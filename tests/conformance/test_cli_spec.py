@@ -1,6 +1,10 @@
 """``kmcl spec`` and ``kmcl explore``: browsing the specification."""
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -9,7 +13,7 @@ import pytest
 
 from kmcl_conformance.cli import main
 from kmcl_model.book import kmcl, vmbus
-from kmcl_model.catalogue import requirements
+from kmcl_model.catalogue import data_folder, requirements
 from kmcl_model.spec.charts import CHARTS, chart_moves
 from kmcl_model.spec.control import CONTROL_CHARTS
 
@@ -245,3 +249,24 @@ def test_a_walk_that_fails_says_so(capsys: Captured) -> None:
 def test_an_unknown_chart_is_refused(capsys: Captured) -> None:
     assert main(["explore", "nonsense"]) == 2
     assert "client endpoint" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["evt_vmb_channel_closed.toml", "vmbus/faults.toml"])
+def test_data_that_cannot_be_read_get_one_line(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "requirements"
+    shutil.copytree(data_folder(), folder)
+    with (folder / name).open("a") as file:
+        file.write("broken = [")
+    program = (
+        "import pathlib, sys; from kmcl_model import catalogue; "
+        f"catalogue.data_folder = lambda: pathlib.Path({str(folder)!r}); "
+        "from kmcl_conformance.cli import main; sys.exit(main())"
+    )
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", program, "spec"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"kmcl: {folder / name}: ")
+    assert done.stderr.endswith("; correct it, or reinstall the package\n")
+    assert done.stderr.count("\n") == 1

@@ -24,12 +24,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _main(arguments: Sequence[str] | None) -> int:
+    from kmcl_model.catalogue import CatalogueError
+
     try:
         # Here, because it takes a second, in which Ctrl-C may come.
         from .app import main as run
     except KeyboardInterrupt:
         print("kmcl: interrupted before it began", file=sys.stderr)
         return 3
+    except CatalogueError as error:  # rules are made of the data as they are imported
+        print(f"kmcl: {error}; correct it, or reinstall the package", file=sys.stderr)
+        return 2
     if threading.current_thread() is not threading.main_thread():
         return run(arguments)
     before = signal.getsignal(signal.SIGINT)
