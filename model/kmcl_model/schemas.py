@@ -1,7 +1,8 @@
 """The published JSON Schemas of what we write to files.
 
 They are made from the models that validate, and committed under ``model/schemas/`` so that
-a program in any language can check its traces and cases. To bring the committed files up
+a program in any language can check its traces and cases; a wheel carries them as
+``kmcl_model/published``. To bring the committed files up
 to date after a change of a model or of the interface's functions:
 ``python -m kmcl_model.schemas model/schemas``.
 """
@@ -22,7 +23,7 @@ from .case import Case
 from .control import CALLABLE, MESSAGES
 from .trace import EventLine, HeaderLine
 
-__all__ = ["DIALECT", "PUBLISHED", "case_schema", "render_schema", "trace_schema"]
+__all__ = ["DIALECT", "PUBLISHED", "case_schema", "render_schema", "schema_folder", "trace_schema"]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 """The dialect of JSON Schema that all of them are written in."""
@@ -118,6 +119,13 @@ PUBLISHED: Final[dict[str, Callable[[], dict[str, Any]]]] = {
 def render_schema(schema: dict[str, Any]) -> str:
     """A schema as the text of its file: the same bytes for the same schema."""
     return json.dumps(schema, indent=2) + "\n"
+
+
+def schema_folder() -> Path:
+    """Where the published files are: in an installed package, else in the checkout beside it."""
+    here = Path(__file__).parent
+    installed = here / "published"
+    return installed if installed.is_dir() else here.parent / "schemas"
 
 
 def main(folder: Path) -> None:

@@ -4,9 +4,13 @@ import ast
 import importlib
 import tomllib
 from pathlib import Path
+from types import ModuleType
 from typing import TypeGuard
 
 import pytest
+
+from kmcl_model import schemas as model_schemas
+from kmcl_reports import schemas as report_schemas
 
 ROOT = Path(__file__).parents[2]
 CODE_FOLDERS = ("model", "adapters", "adapters/lab", "reports", "conformance")
@@ -51,6 +55,23 @@ def test_what_the_wheel_adds_to_the_packages_is_there() -> None:
     added = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
 
     assert [source for source in added if not any((ROOT / source).iterdir())] == []
+
+
+@pytest.mark.parametrize("schemas", [model_schemas, report_schemas])
+def test_the_wheel_and_a_checkout_have_the_published_schemas(
+    schemas: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    added = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    package = schemas.__name__.partition(".")[0]
+    folder = schemas.schema_folder()
+
+    assert {path.name for path in folder.iterdir()} == {*schemas.PUBLISHED}
+    assert added[shown(folder)] == f"{package}/published"
+
+    installed = tmp_path / package / "published"
+    installed.mkdir(parents=True)
+    monkeypatch.setattr(schemas, "__file__", str(installed.parent / "schemas.py"))
+    assert schemas.schema_folder() == installed
 
 
 def test_every_import_name_is_ours_alone() -> None:
