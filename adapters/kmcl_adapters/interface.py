@@ -54,7 +54,8 @@ class Description(NamedTuple):
     ``exact_quiescence``: the implementation can tell when nothing more will happen; otherwise
     ``idle_seconds`` without an event count as quiescence. ``surroundings``: a kernel, a host, in
     words with their versions, where the implementation runs between such; then whatever else is
-    known of them.
+    known of them. ``not_offered``: functions of the interface that it is known not to have; what
+    else it lacks shows where it is asked for and never called.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Description(NamedTuple):
     exact_quiescence: bool
     idle_seconds: float = 0.0
     surroundings: tuple[str, ...] = ()
+    not_offered: frozenset[str] = frozenset()
 
 
 class Session(Protocol):

@@ -23,8 +23,9 @@ implementation. Stimuli are written as in ``case.schema.json``, events as in
 ``trace.schema.json``. ``"sessions":"one"`` tells that a second session needs a new process.
 At the end of input the process ends.
 
-``surroundings`` and ``tally`` may be left out, and whoever does not know them passes over them: so
-it is with every field that the protocol gets without another version of it.
+``not_offered`` in the description lists functions that the implementation does not have.
+``surroundings``, ``not_offered`` and ``tally`` may be left out, and whoever does not know them
+passes over them: so it is with every field that the protocol gets without another version of it.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
+from kmcl_model.api import FUNCTIONS
 from kmcl_model.events import Event
 from kmcl_model.plain import event_record, stimulus_of
 
@@ -85,7 +87,8 @@ def description_to_json(description: Description) -> dict[str, Any]:
         "idle_seconds": description.idle_seconds,
     }
     around = [words[:LONGEST_WORDS] for words in description.surroundings[:MOST_WORDS]]
-    return told | {"surroundings": around} if around else told
+    told |= {"surroundings": around} if around else {}
+    return told | ({"not_offered": sorted(lacks)} if (lacks := description.not_offered) else {})
 
 
 def description_from_json(given: object, adapter: str) -> Description:
@@ -101,7 +104,8 @@ def description_from_json(given: object, adapter: str) -> Description:
         } if all(isinstance(word, str) for word in capabilities):
             known = frozenset(capabilities)
             around = _surroundings(others.get("surroundings", []))
-            return Description(name, version, adapter, known, exact, float(idle), around)
+            lacks = _not_offered(others.get("not_offered", []))
+            return Description(name, version, adapter, known, exact, float(idle), around, lacks)
     raise ProtocolError("the hello has no proper description")
 
 
@@ -112,6 +116,13 @@ def _surroundings(given: object) -> tuple[str, ...]:
         f"the hello's surroundings are no list of up to {MOST_WORDS} texts, each of up to "
         f"{LONGEST_WORDS} characters"
     )
+
+
+def _not_offered(given: object) -> frozenset[str]:
+    """Those that are functions of the interface as we know it."""
+    if isinstance(given, list) and all(isinstance(name, str) for name in given):
+        return frozenset(given) & FUNCTIONS.keys()
+    raise ProtocolError("the hello's not_offered is no list of names of functions")
 
 
 def serve(

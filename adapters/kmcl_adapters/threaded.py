@@ -48,6 +48,7 @@ def description_of(implementation: Any, adapter: str, idle_seconds: float) -> De
         capabilities=words | {"hold"},
         exact_quiescence=exact,
         idle_seconds=0.0 if exact else idle_seconds,
+        not_offered=frozenset(f for f in FUNCTIONS if getattr(implementation, f, None) is None),
     )
 
 

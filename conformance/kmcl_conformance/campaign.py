@@ -238,8 +238,8 @@ class Campaign:
                 self.reactions.add(reaction)
 
     def not_offered(self) -> frozenset[str]:
-        """Functions that were asked for and never called: the implementation has none such."""
-        return frozenset(self.asked - self.answered)
+        """Functions that it says it has not, or that were asked for, and that were never called."""
+        return frozenset((self.asked | self.description.not_offered) - self.answered)
 
     # What was seen, here and before a resume
 

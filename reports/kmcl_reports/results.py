@@ -308,7 +308,7 @@ class Surroundings(_Result):
 class Certificate(_Result):
     """Everything one run of ``kmcl certify`` found; see ``kmcl_reports.certificate``.
 
-    ``not_offered`` are the functions that the implementation was asked for and does not have,
+    ``not_offered`` are the functions that the implementation lacks, as it says or as was seen,
     ``unconfirmed`` what was seen and did not come back often enough to be a failure, ``never`` in
     words what never happened although nothing is shown without it, ``gave_up`` why the run was
     ended before its time.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 import pytest
 
@@ -14,7 +15,7 @@ from kmcl_model.events import Event, Lost
 from kmcl_model.stimuli import Invoke, Stimulus
 from kmcl_reports.html import render_html
 from kmcl_reports.markdown import render_markdown
-from kmcl_reports.results import Certificate, Counts, Verdict
+from kmcl_reports.results import Certificate, Counts, RequirementVerdict, Verdict
 from kmcl_reports.shared import counts_text
 
 
@@ -98,6 +99,37 @@ def test_what_an_implementation_lacks_stands_beside_the_verdict() -> None:
     words = "Not offered, and so not judged: VmbChannelPause, VmbChannelSetTransactionQuota."
     assert words in render_html(found)
     assert words in render_markdown(found)
+
+
+class Telling(Lacking):
+    """It says which functions it has not."""
+
+    def describe(self) -> Description:
+        return self.whole.describe()._replace(not_offered=self.functions)
+
+
+@pytest.mark.parametrize("sequences", [0, 60])
+def test_what_it_says_it_lacks_is_not_judged_whatever_was_tried(sequences: int) -> None:
+    """A budget or a seed that never asks for it makes no difference."""
+    campaign = Campaign(Telling(LACKING), Options(sequences=sequences))
+    for _ in islice(campaign.run(), sequences):
+        pass
+    found = certificate(campaign)
+
+    of_them = {(r.api, r.verdict) for r in found.requirements if r.api in LACKING and r.rules}
+    assert of_them == {(name, RequirementVerdict.NOT_APPLICABLE) for name in LACKING}
+    assert found.not_offered == LACKING
+
+
+def test_what_it_is_seen_to_have_it_has_whatever_it_says() -> None:
+    telling = Telling(["VmbChannelPause"])
+    telling.open = telling.whole.open  # type: ignore[method-assign]
+    campaign = Campaign(telling, Options(sequences=5))
+    for _ in campaign.run():
+        pass
+
+    assert "VmbChannelPause" in campaign.description.not_offered
+    assert campaign.not_offered() == frozenset()
 
 
 @pytest.mark.parametrize("lacking", ["VmbChannelEnable", "VmbChannelAllocate"])
