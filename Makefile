@@ -50,7 +50,7 @@ test-lab: setup ## Run the tests that boot real guests, some minutes (kmcl lab b
 	$(BIN)/pytest -q -m lab --real-guests tests/lab $(ARGS)
 
 .PHONY: bench
-bench: setup ## Measure speed: explorer, oracle, certification; mutants killed, variants blamed
+bench: setup ## Measure speed: explorer, oracle, certification; hostile host; mutants killed, variants blamed
 	$(BIN)/python -m kmcl_conformance.bench $(ARGS)
 
 .PHONY: mutants

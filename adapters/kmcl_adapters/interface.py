@@ -22,6 +22,7 @@ __all__ = [
     "Doubted",
     "Housed",
     "Machines",
+    "Refusing",
     "Schedulable",
     "Session",
     "Tallying",
@@ -129,6 +130,16 @@ class Housed(Protocol):
     @property
     def lab(self) -> Machines:
         """They."""
+
+
+@runtime_checkable
+class Refusing(Protocol):
+    """What is served by the line protocol, where it refuses functions of the header, also such
+    that no call of a test can name."""
+
+    def refusal(self, function: str) -> str | None:
+        """The status with which this function is refused, and why, in one line; None where it
+        is not. Never raises."""
 
 
 @runtime_checkable

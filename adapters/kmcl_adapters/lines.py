@@ -23,9 +23,13 @@ implementation. Stimuli are written as in ``case.schema.json``, events as in
 ``trace.schema.json``. ``"sessions":"one"`` tells that a second session needs a new process.
 At the end of input the process ends.
 
+    {"reply":2,"runnable":0,"refused":["VmbServerChannelInitSetTargetVtl: STATUS_NOT_SUPPORTED: …"]}
+                                                   done; these calls are refused always, and why
+
 ``not_offered`` in the description lists functions that the implementation does not have.
-``surroundings``, ``not_offered`` and ``tally`` may be left out, and whoever does not know them
-passes over them: so it is with every field that the protocol gets without another version of it.
+``surroundings``, ``not_offered``, ``tally`` and ``refused`` may be left out, and whoever does not
+know them passes over them: so it is with every field that the protocol gets without another version
+of it.
 """
 
 from __future__ import annotations
@@ -36,10 +40,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, Protocol
 
 from kmcl_model.api import FUNCTIONS
+from kmcl_model.arguments import UnknownFunction
 from kmcl_model.events import Event
 from kmcl_model.plain import event_record, stimulus_of
+from kmcl_model.stimuli import Invoke, Stimulus
 
-from .interface import AdapterError, Description, Session, Tallying
+from .interface import AdapterError, Description, Refusing, Session, Tallying
 from .tally import LONGEST_WORDS, MOST_WORDS, is_words
 
 __all__ = [
@@ -125,6 +131,24 @@ def _not_offered(given: object) -> frozenset[str]:
     raise ProtocolError("the hello's not_offered is no list of names of functions")
 
 
+def _stimulus(service: Refusing | None, record: object) -> Stimulus:
+    """The stimulus that a request describes. Raises ValueError, or AdapterError with the status of
+    a function that the service knows and refuses."""
+    try:
+        return stimulus_of(record)
+    except UnknownFunction as error:
+        if service is None or (words := service.refusal(error.name)) is None:
+            raise
+        raise AdapterError(words) from None
+
+
+def _refusal(service: Refusing | None, stimulus: Stimulus) -> str | None:
+    """What the service says of a call that it always refuses."""
+    if service is None or not isinstance(stimulus, Invoke):
+        return None
+    return service.refusal(stimulus.function)
+
+
 def serve(
     service: Service,
     requests: Iterable[bytes],
@@ -159,6 +183,7 @@ def serve(
         sessions = "many" if many else "one"
         send({"protocol": PROTOCOL, "sessions": sessions, "description": description})
     session: Session | None = None
+    refusing = service if isinstance(service, Refusing) else None
     for line in requests:
         request = json.loads(line)
         number: int = request["request"]
@@ -177,8 +202,11 @@ def serve(
                     if isinstance(service, Tallying) and (tally := service.tally()):
                         more = {"tally": dict(tally)}
                 case "apply" if session is not None:
-                    for stimulus in request["stimuli"]:
-                        session.apply(stimulus_of(stimulus))
+                    for given in request["stimuli"]:
+                        stimulus = _stimulus(refusing, given)
+                        if words := _refusal(refusing, stimulus):
+                            more.setdefault("refused", []).append(words)
+                        session.apply(stimulus)
                         for event in session.take():
                             record(event)
                     for event in session.take():

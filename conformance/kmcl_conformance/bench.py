@@ -28,6 +28,7 @@ from kmcl_model.events import Event
 from kmcl_model.spec import Specification
 from kmcl_model.stimuli import Stimulus
 
+from .bench_fuzz import ENOUGH, fuzz_figures
 from .bench_machine import WARM_MACHINES, machine_rates
 from .bench_proof import Proof, proof_figures
 from .campaign import Options, certify
@@ -56,11 +57,12 @@ class Sizes(NamedTuple):
     certify: bool
     packets: int
     trips: int
+    corruptions: int
     proof: Proof
 
 
-FULL: Final = Sizes(7, 1500, 300, 100, 20, True, 20_000, 2_000, Proof(1, 50, 1, "small"))
-QUICK: Final = Sizes(5, 300, 60, 15, 4, False, 5_000, 500, Proof(20, 1, 1, "small"))
+FULL: Final = Sizes(7, 1500, 300, 100, 20, True, 20_000, 2_000, ENOUGH, Proof(1, 50, 1, "small"))
+QUICK: Final = Sizes(5, 300, 60, 15, 4, False, 5_000, 500, 50_000, Proof(20, 1, 1, "small"))
 SEEDS: Final = 10
 """Seeds for each variant and each combination with ``--all-seeds``."""
 
@@ -180,6 +182,8 @@ def figures(sizes: Sizes, report: Callable[[str], None] = lambda _what: None) ->
     add("endpoint, 64 bytes one way, one core", "packets/s", rates, 30_000)
     rates = round_trips(sizes.trips, sizes.repeats)
     add("endpoint, median round trip, two processes", "us", rates, 100, True)
+    report("hostile host")
+    found += fuzz_figures(sizes.corruptions)
     if sizes.certify:
         report("certification")
         add("kmcl certify, default budget", "s", _certify(), 60, True)
@@ -264,7 +268,8 @@ def _method(sizes: Sizes) -> str:
     return (
         f"Warm-up, not counted: {sizes.warm_walks:,} walks, {WARM_MACHINES} runs of each "
         "machine, one pass over the traces. Rates are per second of one core's time; by the "
-        "clock: the C example, the endpoint, and kmcl certify, which starts cold. Garbage is "
+        "clock: the C example, the endpoint, and kmcl certify, which starts cold; the hostile "
+        "host, too, whose figures are of one run. Garbage is "
         "collected as rarely as kmcl does it. Of mutants and variants each hunt is a repeat: "
         "a mutant gets the default budget, a variant the small one."
     )

@@ -23,6 +23,7 @@ __all__ = [
     "MAXIMUM_BUFFER",
     "STATUSES",
     "STATUS_BY_NAME",
+    "UnknownFunction",
     "arguments_from_json",
     "arguments_to_json",
     "callback_name",
@@ -53,6 +54,14 @@ STATUS_BY_NAME: Final[dict[str, int]] = {
     name: value for name, value in vars(status).items() if name.startswith("STATUS_")
 }
 """The statuses that may be written as names."""
+
+
+class UnknownFunction(ValueError):
+    """No call can name this; ``name`` is what was given, if it was text."""
+
+    def __init__(self, given: object) -> None:
+        super().__init__(f"no function of the interface is called {shown(given)}")
+        self.name = given if isinstance(given, str) else ""
 
 
 def arguments_to_json(names: Sequence[str], values: Sequence[Argument]) -> dict[str, Any]:
@@ -136,10 +145,10 @@ def shown(value: object) -> str:
 
 
 def function_name(value: object) -> str:
-    """The name of a function of the interface; ValueError for anything else."""
+    """The name of a function of the interface; UnknownFunction for anything else."""
     if isinstance(value, str) and value in CALLABLE:
         return value
-    raise ValueError(f"no function of the interface is called {shown(value)}")
+    raise UnknownFunction(value)
 
 
 def callback_name(value: object) -> str:

@@ -90,6 +90,13 @@ class ToyService:
         return self.sessions[-1]
 
 
+class Refuser(ToyService):
+    """One that refuses to enable, and to dance."""
+
+    def refusal(self, function: str) -> str | None:
+        return f"{function}: no" if function in ("VmbChannelEnable", "VmbDance") else None
+
+
 class Counting(ToyService):
     """One that counts its sessions."""
 
@@ -163,6 +170,28 @@ def test_a_bad_stimulus_is_refused_in_one_line() -> None:
 
     assert answer["reply"] == 2
     assert "jump" in answer["error"]
+
+
+def test_a_reply_tells_of_calls_that_are_always_refused() -> None:
+    """Where no stimulus can name the function, nothing is done."""
+    stimuli = [stimulus_to_json(ENABLE), stimulus_to_json(SETTLE)]
+    dance = {"stimulus": "invoke", "endpoint": "client", "by": "t0", "function": "VmbDance"}
+    sing = dance | {"function": "VmbSing"}
+    said = conversation(
+        {"do": "open"},
+        {"do": "apply", "stimuli": stimuli},
+        {"do": "apply", "stimuli": stimuli[1:]},
+        {"do": "apply", "stimuli": [dance]},
+        {"do": "apply", "stimuli": [sing]},
+        service=Refuser(),
+    )
+
+    assert [line for line in said if "reply" in line][1:] == [
+        {"reply": 2, "runnable": 3, "refused": ["VmbChannelEnable: no"]},
+        {"reply": 3, "runnable": 3},
+        {"reply": 4, "error": "VmbDance: no"},
+        {"reply": 5, "error": "no function of the interface is called 'VmbSing'"},
+    ]
 
 
 def test_serving_one_session_only_comes_back_with_the_request_to_close() -> None:

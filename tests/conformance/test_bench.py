@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 
 from kmcl_adapters import Adapter
-from kmcl_conformance import bench, bench_proof, campaign, subjects
+from kmcl_conformance import bench, bench_fuzz, bench_proof, campaign, subjects
 from kmcl_conformance.bench import Sizes, figures, main
+from kmcl_conformance.bench_fuzz import ENOUGH, fuzz_figures
 from kmcl_conformance.bench_proof import Proof, proof_figures
 from kmcl_conformance.figure import Figure
 from kmcl_conformance.mutation import Hunt
@@ -25,6 +27,7 @@ TINY = Sizes(
     certify=False,
     packets=50,
     trips=5,
+    corruptions=500,
     proof=Proof(every=1_000, combinations=1, seeds=2, budget="small"),
 )
 
@@ -52,7 +55,14 @@ def test_every_figure_has_a_value_for_each_repeat() -> None:
     heard: list[str] = []
     found = figures(TINY, heard.append)
     assert len({figure.name for figure in found}) == len(found) >= 6
-    *speeds, killed, steps, alarms = found
+    *speeds, corrupted, crashes, hangs, outside, seconds, killed, steps, alarms = found
+    assert (corrupted.values >= (500.0,), corrupted.target) == (True, None)
+    assert [(f.name, f.values, f.met()) for f in (crashes, hangs, outside)] == [
+        ("  crashes", (0.0,), True),
+        ("  hangs", (0.0,), True),
+        ("  out of bounds", (0.0,), True),
+    ]
+    assert seconds.unit == "s"
     for figure in speeds:
         assert len(figure.values) == TINY.repeats
         assert all(value > 0 for value in figure.values)
@@ -62,6 +72,49 @@ def test_every_figure_has_a_value_for_each_repeat() -> None:
     assert steps.target == 2_000
     assert (alarms.values, alarms.met()) == ((0.0,), True)
     assert alarms.name == "false alarms of 1 variants and 1 combinations, seeds: 2"
+
+
+def fuzzer(*lines: str) -> tuple[str, ...]:
+    """A program in the place of the one that fuzzes."""
+    return (sys.executable, "-c", "\n".join(lines))
+
+
+def test_what_a_hostile_host_breaks_is_counted_and_named() -> None:
+    outside = "seed 1, round 7: OutOfBounds: word 1024 of a header"
+    said = {
+        "packets": 900_000,
+        "headers": 100_001,
+        "kinds": {"crashes": 1, "hangs": 0, "out of bounds": 2},
+        "defects": [outside],
+    }
+    asked = "import sys; assert sys.argv[1:] == ['--count', '1000000']"
+    corrupted, *kinds, _ = fuzz_figures(ENOUGH, fuzzer(asked, f"print({json.dumps(said)!r})"))
+
+    assert (corrupted.values, corrupted.target, corrupted.met()) == ((1_000_001.0,), ENOUGH, True)
+    assert [(f.values, f.met()) for f in kinds] == [((1,), False), ((0,), True), ((2,), False)]
+    assert kinds[2].culprits == (outside,)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "words"),
+    [
+        ("import os; os.abort()", "  crashes", "the process ended with -6"),
+        ("import time; time.sleep(60)", "  hangs", "no end within 0.5 s"),
+    ],
+    ids=["it dies", "it does not come back"],
+)
+def test_a_fuzzer_that_says_nothing_is_a_crash_or_a_hang(
+    line: str, kind: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bench_fuzz, "_LEAST_SECONDS", 0.5)
+    monkeypatch.setattr(bench_fuzz, "_SECONDS_EACH", 0.0)
+    if "abort" in line:
+        monkeypatch.setattr(bench_fuzz, "_LEAST_SECONDS", 20.0)
+    corrupted, *kinds, _ = fuzz_figures(ENOUGH, fuzzer(line))
+
+    assert corrupted.met() is False
+    assert [f.name for f in kinds if not f.met()] == [kind]
+    assert kinds[0].culprits == (words,)
 
 
 def test_mutants_that_live_and_variants_that_are_blamed_miss_the_target(

@@ -525,6 +525,39 @@ def test_fuzz_refuses_faults_it_does_not_know(run: Run) -> None:
     assert "earthquake" in result.err
 
 
+@pytest.mark.parametrize(
+    ("adapter", "more", "words"),
+    [
+        ("linux:", ("--faults", "rescind-opn"), "--faults rescind-opn: profile linux-vmbus has "),
+        ("linux:6.12", ("--faults", "crash"), "a fault of profile full, client-uio, client-uio-"),
+        ("host:", ("--faults", "crash,earthquake"), "--faults earthquake: profile full has crash,"),
+        ("lab:", ("--faults", "earthquake"), "--faults earthquake: profile client-uio has crash,"),
+        ("uio:/dev/uio0", ("--profile", "full", "--faults", "x"), "--faults x: profile full has "),
+        ("host:", ("--profile", "half"), "--profile half: choose full, client-uio,"),
+    ],
+)
+def test_wrong_names_are_refused_before_a_guest_boots_for_them(
+    run: Run, monkeypatch: pytest.MonkeyPatch, adapter: str, more: tuple[str, ...], words: str
+) -> None:
+    def boot(name: str) -> Adapter:
+        raise AssertionError(f"{name} has booted")
+
+    monkeypatch.setattr(campaigns, "find", boot)
+    result = run("fuzz", "-a", adapter, *more)
+
+    assert (result.code, result.is_one_line, result.out) == (2, True, "")
+    assert words in result.err
+
+
+def test_a_wrong_profile_is_refused_before_a_guest_boots_for_its_certificate(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaigns, "find", None)
+    result = run("certify", "-a", "linux:", "--profile", "half")
+
+    assert (result.code, result.is_one_line) == (2, True)
+
+
 @pytest.mark.parametrize("command", ["certify", "fuzz"])
 def test_calls_inside_callbacks_are_refused_where_there_are_none(run: Run, command: str) -> None:
     result = run(command, "-a", "guest", "-b", "1", "--expected-calls")

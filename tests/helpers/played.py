@@ -13,9 +13,9 @@ from typing import Any
 from kmcl_adapters.driver import ThreadedSession
 from kmcl_adapters.uio.descriptor import FROM_GUEST, Kind, encode
 from kmcl_adapters.uio.device import Device
-from kmcl_adapters.uio.library import Library
 from kmcl_adapters.uio.monitor import Monitor
 from kmcl_adapters.uio.parts import SOUND, Parts
+from kmcl_adapters.uio.refusing import UioLibrary
 from kmcl_adapters.uio.ring import HEADER_BYTES, INTERRUPT_MASK, Incoming, Outgoing
 from kmcl_adapters.uio.serving import UioAdapter
 from kmcl_adapters.uio.uiobus import UioBus, UioLink
@@ -63,7 +63,7 @@ class Host:
         self.incoming: Incoming
         self.memory: mmap.mmap
         self.monitor: mmap.mmap
-        self.library: Library
+        self.library: UioLibrary
 
     def tell(self, asked: str) -> None:
         with self.told:
@@ -189,7 +189,7 @@ class Talk:
 
     def __init__(self, host: Host, parts: Parts = SOUND, safety_net: float = 0.02) -> None:
         self.host = host
-        self.library = Library(host.bus(host.device, safety_net=safety_net, parts=parts), parts)
+        self.library = UioLibrary(host.bus(host.device, safety_net=safety_net, parts=parts), parts)
         self.session = ThreadedSession(self.library, on_close=self.library.Reset, idle_seconds=0.05)
         self.events: list[Event] = []
 

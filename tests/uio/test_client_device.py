@@ -15,8 +15,8 @@ from kmcl_adapters.interface import AdapterError
 from kmcl_adapters.uio.bus import Offer
 from kmcl_adapters.uio.descriptor import Kind, encode
 from kmcl_adapters.uio.device import DeviceError
-from kmcl_adapters.uio.library import Library
 from kmcl_adapters.uio.monitorpage import MonitorBit
+from kmcl_adapters.uio.refusing import UioLibrary
 from kmcl_adapters.uio.serving import UioAdapter
 from kmcl_model.api import STATE_CHANGE_CALLBACKS
 from kmcl_model.status import STATUS_UNSUCCESSFUL
@@ -71,7 +71,7 @@ def test_why_a_device_could_not_be_opened_is_said(
     library = session._implementation
     session.close()
 
-    assert isinstance(library, Library)
+    assert isinstance(library, UioLibrary)
     assert library.channel is not None
     assert library.channel.error.endswith(says)
     assert capsys.readouterr().err == f"uio:{library.channel.error}\n"
@@ -130,7 +130,7 @@ def test_the_adapter_tells_what_only_the_safety_net_has_noticed(
     assert adapter.tally() == {"times only the safety net noticed what had come": 0}
     talk = Talk(host)
     talk.session = session = adapter.open()
-    assert isinstance(session._implementation, Library)
+    assert isinstance(session._implementation, UioLibrary)
     talk.library = session._implementation
     talk.open()
     host.interrupt()

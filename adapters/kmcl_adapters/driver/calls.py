@@ -41,7 +41,9 @@ class Prepared(NamedTuple):
 
 def prepare(end: End, function: str, arguments: Arguments, this: str | None) -> Prepared | None:
     """The call with its handles, or None where it makes no sense. ``this``: see ``Act``."""
-    if end.dead or end.allocated == (function == "VmbChannelAllocate"):
+    if function not in FUNCTIONS or end.dead:
+        return None
+    if end.allocated == (function == "VmbChannelAllocate"):
         return None
     return _PREPARE.get(function, _plain)(end, function, arguments, this)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -25,7 +24,7 @@ from kmcl_model.stimuli import Act, Arm, Environ, Invoke, Reaction, Release, Set
 
 from .calls import Prepared, prepare
 from .end import UNKNOWN, Activation, End
-from .thread import DriverThread
+from .thread import DriverThread, quietly
 
 __all__ = ["ACTIONS", "ENDPOINTS", "ThreadedSession"]
 
@@ -49,6 +48,7 @@ class ThreadedSession:
     time does while one that has ``AtRest() -> bool`` says that its own threads work.
     ``is_idle`` asks one that has ``Inside() -> (calls, callbacks) or None``, which is ``WaitIdle``
     without waiting. ``Signals`` has the faults of signals that ``Act`` can play besides others.
+    ``Unasked`` has functions that it refuses though no page lets it: a session passes over them.
     ``limit`` is the longest time ``Settle`` may take, in seconds, before the implementation
     counts as hanging. ``on_close`` ends what the implementation runs.
     """
@@ -68,6 +68,7 @@ class ThreadedSession:
         self._limit = limit
         self._wait_idle = getattr(implementation, "WaitIdle", None)
         self._signals: frozenset[str] = getattr(implementation, "Signals", frozenset())
+        self._unasked: frozenset[str] = getattr(implementation, "Unasked", frozenset())
         self._entered: Callable[[], object] = getattr(implementation, "Entered", lambda: None)
         self._at_rest: Callable[[], bool] = getattr(implementation, "AtRest", lambda: True)
         self._events: list[Event] = []
@@ -125,7 +126,7 @@ class ThreadedSession:
         for thread in self._threads.values():
             thread.jobs.put(None)
         if on_close is not None:
-            last = threading.Thread(target=_quietly, args=(on_close,), name="closing", daemon=True)
+            last = threading.Thread(target=quietly, args=(on_close,), name="closing", daemon=True)
             last.start()
             last.join(_CLOSING_SECONDS)
 
@@ -175,7 +176,9 @@ class ThreadedSession:
         self, end: End, by: str, function: str, arguments: tuple[Argument, ...], this: str | None
     ) -> Prepared | None:
         """Record a call that is about to be made; None where there is nothing to call."""
-        if self._over or getattr(self._implementation, function, None) is None:
+        if self._over or function in self._unasked:
+            return None
+        if getattr(self._implementation, function, None) is None:
             return None
         if (prepared := prepare(end, function, arguments, this)) is not None:
             end.calls += 1
@@ -393,8 +396,3 @@ class ThreadedSession:
             if not resting and before == self._changes:
                 self._lock.wait(0.005)
             return self._over
-
-
-def _quietly(call: Callable[[], object]) -> None:
-    with contextlib.suppress(Exception):
-        call()

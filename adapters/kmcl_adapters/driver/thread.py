@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
-__all__ = ["DriverThread"]
+__all__ = ["DriverThread", "quietly"]
 
 
 class DriverThread(threading.Thread):
@@ -21,3 +22,9 @@ class DriverThread(threading.Thread):
     def run(self) -> None:
         while (job := self.jobs.get()) is not None:
             job()
+
+
+def quietly(call: Callable[[], object]) -> None:
+    """Make a call whose failure is nobody's business any more."""
+    with contextlib.suppress(Exception):
+        call()

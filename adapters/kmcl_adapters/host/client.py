@@ -15,8 +15,8 @@ from typing import Any, Final
 from kmcl_adapters.uio.atomics import Atomics, NoAtomics
 from kmcl_adapters.uio.device import DeviceError, find, ring_size
 from kmcl_adapters.uio.followbus import FollowingBus
-from kmcl_adapters.uio.library import Library
 from kmcl_adapters.uio.lifecycle import Connection
+from kmcl_adapters.uio.refusing import UioLibrary
 
 from .end import StampedEnd
 
@@ -26,7 +26,7 @@ LINGERING: Final = "--lingering"
 """The option by which what dies leaves its channel open."""
 
 
-class ClientLibrary(Library):
+class ClientLibrary(UioLibrary):
     """An end whose host may let an open wait as long as it likes: a thread that waits for that is
     at rest. Whether the host does wait is for whoever asks both ends."""
 
@@ -50,10 +50,10 @@ class Client:
             raise DeviceError(f"{instance}: not bound to uio_hv_generic")
         self.size = ring_size(self._device.uio)
         self._bus: FollowingBus | None = None
-        self._made: Library | None = None
+        self._made: UioLibrary | None = None
         self.end = StampedEnd(self._library, Atomics().time_stamp, self._traffic)
 
-    def _library(self) -> Library:
+    def _library(self) -> UioLibrary:
         self._bus = FollowingBus(self._device, self.size, lingers=self._lingers)
         self._made = ClientLibrary(self._bus)
         return self._made

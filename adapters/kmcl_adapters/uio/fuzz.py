@@ -11,6 +11,7 @@ the ring.
 from __future__ import annotations
 
 import argparse
+import json
 import random
 import struct
 import sys
@@ -29,12 +30,16 @@ from .descriptor import (
     gpa_direct,
     transfer_pages,
 )
-from .fuzzchannel import converse
+from .fuzzchannel import Endless, converse
 from .parts import SOUND, Parts
 from .receive import Doze
 from .ring import HEADER_BYTES, READ_INDEX, WRITE_INDEX, Incoming, Outgoing
 
-__all__ = ["CheckedData", "CheckedWords", "Findings", "OutOfBounds", "fuzz", "main"]
+__all__ = ["KINDS", "CheckedData", "CheckedWords", "Findings", "OutOfBounds", "fuzz", "main"]
+
+KINDS: Final = ("crashes", "hangs", "out of bounds")
+"""What a defect can be: anything raised that may not be, or a broken promise; packets without end;
+an access outside of the ring."""
 
 CAPACITIES: Final = (64, 256, 4096, 12288)
 SMALLEST_PACKET: Final = 24
@@ -100,13 +105,32 @@ class CheckedWords:
 
 class Findings(NamedTuple):
     """What came of it: packets and headers corrupted, outcomes by name, the digest of all that was
-    read (the same for the same seed), and defects, each with the round that shows it."""
+    read (the same for the same seed), defects, each with the round that shows it, and how many of
+    each of ``KINDS``."""
 
     packets: int
     headers: int
     outcomes: Counter[str]
     digest: int
     defects: tuple[str, ...]
+    kinds: Counter[str]
+
+    def record(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "packets": self.packets,
+            "headers": self.headers,
+            "outcomes": dict(sorted(self.outcomes.items())),
+            "kinds": {kind: self.kinds[kind] for kind in KINDS},
+            "defects": list(self.defects),
+            "digest": f"{self.digest:016x}",
+        }
+
+
+def _kind_of(error: Exception) -> str:
+    if isinstance(error, Endless):
+        return "hangs"
+    return "out of bounds" if isinstance(error, OutOfBounds) else "crashes"
 
 
 class _Round:
@@ -207,7 +231,7 @@ class _Round:
         while True:
             steps += 1
             if steps > self.capacity // SMALLEST_PACKET + 2:
-                raise OutOfBounds(f"{steps} packets in {self.capacity} bytes")
+                raise Endless(f"{steps} packets in {self.capacity} bytes")
             packet = ring.peek()
             if packet is None:
                 if not late:
@@ -249,6 +273,7 @@ class _Round:
 def fuzz(count: int, seed: int = 1, parts: Parts = SOUND) -> Findings:
     """Rounds until ``count`` headers and packets were corrupted. Never raises."""
     outcomes: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
     defects: list[str] = []
     packets = headers = number = digest = 0
     while packets + headers < count and len(defects) < 10:
@@ -263,12 +288,13 @@ def fuzz(count: int, seed: int = 1, parts: Parts = SOUND) -> Findings:
             outcome = "refused"
         except Exception as error:
             outcome = "defect"
+            kinds[_kind_of(error)] += 1
             defects.append(f"seed {seed}, round {number}: {type(error).__name__}: {error}")
         outcomes[outcome] += 1
         packets += round.packets
         headers += round.headers
         digest = (digest * 31 + round.digest + len(outcome)) & 0xFFFFFFFFFFFFFFFF
-    return Findings(packets, headers, outcomes, digest, tuple(defects))
+    return Findings(packets, headers, outcomes, digest, tuple(defects), kinds)
 
 
 def main(arguments: list[str]) -> int:
@@ -276,9 +302,13 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m kmcl_adapters.uio.fuzz")
     parser.add_argument("--count", type=int, default=1_000_000, help="headers and packets")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true", help="JSON on standard output")
     chosen = parser.parse_args(arguments)
     began = time.perf_counter()
     found = fuzz(chosen.count, chosen.seed)
+    if chosen.json:
+        print(json.dumps(found.record()))
+        return 1 if found.defects else 0
     print(
         f"{found.packets:,} corrupted packets and {found.headers:,} corrupted headers in "
         f"{found.outcomes.total():,} rounds, {time.perf_counter() - began:.0f} s; "

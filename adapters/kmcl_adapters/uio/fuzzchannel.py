@@ -25,7 +25,7 @@ from .packets import Packet, Received
 from .parts import Parts
 from .ring import Incoming, Outgoing
 
-__all__ = ["Broken", "Host", "Rings", "converse"]
+__all__ = ["Broken", "Endless", "Host", "Rings", "converse"]
 
 Rings: TypeAlias = tuple[tuple[object, object], tuple[object, object]]
 """Header and data of the ring to the host, and of the one from it."""
@@ -36,6 +36,10 @@ _MOST: Final = 20_000
 
 class Broken(Exception):
     """A promise to the driver is broken: a defect, whatever the host did."""
+
+
+class Endless(Broken):
+    """More packets come than there can be."""
 
 
 class Host(Protocol):
@@ -95,7 +99,7 @@ class _Conversation:
         self.received.append(received)
         self.delivered += 1
         if self.delivered > _MOST:
-            raise Broken("packets without end")
+            raise Endless("packets without end")
 
     def send(self, payload: bytes, flags: int) -> None:
         packet = Packet(self.channel, True)

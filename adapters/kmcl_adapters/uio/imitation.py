@@ -24,9 +24,10 @@ from kmcl_model.events import Event
 from .bus import Offer, Opening, ring_views
 from .descriptor import FROM_GUEST, Kind, RingError, encode
 from .device import Traits
-from .library import VERSION, Library
+from .library import VERSION
 from .parts import Parts
 from .peers import DynamicMemory
+from .refusing import UioLibrary
 from .ring import HEADER_BYTES, Incoming, Outgoing
 from .serving import CAPABILITIES
 from .uiobus import UioBus, UioLink
@@ -208,7 +209,7 @@ class HostedAdapter:
     def open(self, record: Callable[[Event], None] | None = None) -> ThreadedSession:
         """A fresh endpoint."""
         self._bus = _Bus(self._parts)
-        library = Library(self._bus, self._parts)
+        library = UioLibrary(self._bus, self._parts)
         return ThreadedSession(
             library,
             on_event=record,

@@ -13,9 +13,10 @@ from kmcl_adapters.interface import AdapterError, Description
 from kmcl_model.events import Event
 
 from .device import Device, DeviceError, bind, find
-from .library import VERSION, Library
+from .library import VERSION
 from .parts import SOUND, Parts
 from .peers import peer
+from .refusing import UioLibrary, refusal
 from .surroundings import surroundings
 from .uiobus import SAFETY_NET, UioBus
 
@@ -95,7 +96,7 @@ class UioAdapter:
         except DeviceError as error:
             raise AdapterError(f"uio:{error}") from None
         self._counted, self._last = self._tallied(), bus
-        library = Library(bus, self._parts)
+        library = UioLibrary(bus, self._parts)
         return ThreadedSession(
             library,
             on_event=record,
@@ -110,6 +111,10 @@ class UioAdapter:
         tally = self.tally()
         if tally[_LATE]:
             self._tell("; ".join(f"{count} {words}" for words, count in tally.items()))
+
+    def refusal(self, function: str) -> str | None:
+        """See ``kmcl_adapters.interface.Refusing``."""
+        return refusal(function)
 
     def tally(self) -> Mapping[str, int]:
         """What the sessions have shown of the driver and of signals: whether the driver masks

@@ -32,7 +32,7 @@ from kmcl_reports.results import Certificate, Verdict
 
 from .budget import length_of, sequences_of
 from .certificates import remove_earlier, show_certificate, write_certificate
-from .fault_names import faults_of
+from .fault_names import check_early, faults_of
 from .options import (
     AdapterName,
     Budget,
@@ -101,6 +101,7 @@ def certify(
         resume, adapter, profile, seed, budget, expected_calls
     )
     reasons = read_waivers(waivers) if waivers else {}
+    _check_profile(profile)
     implementation = _usable(adapter)
     try:
         options = Options(
@@ -170,6 +171,8 @@ def fuzz(
 ) -> int:
     """Search for failures until Ctrl-C or the budget ends it, then report as certify does."""
     screen = Screen(quiet=quiet, as_json=as_json)
+    _check_profile(profile)
+    check_early(faults, adapter, profile)
     implementation = _usable(adapter)
     try:
         chosen_profile = profile_of(profile, implementation)
@@ -354,10 +357,15 @@ def _expected(wanted: bool, profile: str) -> bool:
     return wanted
 
 
-def profile_of(wanted: str | None, implementation: Adapter) -> str:
-    """The profile that is wanted, or that fits the adapter. Raises Problem."""
+def _check_profile(wanted: str | None) -> None:
+    """Refuse a profile that there is not. Raises Problem."""
     if wanted is not None and wanted not in PROFILES:
         raise Problem(f"--profile {wanted}: choose {', '.join(PROFILES)}")
+
+
+def profile_of(wanted: str | None, implementation: Adapter) -> str:
+    """The profile that is wanted, or that fits the adapter. Raises Problem."""
+    _check_profile(wanted)
     try:
         return choose(implementation.describe(), wanted)
     except AdapterError as error:

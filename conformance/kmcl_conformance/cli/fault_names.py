@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from kmcl_conformance.profiles import PROFILES
+from collections.abc import Mapping
+from typing import Final
+
+from kmcl_conformance.profiles import FULL, PROFILES
 from kmcl_model.book import BOOKS, Book, Fault
 
 from .output import Problem
 
-__all__ = ["faults_of", "groups_of", "profiles_of"]
+__all__ = ["check_early", "faults_of", "groups_of", "profiles_of"]
+
+_BOOTING: Final[Mapping[str, str]] = {"host": FULL, "lab": "client-uio", "linux": "linux-vmbus"}
+"""Adapters that boot a guest before they can say what they are: whatever it is then, the faults are
+those of this profile."""
 
 
 def profiles_of(book: Book) -> tuple[str, ...]:
@@ -34,6 +41,14 @@ def faults_of(wanted: str, profile: str) -> tuple[str, ...]:
             f"{', '.join(known)}; or all, none"
         )
     return chosen
+
+
+def check_early(wanted: str, adapter: str, profile: str | None) -> None:
+    """Refuse what ``faults_of`` would refuse when a guest has booted for nothing. ``adapter`` and
+    ``profile`` are what the user wrote. Raises Problem."""
+    about = profile or _BOOTING.get(adapter.partition(":")[0])
+    if about is not None:
+        faults_of(wanted, about)
 
 
 def _elsewhere(name: str) -> str:
