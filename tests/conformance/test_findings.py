@@ -19,6 +19,10 @@ OF_THE_BUS = {
     "linux-believes-offered-relids": ["V020", "V065"],
     "linux-believes-offered-relids-instance": ["V020", "V066"],
     "linux-believes-offered-relids-instance-first": ["V019"],
+    "linux-releases-subchannel-offered-again": ["V019", "V053"],
+    "linux-releases-subchannel-offered-again-open": ["V019", "V053"],
+    "linux-unbind-while-open": ["V034"],
+    "linux-unbind-while-open-refused": ["V034"],
 }
 RELEASES = {"6.1.192": "6.1.0-56-cloud-amd64"}
 """Debian calls an older kernel by the number of its interface."""
@@ -34,7 +38,7 @@ def test_a_trace_breaks_the_requirements_of_its_finding(
     trace: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name, _, kernel = trace.stem.rpartition("-")
-    page = re.sub("(-another|-instance|-instance-first)$", "", name)
+    page = re.sub("(-another|-instance|-instance-first|(?<=again)-open|-refused)$", "", name)
     told = (FOLDER / f"{page}.md").read_text(encoding="utf-8")
     code = main(["check", str(trace), "--profile", "linux-vmbus", "--json"])
 

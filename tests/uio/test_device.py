@@ -16,7 +16,6 @@ from kmcl_adapters.uio.device import (
     find,
     monitor_of,
     ring_size,
-    unbind,
 )
 
 BALLOON = "1eccfd72-4b41-45ef-b73a-4a6e44c12924"
@@ -272,16 +271,6 @@ def test_a_kernel_without_the_driver(tmp_path: Path) -> None:
 
     with pytest.raises(DeviceError, match=f"modprobe {DRIVER}"):
         bind(find(BALLOON, kernel.root), kernel.root)
-
-
-def test_unbinding_lets_other_drivers_have_it_again(kernel: Kernel) -> None:
-    kernel.add(BALLOON, DYNMEM, DRIVER)
-    unbind(find(BALLOON, kernel.root), kernel.root, write=kernel.write)
-
-    assert kernel.written == [
-        (f"drivers/{DRIVER}/unbind", BALLOON),
-        (f"devices/{BALLOON}/driver_override", "\n"),
-    ]
 
 
 def test_the_size_of_the_rings_is_what_the_driver_says(kernel: Kernel) -> None:

@@ -25,7 +25,6 @@ __all__ = [
     "monitor_of",
     "refusal",
     "ring_size",
-    "unbind",
 ]
 
 DRIVER: Final = "uio_hv_generic"
@@ -201,25 +200,6 @@ def _give_back(
         if override.exists():
             _write(write, override, "\n", device)
         _write(write, driver / "bind", device.instance, device)
-
-
-def unbind(
-    device: Device,
-    sysfs: Path = Path("/sys"),
-    *,
-    write: Callable[[Path, str], None] = _write_text,
-) -> None:
-    """Take the device from ``uio_hv_generic`` and let other drivers have it again.
-
-    Only with everything closed and unmapped: the driver does not close a channel that is open, and
-    then it cannot be opened again until the guest restarts. Raises DeviceError.
-    """
-    bus = sysfs / "bus/vmbus"
-    if device.driver == DRIVER:
-        _write(write, bus / "drivers" / DRIVER / "unbind", device.instance, device)
-    override = bus / "devices" / device.instance / "driver_override"
-    if override.exists():
-        _write(write, override, "\n", device)
 
 
 def _write(

@@ -106,8 +106,8 @@ class UioAdapter:
         )
 
     def close(self) -> None:
-        """The device stays bound: unbinding is for whoever bound it. Signals that came late are
-        told of: nothing else shows them to who has no certificate."""
+        """The device stays bound, also one that another driver had. Signals that came late are told
+        of: nothing else shows them to who has no certificate."""
         tally = self.tally()
         if tally[_LATE]:
             self._tell("; ".join(f"{count} {words}" for words, count in tally.items()))
