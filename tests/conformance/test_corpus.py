@@ -1,4 +1,8 @@
-"""Saved counterexamples: each still fails on its mutant, for the same reason, and nowhere else."""
+"""Saved counterexamples: each still fails on its mutant, for the same reason, and nowhere else.
+
+Those in ``permitted`` are the other way round: a permitted implementation was refused once for what
+the case shows, and must not be again.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,14 @@ from kmcl_conformance.sequence import replay
 from kmcl_model.case import Case
 from kmcl_model.spec import Specification
 
-CASES = sorted((Path(__file__).parents[2] / "conformance" / "corpus").glob("*.json"))
+CORPUS = Path(__file__).parents[2] / "conformance" / "corpus"
+CASES = sorted(CORPUS.glob("*.json"))
+PERMITTED = sorted((CORPUS / "permitted").glob("*.json"))
 
 
 def test_there_is_a_corpus() -> None:
     assert len(CASES) >= 20
+    assert len(PERMITTED) >= 4
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
@@ -51,3 +58,15 @@ def test_nothing_of_the_case_can_be_left_out(path: Path) -> None:
         failure = replay(adapter, specification, shorter).failure
 
         assert failure is None or failure.broken[0].rule != whole.broken[0].rule
+
+
+@pytest.mark.parametrize("path", PERMITTED, ids=lambda path: path.stem)
+def test_what_is_permitted_passes(path: Path) -> None:
+    case = Case.load(path)
+    assert case.adapter.startswith("variant:")
+
+    for adapter in (case.adapter, "reference"):
+        outcome = replay(find(adapter), Specification(), case.stimuli)
+
+        assert outcome.failure is None
+        assert outcome.steps == len(case.stimuli)

@@ -452,3 +452,22 @@ def test_a_client_may_find_no_offer_while_the_server_withdraws_it() -> None:
     rejected.do("client", "VmbChannelDisable").call("server", "VmbChannelDisable")
     rejected.do("client", "VmbChannelEnable", status=0xC0000001)
     assert judged(rejected).failure is None
+
+
+def test_a_quota_limits_nothing_before_its_call_has_returned() -> None:
+    """Of a call in progress nobody knows whether it has taken effect; then it holds."""
+    it = sent().call("server", "VmbChannelSetTransactionQuota", 1)
+    for name in ("p1", "p2"):
+        it.do("client", "VmbPacketAllocate", name, out=(True,))
+    it.do("client", "VmbPacketSend", "p1", MESSAGE, 1, status=0)
+    it.process("server", "c1", MESSAGE).batch("server", 1)
+    assert judged(it).failure is None
+
+    it.back("server", "VmbChannelSetTransactionQuota")
+    it.do("client", "VmbPacketSend", "p2", MESSAGE, 1, status=0)
+    assert judged(it.quiet()).failure is None
+
+    broken = Conversation(*it.events).process("server", "c2", MESSAGE)
+    failure = judge_trace(broken.events).failure
+    assert failure is not None
+    assert "F338" in failure.requirements

@@ -31,7 +31,7 @@ __all__ = ["settle"]
 def settle(s: EndpointState, q: Quiet) -> EndpointState:
     """Nothing is on its way any more, so an occasion that has passed is gone."""
     s = s._replace(
-        lately=False,
+        lately=s.lately and busy(s),
         cut_short=s.cut_short and busy(s),
         lingers=s.lingers and "waiting" in q.facts,
     )

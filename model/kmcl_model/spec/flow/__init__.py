@@ -27,7 +27,7 @@ FLOW = Rules(
         bool(s.stopped),
         0 < max(1, s.quota) <= s.outstanding,
         bool(s.blocked),
-        bool(s.entries or s.outstanding),
+        bool(s.entries or s.outstanding or s.stopped),
     ),
 )
 """The rules of one direction."""

@@ -43,8 +43,8 @@ def _may_block(s: FlowState, outstanding: int) -> bool:
 
 
 def _limit(s: FlowState) -> int:
-    """The quota, or the largest of those being set."""
-    return max((s.quota, *(value for _, value in s.quota_calls)))
+    """The quota, or the largest of those being set; 0 while there may be none."""
+    return max((s.quota, *(value for _, value in s.quota_calls))) if s.quota else 0
 
 
 def _deliver(s: FlowState, e: Event) -> FlowState:

@@ -99,18 +99,40 @@ def _hear_receiver(s: FlowState, e: Shadow) -> list[FlowState]:
             woken=False,
             batch=0,
         )
-        if s.quota and not s.quota_calls:
-            reset = assume(after._replace(quota=0), "A87/lifetime:R2")
-            return [after, reset]
-    if run == "started" and s.run != "started":
+    if _has_closed(s, connection):
+        return [one for told in _forgotten(after) for one in _started_anew(s, told)]
+    return _started_anew(s, after)
+
+
+def _has_closed(s: FlowState, connection: str) -> bool:
+    """The session is over, or may have ended and begun anew where nobody saw it."""
+    if s.connection == "open":
+        return connection not in ("open", "unknown")
+    return s.connection == "unknown" != connection and s.stopping
+
+
+def _forgotten(s: FlowState) -> list[FlowState]:
+    """What a close may have made of the quota (A87). One that is being set may have come before."""
+    found = [s]
+    if s.quota:
+        found.append(assume(s._replace(quota=0, blocked=0), "A87/lifetime:R2"))
+    if any(value for _, value in s.quota_calls):
+        lost = tuple((by, 0) for by, _ in s.quota_calls)
+        found.append(assume(s._replace(quota=0, quota_calls=lost, blocked=0), "A87/lifetime:R2"))
+    return found
+
+
+def _started_anew(s: FlowState, after: FlowState) -> list[FlowState]:
+    """A queue that runs again, and what it does with a batch that it had not reported (A75)."""
+    if after.run == "started" and s.run != "started":
         after = after._replace(
-            blocked=int(0 < s.quota <= s.outstanding), stopped=min(after.stopped, 1)
+            blocked=int(0 < after.quota <= s.outstanding), stopped=min(after.stopped, 1)
         )
         found = [after]
         if after.stopped and s.doubtful:
             # Perhaps it was closed and opened again in the meantime, and nothing stops it.
             found = [after._replace(doubtful=False, stopped=n) for n in (after.stopped, 0)]
-        if s.batch and s.run != "unknown":
+        if after.batch:
             found += [assume(one._replace(batch=0), "A75:R2") for one in found]
         return found
     return [after]
