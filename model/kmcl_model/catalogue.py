@@ -29,6 +29,8 @@ from pydantic import (
     model_validator,
 )
 
+from .shipped import shipped_folder
+
 __all__ = [
     "FACTS",
     "INTERPRETATIONS",
@@ -353,11 +355,10 @@ def _first_error(error: ValidationError) -> str:
 
 def data_folder() -> Path:
     """Where the data are: inside an installed package, else in the checkout beside it."""
-    here = Path(__file__).parent
-    for folder in (here / "data", here.parent / "requirements"):
-        if (folder / _INTERPRETATION_FILE).is_file():
-            return folder
-    raise CatalogueError(f"no requirements found beside {here}: reinstall the package")
+    folder = shipped_folder(Path(__file__).parent, "data", "requirements")
+    if not (folder / _INTERPRETATION_FILE).is_file():
+        raise CatalogueError(f"no requirements found in {folder}: reinstall the package")
+    return folder
 
 
 def load_requirements(

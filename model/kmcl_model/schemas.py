@@ -2,16 +2,14 @@
 
 They are made from the models that validate, and committed under ``model/schemas/`` so that
 a program in any language can check its traces and cases; a wheel carries them as
-``kmcl_model/published``. To bring the committed files up
-to date after a change of a model or of the interface's functions:
-``python -m kmcl_model.schemas model/schemas``.
+``kmcl_model/published``. To bring the committed files up to date after a change of a model or of
+the interface's functions: ``python -m kmcl_model.schemas model/schemas``.
 """
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,9 +19,10 @@ from .api import CALLBACKS
 from .boundary import BUFFER_SCHEMA, BUFFERS, STATUS_SCHEMA, STATUSES
 from .case import Case
 from .control import CALLABLE, MESSAGES
+from .shipped import Schemas, shipped_folder, write_schemas
 from .trace import EventLine, HeaderLine
 
-__all__ = ["DIALECT", "PUBLISHED", "case_schema", "render_schema", "schema_folder", "trace_schema"]
+__all__ = ["DIALECT", "PUBLISHED", "case_schema", "schema_folder", "trace_schema"]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 """The dialect of JSON Schema that all of them are written in."""
@@ -109,31 +108,17 @@ def _kind(parameter: str) -> str:
     return "Status" if parameter in STATUSES else "Value"
 
 
-PUBLISHED: Final[dict[str, Callable[[], dict[str, Any]]]] = {
+PUBLISHED: Final[Schemas] = {
     "trace.schema.json": trace_schema,
     "case.schema.json": case_schema,
 }
 """File name in ``model/schemas/`` and what makes its content."""
 
 
-def render_schema(schema: dict[str, Any]) -> str:
-    """A schema as the text of its file: the same bytes for the same schema."""
-    return json.dumps(schema, indent=2) + "\n"
-
-
 def schema_folder() -> Path:
-    """Where the published files are: in an installed package, else in the checkout beside it."""
-    here = Path(__file__).parent
-    installed = here / "published"
-    return installed if installed.is_dir() else here.parent / "schemas"
-
-
-def main(folder: Path) -> None:
-    """Write every published schema into ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, make in PUBLISHED.items():
-        (folder / name).write_text(render_schema(make()), encoding="utf-8")
+    """Where the published files are."""
+    return shipped_folder(Path(__file__).parent, "published", "schemas")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    write_schemas(PUBLISHED, Path(sys.argv[1]))

@@ -108,6 +108,13 @@ class Telling(Lacking):
         return self.whole.describe()._replace(not_offered=self.functions)
 
 
+class Modest(Telling):
+    """It has what it says it has not."""
+
+    def open(self) -> Session:
+        return self.whole.open()
+
+
 @pytest.mark.parametrize("sequences", [0, 60])
 def test_what_it_says_it_lacks_is_not_judged_whatever_was_tried(sequences: int) -> None:
     """A budget or a seed that never asks for it makes no difference."""
@@ -122,9 +129,7 @@ def test_what_it_says_it_lacks_is_not_judged_whatever_was_tried(sequences: int) 
 
 
 def test_what_it_is_seen_to_have_it_has_whatever_it_says() -> None:
-    telling = Telling(["VmbChannelPause"])
-    telling.open = telling.whole.open  # type: ignore[method-assign]
-    campaign = Campaign(telling, Options(sequences=5))
+    campaign = Campaign(Modest(["VmbChannelPause"]), Options(sequences=5))
     for _ in campaign.run():
         pass
 

@@ -21,7 +21,8 @@ from kmcl_model.events import (
     Quiescence,
     Return,
 )
-from kmcl_model.schemas import PUBLISHED, case_schema, main, render_schema, trace_schema
+from kmcl_model.schemas import PUBLISHED, case_schema, trace_schema
+from kmcl_model.shipped import render_schema, write_schemas
 from kmcl_model.stimuli import HOLD, Act, Arm, Environ, Invoke, Reaction, Release, Run, Settle
 from kmcl_model.trace import TraceError, dump_trace, event_from_json, event_to_json
 
@@ -71,7 +72,7 @@ def test_the_committed_schema_is_the_one_the_models_make(name: str) -> None:
 
 
 def test_the_command_writes_every_schema_into_a_new_folder(tmp_path: Path) -> None:
-    main(tmp_path / "schemas")
+    write_schemas(PUBLISHED, tmp_path / "schemas")
 
     assert {path.name for path in (tmp_path / "schemas").iterdir()} == set(PUBLISHED)
 

@@ -11,8 +11,9 @@ import jsonschema
 import pytest
 
 import kmcl_reports
+from kmcl_model.shipped import render_schema
 from kmcl_reports.sample import sample_files
-from kmcl_reports.schemas import PUBLISHED, render_schema
+from kmcl_reports.schemas import PUBLISHED
 
 REPORTS = Path(__file__).parents[2] / "reports"
 MODULES = sorted(module.name for module in pkgutil.iter_modules(kmcl_reports.__path__))
