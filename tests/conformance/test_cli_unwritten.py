@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 
 from kmcl_conformance import campaign as campaigns
 from kmcl_conformance import pytest_plugin, subjects
-from kmcl_conformance.cli import main
+from kmcl_conformance.cli import kept_hunts, main, matrix
 from kmcl_conformance.generate.tours import TOURS
 from kmcl_conformance.keeping import CampaignError, write_state
 from kmcl_reports.certificate import parse_certificate
@@ -103,6 +104,57 @@ def test_an_interrupted_run_does_not_claim_to_be_kept(
     assert code == 3
     assert FULL in err.splitlines()[-1]
     assert "is kept" not in err
+
+
+MATRICES = pytest.mark.parametrize(
+    ("command", "file"),
+    [
+        (["mutants", "--only", "pause-[br]*", "-b", "3", "-j", "1"], "mutants.json"),
+        (["variants", "--only", "zero-*", "-b", "3", "-j", "1"], "variants.json"),
+    ],
+)
+
+
+@MATRICES
+def test_a_matrix_that_cannot_be_kept_is_reported(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+    file: str,
+) -> None:
+    monkeypatch.setattr(kept_hunts, "write_state", full_later())
+
+    assert main([*command, "--out", "out", "--json"]) == 2
+
+    out, err = capsys.readouterr()
+    assert json.loads(out) == json.loads(Path("out", file).read_text())
+    assert err.startswith(f"kmcl: not everything that was found could be written: out/x: {FULL};")
+    assert err.count("\n") == 1
+
+
+@MATRICES
+def test_rows_of_a_matrix_that_cannot_be_written_are_shown(
+    capsys: pytest.CaptureFixture[str], command: list[str], file: str
+) -> None:
+    Path("out", file).mkdir(parents=True)
+
+    assert main([*command, "--out", "out", "--json"]) == 2
+
+    out, err = capsys.readouterr()
+    assert json.loads(out)
+    assert err.startswith(f"kmcl: not everything that was found could be written: out/{file}: ")
+    assert err.count("\n") == 1
+
+
+def test_a_matrix_that_can_be_kept_nowhere_is_not_begun(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(kept_hunts, "write_state", full)
+    monkeypatch.setattr(matrix, "hunt_all", None)
+
+    assert main(["mutants", "--only", "pause-[br]*", "-b", "3", "-j", "1", "--out", "out"]) == 2
+
+    assert capsys.readouterr().err == f"kmcl: out/x: {FULL}; choose a folder you can write\n"
 
 
 def test_items_of_pytest_get_their_verdicts(monkeypatch: pytest.MonkeyPatch) -> None:

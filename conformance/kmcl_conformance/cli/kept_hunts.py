@@ -34,7 +34,8 @@ def _read(folder: Path) -> dict[str, Any]:
 
 class KeptHunts:
     """What was found in the first ``targets``, in their order; written into ``folder`` as it
-    comes, where there is one, with the names of the targets that are missing."""
+    comes, where there is one, with the names of the targets that are missing. ``unwritten`` says
+    why that failed the last time, if it did."""
 
     def __init__(
         self, folder: Path | None, targets: Sequence[Target], options: Mapping[str, Any]
@@ -43,6 +44,7 @@ class KeptHunts:
         self.targets = targets
         self.options = dict(options)
         self.done: list[Hunted] = []
+        self.unwritten = ""
 
     @property
     def missing(self) -> Sequence[Target]:
@@ -68,8 +70,11 @@ class KeptHunts:
         hunt_all: Callable[[Sequence[Target]], Iterable[Hunted]],
         on_found: Callable[[list[Hunted]], object],
     ) -> None:
-        """Hunt in what is missing; ``on_found`` hears of all that is done after every hunt."""
+        """Hunt in what is missing; ``on_found`` hears of all that is done after every hunt. Raises
+        Problem where nothing can be written from the start."""
         self._keep()
+        if self.unwritten:
+            raise Problem(self.unwritten)
         on_found(self.done)
         if not self.missing:
             return
@@ -90,7 +95,9 @@ class KeptHunts:
         try:
             write_state(self.folder, state, FILE)
         except CampaignError as error:
-            raise Problem(str(error)) from None
+            self.unwritten = str(error)
+        else:
+            self.unwritten = ""
 
 
 def _hunted(

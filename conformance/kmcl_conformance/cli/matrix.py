@@ -235,16 +235,22 @@ def _give(
     failing: bool,
     stopped: bool,
 ) -> None:
-    """Write and print the rows there are. Raises Problem where an interrupted run has shown nothing
-    that is wrong: there is no verdict then."""
+    """Write and print the rows there are. Raises Problem where not everything could be written, and
+    where an interrupted run has shown nothing that is wrong: there is no verdict then."""
+    unwritten = hunts.unwritten
     if hunts.folder is not None:
-        save(hunts.folder, file, as_text(rows))
+        try:
+            save(hunts.folder, file, as_text(rows))
+        except Problem as trouble:
+            unwritten = str(trouble)
     if not stopped:
-        screen.result(rows)
+        _print(screen, rows, unwritten)
         return
     done = f"interrupted after {len(hunts.done)} of {len(hunts.targets)} runs"
     again = "nothing is kept without --out; choose some with --only"
-    if hunts.folder is not None:
+    if unwritten:
+        again = f"not everything is kept: {unwritten}"
+    elif hunts.folder is not None:
         names = ", ".join(target.adapter for target in hunts.missing[:3])
         again = (
             f"missing: {names}{', …' if len(hunts.missing) > 3 else ''}; what was found is kept, "
@@ -253,7 +259,13 @@ def _give(
     if not failing:
         raise Problem(f"{done}; {again}", Code.UNJUDGED)
     complain(f"{done}, and reported is what had been found; {again}")
+    _print(screen, rows, unwritten)
+
+
+def _print(screen: Screen, rows: Sequence[dict[str, Any]], unwritten: str) -> None:
     screen.result(rows)
+    if unwritten:
+        raise Problem(f"not everything that was found could be written: {unwritten}")
 
 
 def _variant_row(zoo: Zoo, name: str, seed: int, hunted: Hunted) -> dict[str, Any]:
