@@ -23,7 +23,7 @@ from rich.console import Console
 from kmcl_adapters import Adapter
 from kmcl_adapters.native import create as native
 from kmcl_adapters.reference import create
-from kmcl_adapters.uio.bench import one_way, round_trips
+from kmcl_adapters.uio.bench import bare_round_trips, one_way, round_trips
 from kmcl_model.events import Event
 from kmcl_model.spec import Specification
 from kmcl_model.stimuli import Stimulus
@@ -182,6 +182,8 @@ def figures(sizes: Sizes, report: Callable[[str], None] = lambda _what: None) ->
     add("endpoint, 64 bytes one way, one core", "packets/s", rates, 30_000)
     rates = round_trips(sizes.trips, sizes.repeats)
     add("endpoint, median round trip, two processes", "us", rates, 100, True)
+    rates = bare_round_trips(sizes.trips, sizes.repeats)
+    add("  of two event descriptors, two cores", "us", rates)
     report("hostile host")
     found += fuzz_figures(sizes.corruptions)
     if sizes.certify:

@@ -3,7 +3,9 @@
 A client in this process and a server in another one, through all of the endpoint: calls of the
 header on one side, handlers on the other. One way, both share one core; the last packet asks for a
 completion, which ends the time. The round trip is a packet that the server completes inside its
-handler, until the client's completion routine runs; the processes may use all cores.
+handler, until the client's completion routine runs; the processes may use all cores. What a
+machine takes to wake a process on another core, and to be woken by it, is measured as well: no
+endpoint is faster than that.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from .library import Library
 from .packets import Received
 from .pairbus import PairBus
 
-__all__ = ["main", "one_way", "round_trips"]
+__all__ = ["bare_round_trips", "main", "one_way", "round_trips"]
 
 PAYLOAD: Final = bytes(range(64))
 PAGES: Final = 16
@@ -120,6 +122,45 @@ def round_trips(count: int, repeats: int) -> tuple[float, ...]:
     return tuple(medians)
 
 
+def bare_round_trips(count: int, repeats: int) -> tuple[float, ...]:
+    """The same of two event descriptors and nothing else: one process wakes another one, and is
+    woken by it; on two cores, if there are as many."""
+    medians = []
+    before = os.sched_getaffinity(0)
+    there, back = os.eventfd(0), os.eventfd(0)
+    echo = subprocess.Popen(
+        (sys.executable, "-m", "kmcl_adapters.uio.bench", "echo", str(there), str(back)),
+        pass_fds=(there, back),
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+    )
+    try:
+        os.eventfd_write(there, 1)
+        os.eventfd_read(back)
+        os.sched_setaffinity(0, {min(before)})
+        os.sched_setaffinity(echo.pid, {max(before)})
+        for _ in range(repeats):
+            times = []
+            for _ in range(count):
+                began = time.perf_counter()
+                os.eventfd_write(there, 1)
+                os.eventfd_read(back)
+                times.append((time.perf_counter() - began) * 1e6)
+            medians.append(median(times))
+    finally:
+        os.sched_setaffinity(0, before)
+        echo.kill()
+        echo.wait()
+        os.close(there)
+        os.close(back)
+    return tuple(medians)
+
+
+def _echo(there: int, back: int) -> None:
+    while True:
+        os.eventfd_read(there)
+        os.eventfd_write(back, 1)
+
+
 def _serve(control: int, ours: int, theirs: int) -> None:
     library = Library(PairBus(True, socket.socket(fileno=control), (ours, theirs)))
     _open(library, True)
@@ -128,13 +169,17 @@ def _serve(control: int, ours: int, theirs: int) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Print both figures."""
+    """Print the figures."""
     if arguments[:1] == ["serve"]:
         _serve(*map(int, arguments[1:]))
+    if arguments[:1] == ["echo"]:
+        _echo(*map(int, arguments[1:]))
     rates = one_way(20_000, 5)
     print(f"one way on one core: {median(rates):,.0f} packets/s of {len(PAYLOAD)} bytes")
     trips = round_trips(2_000, 5)
+    bare = bare_round_trips(2_000, 5)
     print(f"round trip between two processes: {median(trips):.0f} us")
+    print(f"round trip of two event descriptors: {median(bare):.0f} us")
     return 0
 
 
