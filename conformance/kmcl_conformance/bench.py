@@ -23,7 +23,7 @@ from rich.console import Console
 from kmcl_adapters import Adapter
 from kmcl_adapters.native import create as native
 from kmcl_adapters.reference import create
-from kmcl_adapters.uio.bench import bare_round_trips, one_way, round_trips
+from kmcl_adapters.uio.bench import bare_round_trips, one_way, round_trips, some_cores
 from kmcl_model.events import Event
 from kmcl_model.spec import Specification
 from kmcl_model.stimuli import Stimulus
@@ -180,10 +180,14 @@ def figures(sizes: Sizes, report: Callable[[str], None] = lambda _what: None) ->
     report("endpoint over shared memory")
     rates = one_way(sizes.packets, sizes.repeats)
     add("endpoint, 64 bytes one way, one core", "packets/s", rates, 30_000)
-    rates = round_trips(sizes.trips, sizes.repeats)
-    add("endpoint, median round trip, two processes", "us", rates, 100, True)
-    rates = bare_round_trips(sizes.trips, sizes.repeats)
-    add("  of two event descriptors, two cores", "us", rates)
+    for words, cores, target in (
+        ("one core", some_cores(1), 100),
+        ("two cores", some_cores(2), None),
+    ):
+        rates = round_trips(sizes.trips, sizes.repeats, cores)
+        add(f"endpoint, median round trip of two processes, {words}", "us", rates, target, True)
+        rates = bare_round_trips(sizes.trips, sizes.repeats, cores)
+        add(f"  of two event descriptors, {words}", "us", rates)
     report("hostile host")
     found += fuzz_figures(sizes.corruptions)
     if sizes.certify:
